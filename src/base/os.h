@@ -1,0 +1,15 @@
+/* What the machine has: memory, cores, terminal. The only place that reads /proc and termios. */
+#ifndef CB_BASE_OS_H
+#define CB_BASE_OS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+int64_t cb_os_available_bytes(void); /* memory that can be allocated now: the least of MemAvailable and the cgroup's rest */
+int cb_os_cores(void);               /* cores this process may run on (affinity mask and cgroup quota), at least 1 */
+bool cb_os_is_terminal(int fd);
+int cb_os_terminal_columns(int fd);  /* 80 where unknown */
+/* bytes as "1.50 GiB"; out holds at least 16 characters. Returns out. */
+char *cb_os_human_bytes(int64_t bytes, char out[16]);
+
+#endif

@@ -1,0 +1,37 @@
+/* The safetensors format: u64 header length, JSON header, then the data. Reader maps files; writer lays out a header first so
+ * that ranks can write their own slices side by side. Source: Hugging Face safetensors, format description. */
+#ifndef CB_CHECKPOINT_SAFETENSORS_H
+#define CB_CHECKPOINT_SAFETENSORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+typedef struct cb_tensor_info {
+    char name[96];
+    char dtype[8]; /* "F32" "BF16" "F16" ... */
+    int dims;
+    int64_t shape[4];
+    int64_t begin, end; /* bytes, relative to the start of the data */
+} cb_tensor_info;
+
+typedef struct cb_tensor_file {
+    char *path;
+    unsigned char *map;
+    int64_t map_bytes, data_offset;
+    cb_tensor_info *tensors;
+    int count;
+} cb_tensor_file;
+
+/* Maps and validates: header length, JSON, ranges without overlap or hole, sizes equal to shape * dtype. Errors CB_EIO, CB_EFORMAT. */
+CB_MUST_USE cb_err cb_tensor_file_open(cb_tensor_file *file, const char *path);
+void cb_tensor_file_close(cb_tensor_file *file); /* also of a zeroed struct */
+/* NULL if there is none of that name. */
+const cb_tensor_info *cb_tensor_file_find(const cb_tensor_file *file, const char *name);
+
+/* Serialises the header for tensors (begin/end are set, contiguous in the given order; data starts 64-byte aligned by space
+ * padding). *header holds the u64 length and the JSON, *bytes their size; to be freed. */
+CB_MUST_USE cb_err cb_tensor_header_make(cb_tensor_info *tensors, int count, char **header, int64_t *bytes);
+
+#endif

@@ -1,0 +1,24 @@
+/* A group: an ordered set of ranks that call collectives together, and the tags that keep its messages apart. */
+#ifndef CB_COMM_GROUP_H
+#define CB_COMM_GROUP_H
+
+#include "comm/comm.h"
+
+typedef struct cb_group {
+    cb_comm *comm;
+    cb_purpose purpose; /* two groups of one purpose share no pair of ranks */
+    int size, me;       /* me: this rank's index */
+    int *ranks;         /* world ranks, owned */
+    unsigned sequence;  /* collectives started so far; equal on all members at equal points */
+} cb_group;
+
+/* ranks: (size) world ranks, copied; this rank must be one of them. Not collective (but every member makes the same). */
+CB_MUST_USE cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const int *ranks, int size);
+void cb_group_free(cb_group *group);
+
+/* Tags: purpose (3 bits) | sequence mod 2^14 | phase (4 bits): 21 bits, within MPICH's and Open MPI's limits. */
+int cb_tag_collective(cb_purpose purpose, unsigned sequence, int phase); /* phase 0..14 */
+/* Point-to-point between stages; backward: gradients. note = microbatch * chunks + chunk. */
+int cb_tag_stage(int backward, int note);
+
+#endif

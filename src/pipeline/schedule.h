@@ -1,0 +1,72 @@
+/* Pipeline schedules as data. A generator writes for each stage the order of its compute instructions; lowering adds what
+ * follows from it (sends, receives, reductions, the optimizer's step); the checker proves the lists complete and free of
+ * deadlock; executor, simulator and picture walk the same lists. Pure. */
+#ifndef CB_PIPELINE_SCHEDULE_H
+#define CB_PIPELINE_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+typedef enum cb_instr_kind {
+    CB_F,            /* forward of one microbatch through one chunk */
+    CB_B,            /* backward: input gradient, and the weight gradient too unless the schedule splits it off */
+    CB_W,            /* weight gradient alone, in schedules that split */
+    CB_RECV_F, CB_SEND_F, /* activations from the previous, to the next stage */
+    CB_RECV_B, CB_SEND_B, /* their gradients from the next, to the previous stage */
+    CB_REDUCE_TIED,  /* tied embedding's gradient between first and last stage */
+    CB_REDUCE_GRADS, /* finish of the gradient reduction over dp */
+    CB_STEP,         /* optimizer */
+    CB_INSTR_KINDS
+} cb_instr_kind;
+
+typedef struct cb_instr {
+    cb_instr_kind kind;
+    int micro_batch, chunk; /* of F, B, W and their messages; else 0 */
+    int peer;               /* stage at the other end of a message; else -1 */
+} cb_instr;
+
+typedef struct cb_instr_list {
+    cb_instr *at;
+    int count, capacity;
+} cb_instr_list;
+
+typedef struct cb_schedule {
+    char name[32];
+    int stages, micro_batches, chunks; /* chunks (virtual stages) per stage: 1 here */
+    bool split_backward;               /* W is separate from B */
+    bool forward_only;                 /* evaluation */
+    cb_instr_list *list;               /* one per stage */
+} cb_schedule;
+
+/* name: "gpipe", "1f1b", or "forward" (evaluation). stages, micro_batches >= 1, also fewer microbatches than stages.
+ * Errors: CB_EUSAGE with the nearest name; CB_EINVAL; CB_ENOMEM. */
+CB_MUST_USE cb_err cb_schedule_make(cb_schedule *schedule, const char *name, int stages, int micro_batches);
+const char *const *cb_schedule_names(void); /* NULL-ended, without "forward" */
+void cb_schedule_free(cb_schedule *schedule);
+CB_MUST_USE cb_err cb_instr_push(cb_instr_list *list, cb_instr instr);
+
+/* Adds RECV_F before an F that needs one, SEND_F after it, the same for B; then (unless forward_only) REDUCE_TIED (stages > 1,
+ * first and last stage), REDUCE_GRADS and STEP at the end. */
+CB_MUST_USE cb_err cb_schedule_lower(cb_schedule *schedule);
+
+/* Proves a lowered schedule: each F, B (and W) of each microbatch exactly once per stage, B after F, W after B; every send has
+ * its receive, in the same order; no deadlock when at most `window` sends per direction may be outstanding before the next
+ * send waits for the oldest (0: rendezvous, each send waits for its receive; a large number: asynchronous); the peak of
+ * live microbatches (between F and the end of B/W) per stage into peak (stages), if not NULL.
+ * Error CB_EINVAL naming stage, instruction and, for a deadlock, the cycle of waits. */
+CB_MUST_USE cb_err cb_schedule_check(const cb_schedule *schedule, int window, int *peak);
+/* Sends that may be outstanding per direction in this project's executor before it waits for the oldest. */
+enum { CB_SEND_WINDOW = 2 };
+
+/* What instruction `index` of `stage` waits for on another stage: *stage_out, *index_out of the matching send, or false. */
+bool cb_schedule_awaits(const cb_schedule *schedule, int stage, int index, int *stage_out, int *index_out);
+
+/* "F3", "B0", "W0", "F3.1" with chunks > 1; messages "recvF3", "sendB0"; "tied", "grads", "step". out >= 24. Returns out. */
+char *cb_instr_text(const cb_schedule *schedule, cb_instr instr, char out[24]);
+/* One line per stage: "0: F0 F1 B0 B1". Compute instructions only, unless all. */
+struct cb_text;
+CB_MUST_USE cb_err cb_schedule_text(const cb_schedule *schedule, bool all, char **text); /* *text to be freed */
+
+#endif
