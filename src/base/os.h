@@ -5,10 +5,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-int64_t cb_os_available_bytes(void); /* memory that can be allocated now: the least of MemAvailable and the cgroup's rest */
-int cb_os_cores(void);               /* cores this process may run on (affinity mask and cgroup quota), at least 1 */
+/* Memory that can be allocated now: the least of MemAvailable and what the control groups leave. */
+int64_t cb_os_available_bytes(void);
+/* Cores this process may run on (affinity mask and control group quota), at least 1. */
+int cb_os_cores(void);
+/* The same from a recorded /proc and /sys below a folder (root "": this machine), for tests. INT64_MAX: no limit. */
+int64_t cb_os_available_bytes_under(const char *root);
+int64_t cb_os_quota_cores_under(const char *root);
+
 bool cb_os_is_terminal(int fd);
-int cb_os_terminal_columns(int fd);  /* 80 where unknown */
+int cb_os_terminal_columns(int fd); /* 80 where unknown */
 /* bytes as "1.50 GiB"; out holds at least 16 characters. Returns out. */
 char *cb_os_human_bytes(int64_t bytes, char out[16]);
 

@@ -9,7 +9,10 @@ typedef struct cb_rng_key {
     uint32_t seed, stream; /* stream: e.g. the number of the tensor in the model's table */
 } cb_rng_key;
 
-/* The four 32-bit words of block `counter`. Source: Random123, philox4x32-10; counter words (lo, hi, 0, 0). */
+/* Philox4x32-10 itself: all four counter words, both key words. Source: Random123, philox4x32-10. */
+void cb_rng_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4]);
+
+/* The four 32-bit words of block `counter`. Key words (seed, stream), counter words (lo, hi, 0, 0). */
 void cb_rng_block(cb_rng_key key, uint64_t counter, uint32_t out[4]);
 uint32_t cb_rng_u32(cb_rng_key key, uint64_t index);   /* word index%4 of block index/4 */
 uint64_t cb_rng_u64(cb_rng_key key, uint64_t index);   /* words of block `index` */
