@@ -35,9 +35,19 @@ CB_MUST_USE cb_err cb_model_check(const cb_model *model);
  * 1, 2, 3, 4, 6 or 12". */
 CB_MUST_USE cb_err cb_model_check_tp(const cb_model *model, int tp);
 
+/* config_json.c: the reader and the writer of Hugging Face's GPT-2 config.json. path: the file, or the directory that holds a
+ * config.json. Dropout fields are read over: training here has none. Errors: CB_EIO; CB_EFORMAT with the path, the field, what
+ * was found and what was expected. */
+CB_MUST_USE cb_err cb_model_read_config(cb_model *model, const char *path);
+/* The same from `length` bytes of text; `path` names the model and stands in messages. */
+CB_MUST_USE cb_err cb_model_parse_config(cb_model *model, const char *text, int64_t length, const char *path);
+/* A config.json that transformers' GPT2Config loads. The caller frees *json_text (0-ended). Error: CB_ENOMEM. */
+CB_MUST_USE cb_err cb_model_write_config(const cb_model *model, char **json_text);
+
 int64_t cb_model_parameters(const cb_model *model); /* true count, without padded vocabulary rows */
 /* FLOPs of one token of a training step (forward + backward): 6 * (weights of matrix products, logits included) + attention
- * with the causal half, 6 * L * C * T. Source: Megatron-LM's current reporter; see formulas in docs/notation.md. */
+ * with the causal half, 6 * L * C * T. The logits count the true vocabulary: padding is no useful work. Source: Megatron-LM's
+ * current reporter; see docs/notation.md. */
 double cb_model_flops_per_token(const cb_model *model, int64_t seq_length);
 /* The same for one transformer layer, and for the head (logits) alone. */
 double cb_model_layer_flops_per_token(const cb_model *model, int64_t seq_length);
