@@ -1,0 +1,144 @@
+/* Presets and their published sizes, checks with their messages, FLOPs against published numbers. */
+
+#include "model/model.h"
+#include "support/test.h"
+
+static cb_model preset(const char *name) {
+    cb_model model;
+    CHECK_OK(cb_model_preset(&model, name));
+    return model;
+}
+
+static void presets(void) {
+    static const struct {
+        const char *name;
+        int64_t parameters;
+    } known[] = {
+        {"gpt2-124m", 124439808}, {"gpt2-350m", 354823168}, {"gpt2-774m", 774030080}, {"gpt2-1558m", 1557611200}};
+    for (int i = 0; i < 4; i++) {
+        cb_model model = preset(known[i].name);
+        CHECK_INT(cb_model_parameters(&model), known[i].parameters);
+        CHECK_INT(model.vocab, 50257);
+        CHECK_INT(model.vocab_padded, 50304);
+        CHECK_INT(model.ffn, 4 * model.channels);
+    }
+    int count = 0;
+    for (const char *const *name = cb_model_preset_names(); *name; name++, count++) {
+        cb_model model = preset(*name);
+        CHECK_STR(model.name, *name);
+        CHECK_OK(cb_model_check(&model));
+    }
+    CHECK_INT(count, 9);
+}
+
+static void unknown_names(void) {
+    cb_model model;
+    CHECK_FAILS(cb_model_load(&model, "gpt2-123m"), CB_EUSAGE, "no model 'gpt2-123m'; did you mean 'gpt2-124m'?");
+    CHECK_FAILS(cb_model_load(&model, "toy12"), CB_EUSAGE, "did you mean 'toy-12'?");
+    CHECK_FAILS(cb_model_load(&model, "gpt2-1.5b"), CB_EUSAGE, "gpt2-350m, gpt2-774m, gpt2-1558m, demo, ");
+    CHECK_FAILS(cb_model_preset(&model, ""), CB_EUSAGE, "no model ''; did you mean 'demo'?");
+    char longest[400];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = 0;
+    CHECK_FAILS(cb_model_load(&model, longest), CB_EUSAGE, "test-pad, or the path of a config.json");
+}
+
+static void byte_presets_fit_eight_ranks(void) {
+    static const char *const names[] = {"demo", "toy-8", "test-tiny", "test-pad"};
+    for (int i = 0; i < 4; i++) {
+        cb_model model = preset(names[i]);
+        for (int tp = 1; tp <= 8; tp *= 2) CHECK_OK(cb_model_check_tp(&model, tp));
+        CHECK_INT(model.vocab_padded, 256);
+    }
+}
+
+static void vocabulary_padding(void) {
+    cb_model model = preset("gpt2-124m");
+    for (int64_t multiple = 1; multiple <= 1000; multiple++) {
+        cb_model_pad_vocab(&model, multiple);
+        CHECK(model.vocab_padded >= 50257 && model.vocab_padded < 50257 + multiple);
+        CHECK_INT(model.vocab_padded % multiple, 0);
+    }
+    cb_model_pad_vocab(&model, 0);
+    CHECK_FAILS(cb_model_check(&model), CB_EINVAL,
+                "the multiple of the vocabulary size is 0; it must be 1 to 1073741824");
+    cb_model_pad_vocab(&model, INT64_MAX);
+    CHECK_FAILS(cb_model_check(&model), CB_EINVAL, "the multiple of the vocabulary size is 9223372036854775807");
+    model = preset("gpt2-124m");
+    model.vocab_padded = 50300;
+    CHECK_FAILS(cb_model_check(&model), CB_EINVAL,
+                "the padded vocabulary 50300 is not a multiple of 128 that holds 50257");
+}
+
+static void checks(void) {
+    cb_model model = preset("gpt2-124m");
+    model.heads = 11;
+    CHECK_FAILS(cb_model_check(&model), CB_EINVAL, "gpt2-124m: 11 heads do not divide 768 channels");
+    model.heads = 0;
+    CHECK_FAILS(cb_model_check(&model), CB_EINVAL, "the number of heads is 0; it must be 1 to ");
+    model = preset("gpt2-124m");
+    model.layers = -3;
+    CHECK_FAILS(cb_model_check(&model), CB_EINVAL, "the number of layers is -3; it must be 1 to 65536");
+    model = preset("gpt2-124m");
+    model.norm_eps = (double)NAN;
+    CHECK_FAILS(cb_model_check(&model), CB_EINVAL, "norm_eps is nan; it must be a positive number");
+    model = preset("gpt2-124m");
+    model.channels = (int64_t)1 << 40;
+    CHECK_FAILS(cb_model_check(&model), CB_EINVAL, "the number of channels is 1099511627776; it must be 1 to 1048576");
+}
+
+static void tensor_parallel_sizes(void) {
+    cb_model model = preset("gpt2-124m");
+    CHECK_FAILS(cb_model_check_tp(&model, 8), CB_EINVAL,
+                "tp=8 does not divide the 12 heads of gpt2-124m; tp can be 1, 2, 3, 4, 6 or 12");
+    CHECK_FAILS(cb_model_check_tp(&model, 5), CB_EINVAL,
+                "tp=5 does not divide the 12 heads, the MLP width 3072 and the padded vocabulary 50304 of gpt2-124m");
+    CHECK_FAILS(cb_model_check_tp(&model, 9), CB_EINVAL,
+                "tp=9 does not divide the 12 heads, the MLP width 3072 and the padded vocabulary 50304 of");
+    CHECK_FAILS(cb_model_check_tp(&model, 0), CB_EINVAL, "tp=0: a size is at least 1");
+    for (int tp = 1; tp <= 20; tp++) {
+        cb_err e = cb_model_check_tp(&model, tp);
+        CHECK((e == CB_OK) == (12 % tp == 0));
+        cb_err_free(e);
+    }
+    model = preset("gpt2-1558m");
+    CHECK_FAILS(
+        cb_model_check_tp(&model, 5), CB_EINVAL,
+        "tp=5 does not divide the padded vocabulary 50304 of gpt2-1558m; tp can be 1, or pad the vocabulary with "
+        "--make-vocab-size-divisible-by 640");
+    cb_model_pad_vocab(&model, 640);
+    CHECK_OK(cb_model_check_tp(&model, 5));
+}
+
+/* GPT-3 175B at Megatron's padded vocabulary; published counts of formulas for the causal half. */
+static void flops(void) {
+    cb_model gpt3 = {.name = "gpt3-175b",
+                     .vocab = 51200,
+                     .positions = 2048,
+                     .channels = 12288,
+                     .ffn = 4 * 12288,
+                     .layers = 96,
+                     .heads = 96,
+                     .norm_eps = 1e-5,
+                     .init_std = 0.02};
+    cb_model_pad_vocab(&gpt3, 128);
+    CHECK_OK(cb_model_check(&gpt3));
+    CHECK_INT(cb_model_parameters(&gpt3), 174615846912);
+    CHECK_NEAR(cb_model_flops_per_token(&gpt3, 2048), 1.061947e12, 0.5e6);
+    CHECK_NEAR(cb_model_flops_per_token(&gpt3, 2048),
+               96 * cb_model_layer_flops_per_token(&gpt3, 2048) + cb_model_head_flops_per_token(&gpt3), 1);
+    cb_model small = preset("gpt2-124m");
+    CHECK_NEAR(cb_model_head_flops_per_token(&small), 6.0 * 50257 * 768, 0); /* the true vocabulary */
+    CHECK_NEAR(cb_model_layer_flops_per_token(&small, 0), 6.0 * 12 * 768 * 768, 0);
+}
+
+int main(void) {
+    RUN(presets);
+    RUN(unknown_names);
+    RUN(byte_presets_fit_eight_ranks);
+    RUN(vocabulary_padding);
+    RUN(checks);
+    RUN(tensor_parallel_sizes);
+    RUN(flops);
+    return test_end();
+}
