@@ -53,9 +53,11 @@ CB_MUST_USE cb_err cb_schedule_lower(cb_schedule *schedule);
 
 /* Proves a lowered schedule: each F, B (and W) of each microbatch exactly once per stage, B after F, W after B; every send has
  * its receive, in the same order; no deadlock when at most `window` sends per direction may be outstanding before the next
- * send waits for the oldest (0: rendezvous, each send waits for its receive; a large number: asynchronous); the peak of
- * live microbatches (between F and the end of B/W) per stage into peak (stages), if not NULL.
- * Error CB_EINVAL naming stage, instruction and, for a deadlock, the cycle of waits. */
+ * send waits for the oldest (0: rendezvous, each send waits for its receive; a large number: asynchronous). That is: the
+ * k-th send of a direction on a stage leaves only after the receive of the (k - window)-th has been executed.
+ * peak (stages), if not NULL: the most microbatches (of one chunk each) whose activations a stage holds at once, from F to the
+ * end of B, of W when split, of F itself when forward_only.
+ * Error CB_EINVAL naming stage, instruction and, for a deadlock, the cycle of waits; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_schedule_check(const cb_schedule *schedule, int window, int *peak);
 /* Sends that may be outstanding per direction in this project's executor before it waits for the oldest. */
 enum { CB_SEND_WINDOW = 2 };
@@ -66,7 +68,6 @@ bool cb_schedule_awaits(const cb_schedule *schedule, int stage, int index, int *
 /* "F3", "B0", "W0", "F3.1" with chunks > 1; messages "recvF3", "sendB0"; "tied", "grads", "step". out >= 24. Returns out. */
 char *cb_instr_text(const cb_schedule *schedule, cb_instr instr, char out[24]);
 /* One line per stage: "0: F0 F1 B0 B1". Compute instructions only, unless all. */
-struct cb_text;
 CB_MUST_USE cb_err cb_schedule_text(const cb_schedule *schedule, bool all, char **text); /* *text to be freed */
 
 #endif
