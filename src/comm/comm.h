@@ -1,9 +1,9 @@
-/* How ranks reach each other: messages between the ranks of a world, groups, counters. The same program runs with ranks as
- * threads of one process or as MPI processes; which one is chosen by name at launch.
+/* How ranks reach each other: messages between the ranks of a world, groups, counters. The same program runs with ranks
+ * as threads of one process or as MPI processes; which one is chosen by name at launch.
  *
- * Contract, enforced by the checking wrapper (checked.c): isend and irecv never wait; the wait on a send may last until the
- * receiver has taken the message, and only then is the buffer free; order is kept per (source, destination, tag); after an
- * abort or a deadline every call returns an error (CB_EPEER, CB_ETIMEOUT) and no call waits for ever. */
+ * Contract, enforced by the checking wrapper (checked.c): isend and irecv never wait; the wait on a send may last until
+ * the receiver has taken the message, and only then is the buffer free; order is kept per (source, destination, tag);
+ * after an abort or a deadline every call returns an error (CB_EPEER, CB_ETIMEOUT) and no call waits for ever. */
 #ifndef CB_COMM_COMM_H
 #define CB_COMM_COMM_H
 
@@ -19,7 +19,13 @@ typedef struct cb_req cb_req;   /* a message under way; owned by the endpoint, e
 /* For whom traffic is counted. CB_FOR_EMB: the tied embedding between first and last stage. */
 typedef enum cb_purpose { CB_FOR_TP, CB_FOR_DP, CB_FOR_PP, CB_FOR_EMB, CB_FOR_WORLD, CB_PURPOSES } cb_purpose;
 typedef enum cb_kind {
-    CB_SENDRECV, CB_ALL_REDUCE, CB_ALL_GATHER, CB_REDUCE_SCATTER, CB_BROADCAST, CB_BARRIER, CB_KINDS
+    CB_SENDRECV,
+    CB_ALL_REDUCE,
+    CB_ALL_GATHER,
+    CB_REDUCE_SCATTER,
+    CB_BROADCAST,
+    CB_BARRIER,
+    CB_KINDS
 } cb_kind;
 const char *cb_purpose_name(cb_purpose purpose); /* "tp" "dp" "pp" "embedding" "world" */
 const char *cb_kind_name(cb_kind kind);          /* "send/recv" "all-reduce" ... */
@@ -42,26 +48,26 @@ typedef struct cb_msg {
 } cb_msg;
 
 typedef struct cb_launch {
-    const char *backend;   /* "threads" or "mpi" */
-    int ranks;             /* threads: how many; mpi: 0 or the number mpiexec must have started */
-    double deadline_s;     /* longest wait for a peer, 0: 60 */
-    bool checked;          /* put the checking wrapper around every endpoint */
-    int64_t stack_bytes;   /* threads: of a rank, 0: 1 MiB */
+    const char *backend; /* "threads" or "mpi" */
+    int ranks;           /* threads: how many; mpi: 0 or the number mpiexec must have started */
+    double deadline_s;   /* longest wait for a peer, 0: 60 */
+    bool checked;        /* put the checking wrapper around every endpoint */
+    int64_t stack_bytes; /* threads: of a rank, 0: 1 MiB */
 } cb_launch;
 
 /* What a rank runs. May return any error; the launcher aborts the world at the first. */
 typedef cb_err (*cb_rank_fn)(cb_comm *comm, void *arg);
 
-/* Runs fn on every rank of the world and waits for all. Returns the first real error (never an echo, CB_EPEER, unless there is
- * nothing else), its text prefixed with "rank R: ". Under mpi each process runs one rank; a failing process makes all others
- * end (its error is printed by itself, with the rank, and the world is ended with exit code 1 or 2 if peers cannot be told).
- * Errors of its own: CB_EUNSUPPORTED "comm 'mpi' is not in this build; configure with -DCB_MPI=ON", CB_EINVAL for a wrong
- * number of processes. */
+/* Runs fn on every rank of the world and waits for all. Returns the first real error (never an echo, CB_EPEER, unless
+ * there is nothing else), its text prefixed with "rank R: ". Under mpi each process runs one rank; a failing process
+ * makes all others end (its error is printed by itself, with the rank, and the world is ended with exit code 1 or 2 if
+ * peers cannot be told). Errors of its own: CB_EUNSUPPORTED "comm 'mpi' is not in this build; configure with
+ * -DCB_MPI=ON", CB_EINVAL for a wrong number of processes. */
 CB_MUST_USE cb_err cb_comm_launch(const cb_launch *launch, cb_rank_fn fn, void *arg);
 /* Backend names in this build and out of it, for --help: "threads, mpi". */
 const char *cb_comm_backends(void);
-/* Number of processes mpiexec started (1 outside), found from the environment of the known launchers (Open MPI, MPICH/PMI,
- * Slurm); used for defaults and clear messages only. */
+/* Number of processes mpiexec started (1 outside), found from the environment of the known launchers (Open MPI,
+ * MPICH/PMI, Slurm); used for defaults and clear messages only. */
 int cb_comm_mpiexec_ranks(void);
 int cb_comm_mpiexec_rank(void);
 
@@ -74,8 +80,9 @@ bool cb_comm_in_process(const cb_comm *comm);
 /* Starts a message. Not collective. Errors: CB_EPEER after an abort; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_comm_isend(cb_comm *comm, const cb_msg *msg, cb_req **req);
 CB_MUST_USE cb_err cb_comm_irecv(cb_comm *comm, const cb_msg *msg, cb_req **req);
-/* Waits until the message is through and sets *req to NULL; a NULL request is done. Errors: CB_EPEER, CB_ETIMEOUT with who
- * waited for whom, for which purpose, kind, note and how long; CB_EMISMATCH from the checking wrapper or a wrong size. */
+/* Waits until the message is through and sets *req to NULL; a NULL request is done. Errors: CB_EPEER, CB_ETIMEOUT with
+ * who waited for whom, for which purpose, kind, note and how long; CB_EMISMATCH from the checking wrapper or a wrong
+ * size. */
 CB_MUST_USE cb_err cb_comm_wait(cb_comm *comm, cb_req **req);
 /* Moves messages on without waiting; *done tells, and then *req is NULL. */
 CB_MUST_USE cb_err cb_comm_test(cb_comm *comm, cb_req **req, bool *done);

@@ -1,9 +1,19 @@
-/* For implementers of a comm backend (threads.c, mpi.c) and of wrappers around one (checked.c, the fault injector of the
- * tests). A backend is one row of the table in comm.c. */
+/* For implementers of a comm backend (threads.c, mpi.c) and of wrappers around one (checked.c, the fault injector of
+ * the tests). A backend is one row of the table in comm.c. */
 #ifndef CB_COMM_COMM_BACKEND_H
 #define CB_COMM_COMM_BACKEND_H
 
+#include <stddef.h>
+
 #include "comm/comm.h"
+
+/* The head of every request; a backend embeds it first in a struct of its own. Requests come from the endpoint's pool.
+ */
+struct cb_req {
+    cb_msg msg;
+    bool is_send, in_use;
+    cb_req *prev, *next; /* the pool's: in the ring of those in use, or (next) in the queue of free ones */
+};
 
 typedef struct cb_comm_ops {
     const char *name;
@@ -15,7 +25,8 @@ typedef struct cb_comm_ops {
     cb_err (*alive)(cb_comm *comm);
     void (*abort)(cb_comm *comm);
     /* optional, default: nothing */
-    void (*destroy)(cb_comm *comm);
+    cb_err (*finish)(cb_comm *comm); /* after the rank's function returned CB_OK: what it left behind is an error */
+    void (*destroy)(cb_comm *comm);  /* a wrapper destroys the endpoint inside it too (cb_comm_destroy) */
 } cb_comm_ops;
 
 /* The head of every endpoint; a backend embeds it first in a struct of its own. */
@@ -27,8 +38,34 @@ struct cb_comm {
     cb_traffic traffic[CB_PURPOSES][CB_KINDS];
 };
 
-/* A backend: runs fn on all ranks. wrap, if not NULL, is applied to each endpoint before fn sees it. */
 typedef cb_err (*cb_wrap_fn)(cb_comm *inner, void *wrap_arg, cb_comm **outer);
+
+/* Requests of one size, recycled oldest first, so that a stale handle is recognised for long. Used by one thread only.
+ */
+typedef struct cb_pool {
+    size_t item_bytes;
+    cb_req in_use; /* head of the ring of requests in use, oldest first */
+    cb_req *free_first, *free_last;
+    int used, free;
+    struct cb_slab *slabs;
+} cb_pool;
+void cb_pool_init(cb_pool *pool, size_t item_bytes);
+cb_req *cb_pool_take(cb_pool *pool, const cb_msg *msg, bool is_send); /* NULL without memory */
+void cb_pool_give(cb_pool *pool, cb_req *req);
+void cb_pool_destroy(cb_pool *pool);
+
+int64_t cb_msg_bytes(const cb_msg *msg);
+/* "pp send/recv, microbatch 4, 3145728 bytes" or "tp all-reduce, #12, 16384 bytes". Returns out. */
+char *cb_msg_describe(const cb_msg *msg, char out[96]);
+/* The error of a message whose sides disagree in size: mine against the other side's. */
+CB_MUST_USE cb_err cb_msg_size_mismatch(int me, bool is_send, const cb_msg *mine, int64_t their_bytes,
+                                        const char *theirs);
+
+/* What a backend's launch does for one rank: wraps the endpoint, runs fn, finishes and takes the wrappers off again. */
+CB_MUST_USE cb_err cb_comm_run_rank(cb_comm *inner, cb_wrap_fn wrap, void *wrap_arg, cb_rank_fn fn, void *arg);
+void cb_comm_destroy(cb_comm *comm); /* ops->destroy if there is one */
+
+/* A backend: runs fn on all ranks. wrap, if not NULL, is applied to each endpoint before fn sees it. */
 typedef struct cb_backend {
     const char *name;
     const char *if_missing; /* NULL: in this build; else what to configure */
@@ -37,7 +74,8 @@ typedef struct cb_backend {
 
 extern const cb_backend cb_backend_threads, cb_backend_mpi;
 /* As cb_comm_launch, with a wrapper put around every endpoint (inside the checking one). For tests. */
-CB_MUST_USE cb_err cb_comm_launch_wrapped(const cb_launch *launch, cb_wrap_fn wrap, void *wrap_arg, cb_rank_fn fn, void *arg);
+CB_MUST_USE cb_err cb_comm_launch_wrapped(const cb_launch *launch, cb_wrap_fn wrap, void *wrap_arg, cb_rank_fn fn,
+                                          void *arg);
 CB_MUST_USE cb_err cb_checked_wrap(cb_comm *inner, void *unused, cb_comm **outer);
 
 #endif

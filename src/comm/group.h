@@ -12,7 +12,8 @@ typedef struct cb_group {
     unsigned sequence;  /* collectives started so far; equal on all members at equal points */
 } cb_group;
 
-/* ranks: (size) world ranks, copied; this rank must be one of them. Not collective (but every member makes the same). */
+/* ranks: (size) world ranks, copied; this rank must be one of them. Not collective (but every member makes the same).
+ */
 CB_MUST_USE cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const int *ranks, int size);
 void cb_group_free(cb_group *group);
 

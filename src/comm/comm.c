@@ -1,0 +1,202 @@
+/* The table of backends, and what is common to all: checks of a message, dispatch, counters, the run of one rank.
+ * Counters belong to the outermost endpoint, the one the rank holds, so what wrappers add is not counted. */
+#include "comm/comm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "comm/comm_backend.h"
+
+enum { TAG_LIMIT = 1 << 21, DEFAULT_DEADLINE_S = 60 };
+
+static const cb_backend *const backends[] = {&cb_backend_threads, &cb_backend_mpi};
+enum { BACKENDS = sizeof backends / sizeof backends[0] };
+
+const char *cb_comm_backends(void) {
+    return "threads, mpi";
+}
+
+const char *cb_purpose_name(cb_purpose purpose) {
+    static const char *const names[CB_PURPOSES] = {"tp", "dp", "pp", "embedding", "world"};
+    return (unsigned)purpose < CB_PURPOSES ? names[purpose] : "unknown purpose";
+}
+
+const char *cb_kind_name(cb_kind kind) {
+    static const char *const names[CB_KINDS] = {"send/recv",      "all-reduce", "all-gather",
+                                                "reduce-scatter", "broadcast",  "barrier"};
+    return (unsigned)kind < CB_KINDS ? names[kind] : "unknown kind";
+}
+
+/* Launch */
+
+struct wrappers { /* a test's wrapper inside the checking one */
+    cb_wrap_fn wrap;
+    void *wrap_arg;
+    bool checked;
+};
+
+static cb_err wrap_all(cb_comm *inner, void *arg, cb_comm **outer) {
+    const struct wrappers *w = arg;
+    *outer = inner;
+    if (w->wrap) TRY(w->wrap(inner, w->wrap_arg, outer));
+    if (!w->checked) return CB_OK;
+    cb_comm *checked = NULL;
+    cb_err e = cb_checked_wrap(*outer, NULL, &checked);
+    if (e)
+        cb_comm_destroy(*outer);
+    else
+        *outer = checked;
+    return e;
+}
+
+static cb_err find_backend(const char *name, const cb_backend **found) {
+    for (int i = 0; i < BACKENDS; i++) {
+        if (strcmp(backends[i]->name, name) != 0) continue;
+        *found = backends[i];
+        if (!backends[i]->if_missing) return CB_OK;
+        return cb_fail(CB_EUNSUPPORTED, "comm '%s' is not in this build; configure with %s", name,
+                       backends[i]->if_missing);
+    }
+    return cb_fail(CB_EUSAGE, "comm '%s' is not known; there are: %s", name, cb_comm_backends());
+}
+
+cb_err cb_comm_launch_wrapped(const cb_launch *launch, cb_wrap_fn wrap, void *wrap_arg, cb_rank_fn fn, void *arg) {
+    const cb_backend *backend = NULL;
+    TRY(find_backend(launch->backend, &backend));
+    cb_launch filled = *launch;
+    if (filled.deadline_s <= 0) filled.deadline_s = DEFAULT_DEADLINE_S;
+    struct wrappers w = {wrap, wrap_arg, launch->checked};
+    return backend->launch(&filled, wrap_all, &w, fn, arg);
+}
+
+cb_err cb_comm_launch(const cb_launch *launch, cb_rank_fn fn, void *arg) {
+    return cb_comm_launch_wrapped(launch, NULL, NULL, fn, arg);
+}
+
+void cb_comm_destroy(cb_comm *comm) {
+    if (comm->ops->destroy) comm->ops->destroy(comm);
+}
+
+cb_err cb_comm_run_rank(cb_comm *inner, cb_wrap_fn wrap, void *wrap_arg, cb_rank_fn fn, void *arg) {
+    cb_comm *outer = inner;
+    TRY(wrap(inner, wrap_arg, &outer));
+    cb_err e = fn(outer, arg);
+    if (!e && outer->ops->finish) e = outer->ops->finish(outer);
+    if (outer != inner) cb_comm_destroy(outer);
+    return e;
+}
+
+/* What the launchers tell each process: names of the number of processes and of its own number. */
+static int from_environment(int which, int fallback) {
+    static const char *const names[][2] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
+                                           {"PMI_SIZE", "PMI_RANK"},
+                                           {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *size = getenv(names[i][0]), *rank = getenv(names[i][1]);
+        if (!size || !rank || atoi(size) < 1) continue;
+        return atoi(which == 0 ? size : rank);
+    }
+    return fallback;
+}
+
+int cb_comm_mpiexec_ranks(void) {
+    return from_environment(0, 1);
+}
+int cb_comm_mpiexec_rank(void) {
+    return from_environment(1, 0);
+}
+
+/* Endpoint */
+
+int cb_comm_rank(const cb_comm *comm) {
+    return comm->rank;
+}
+int cb_comm_size(const cb_comm *comm) {
+    return comm->size;
+}
+const char *cb_comm_backend(const cb_comm *comm) {
+    return comm->ops->name;
+}
+bool cb_comm_in_process(const cb_comm *comm) {
+    return comm->in_process;
+}
+
+int64_t cb_msg_bytes(const cb_msg *msg) {
+    return msg->count * cb_type_bytes(msg->type);
+}
+
+char *cb_msg_describe(const cb_msg *msg, char out[96]) {
+    const char *word = msg->purpose == CB_FOR_PP && msg->kind == CB_SENDRECV ? "microbatch " : "#";
+    snprintf(out, 96, "%s %s, %s%d, %lld bytes", cb_purpose_name(msg->purpose), cb_kind_name(msg->kind), word,
+             msg->note, (long long)cb_msg_bytes(msg));
+    return out;
+}
+
+cb_err cb_msg_size_mismatch(int me, bool is_send, const cb_msg *mine, int64_t their_bytes, const char *theirs) {
+    char text[96];
+    return cb_fail(CB_EMISMATCH, "rank %d %s rank %d %lld bytes (%s), which %s %lld bytes%s%s%s", me,
+                   is_send ? "sends to" : "expects from", mine->peer, (long long)cb_msg_bytes(mine),
+                   cb_msg_describe(mine, text), is_send ? "expects" : "sent", (long long)their_bytes,
+                   theirs ? " (" : "", theirs ? theirs : "", theirs ? ")" : "");
+}
+
+static cb_err check_msg(const cb_comm *comm, const cb_msg *msg, const char *verb) {
+    if (msg->peer < 0 || msg->peer >= comm->size)
+        return cb_fail(CB_EINVAL, "rank %d %s rank %d; the world has ranks 0 to %d", comm->rank, verb, msg->peer,
+                       comm->size - 1);
+    if (msg->tag < 0 || msg->tag >= TAG_LIMIT)
+        return cb_fail(CB_EINVAL, "rank %d %s rank %d with tag %d; tags are 0 to %d", comm->rank, verb, msg->peer,
+                       msg->tag, TAG_LIMIT - 1);
+    if (msg->count < 0 || (msg->count > 0 && !msg->data))
+        return cb_fail(CB_EINVAL, "rank %d %s rank %d a message of %lld elements%s", comm->rank, verb, msg->peer,
+                       (long long)msg->count, msg->data ? "" : " without data");
+    return CB_OK;
+}
+
+cb_err cb_comm_isend(cb_comm *comm, const cb_msg *msg, cb_req **req) {
+    TRY(check_msg(comm, msg, "sends to"));
+    TRY(comm->ops->isend(comm, msg, req));
+    cb_traffic *traffic = &comm->traffic[msg->purpose][msg->kind];
+    traffic->messages++;
+    traffic->bytes += cb_msg_bytes(msg);
+    return CB_OK;
+}
+
+cb_err cb_comm_irecv(cb_comm *comm, const cb_msg *msg, cb_req **req) {
+    TRY(check_msg(comm, msg, "receives from"));
+    return comm->ops->irecv(comm, msg, req);
+}
+
+/* The clock is read only where the message is not through yet. */
+cb_err cb_comm_wait(cb_comm *comm, cb_req **req) {
+    bool done = true;
+    TRY(cb_comm_test(comm, req, &done));
+    if (done) return CB_OK;
+    double *wait_s = &comm->traffic[(*req)->msg.purpose][(*req)->msg.kind].wait_s;
+    double start_s = cb_now_s();
+    cb_err e = comm->ops->wait(comm, req);
+    *wait_s += cb_now_s() - start_s;
+    return e;
+}
+
+cb_err cb_comm_test(cb_comm *comm, cb_req **req, bool *done) {
+    *done = true;
+    return *req ? comm->ops->test(comm, req, done) : CB_OK;
+}
+
+void cb_comm_abort(cb_comm *comm) {
+    comm->ops->abort(comm);
+}
+cb_err cb_comm_alive(cb_comm *comm) {
+    return comm->ops->alive(comm);
+}
+
+const cb_traffic *cb_comm_traffic(const cb_comm *comm, cb_purpose purpose, cb_kind kind) {
+    return &comm->traffic[purpose][kind];
+}
+
+void cb_comm_traffic_reset(cb_comm *comm) {
+    memset(comm->traffic, 0, sizeof comm->traffic);
+}

@@ -1,0 +1,60 @@
+/* Groups and tags; see group.h. A tag is purpose (3 bits) | sequence (14 bits) | phase (4 bits); phase 15 is kept for
+ * messages between stages, whose sequence field is backward (1 bit) | note (13 bits). */
+#include "comm/group.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PHASE_BITS = 4, SEQUENCE_BITS = 14, STAGE_PHASE = (1 << PHASE_BITS) - 1 };
+
+static cb_err check_members(const cb_comm *comm, cb_purpose purpose, const int *ranks, int size) {
+    int world = cb_comm_size(comm);
+    const char *name = cb_purpose_name(purpose);
+    if (size < 1 || size > world)
+        return cb_fail(CB_EINVAL, "a %s group of %d ranks in a world of %d", name, size, world);
+    for (int i = 0; i < size; i++) {
+        if (ranks[i] < 0 || ranks[i] >= world)
+            return cb_fail(CB_EINVAL, "member %d of a %s group is rank %d; the world has ranks 0 to %d", i, name,
+                           ranks[i], world - 1);
+        for (int j = 0; j < i; j++) {
+            if (ranks[i] == ranks[j])
+                return cb_fail(CB_EINVAL, "rank %d is member %d and member %d of a %s group", ranks[i], j, i, name);
+        }
+    }
+    return CB_OK;
+}
+
+cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const int *ranks, int size) {
+    *group = (cb_group){.comm = comm, .purpose = purpose, .size = size, .me = -1};
+    TRY(check_members(comm, purpose, ranks, size));
+    for (int i = 0; i < size; i++) {
+        if (ranks[i] == cb_comm_rank(comm)) group->me = i;
+    }
+    if (group->me < 0)
+        return cb_fail(CB_EINVAL, "rank %d is not in the %s group of %d ranks (first: rank %d) that it makes",
+                       cb_comm_rank(comm), cb_purpose_name(purpose), size, ranks[0]);
+    group->ranks = malloc((size_t)size * sizeof *ranks);
+    if (!group->ranks)
+        return cb_fail(CB_ENOMEM, "no memory for a %s group of %d ranks", cb_purpose_name(purpose), size);
+    memcpy(group->ranks, ranks, (size_t)size * sizeof *ranks);
+    return CB_OK;
+}
+
+void cb_group_free(cb_group *group) {
+    free(group->ranks);
+    *group = (cb_group){0};
+}
+
+static int tag(cb_purpose purpose, unsigned sequence, int phase) {
+    unsigned wrapped = sequence & ((1u << SEQUENCE_BITS) - 1);
+    return (int)((((unsigned)purpose << SEQUENCE_BITS) | wrapped) << PHASE_BITS) | phase;
+}
+
+int cb_tag_collective(cb_purpose purpose, unsigned sequence, int phase) {
+    return tag(purpose, sequence, phase);
+}
+
+int cb_tag_stage(int backward, int note) {
+    unsigned low = (unsigned)note & ((1u << (SEQUENCE_BITS - 1)) - 1);
+    return tag(CB_FOR_PP, ((unsigned)(backward != 0) << (SEQUENCE_BITS - 1)) | low, STAGE_PHASE);
+}
