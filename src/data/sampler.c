@@ -1,0 +1,66 @@
+/* Which tokens are sample k; see sampler.h. */
+#include "data/sampler.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+/* Streams of the random generator that belong to epochs: far from the parameters' numbers. */
+enum { EPOCH_STREAM = 0x5a3b0000 };
+
+static cb_err check_part(const cb_sampler *sampler, double begin, double end) {
+    if (!(begin >= 0 && begin <= end && end <= 1)) {
+        return cb_fail(CB_EINVAL,
+                       "the %s part from %g to %g of the data is no part of it: 0 <= begin <= end <= 1 is needed",
+                       sampler->part, begin, end);
+    }
+    if (sampler->seq_length < 1) {
+        return cb_fail(CB_EINVAL, "a sequence length of %lld is too short: at least 1 is needed",
+                       (long long)sampler->seq_length);
+    }
+    if (sampler->count < 2 || sampler->count - 1 < sampler->seq_length) {
+        return cb_fail(CB_EINVAL,
+                       "the %s part has %lld of the data's %lld tokens, one sample of sequence length %lld needs "
+                       "%lld; take more data, a larger part or a shorter sequence",
+                       sampler->part, (long long)sampler->count, (long long)cb_tokens_count(sampler->tokens),
+                       (long long)sampler->seq_length, (long long)sampler->seq_length + 1);
+    }
+    return CB_OK;
+}
+
+cb_err cb_sampler_make(cb_sampler *sampler, const cb_tokens *tokens, const char *part, double fraction_begin,
+                       double fraction_end, int64_t seq_length, int64_t vocab, uint32_t seed, bool shuffle) {
+    double all = (double)cb_tokens_count(tokens);
+    int64_t first = llround(fraction_begin * all);
+    *sampler = (cb_sampler){
+        .tokens = tokens,
+        .first = first,
+        .count = llround(fraction_end * all) - first,
+        .seq_length = seq_length,
+        .vocab = vocab,
+        .seed = seed,
+        .shuffle = shuffle,
+        .part = part,
+    };
+    TRY(check_part(sampler, fraction_begin, fraction_end));
+    sampler->samples = (sampler->count - 1) / seq_length;
+    return CB_OK;
+}
+
+int64_t cb_sampler_offset(const cb_sampler *sampler, int64_t k) {
+    int64_t epoch = k / sampler->samples, i = k % sampler->samples;
+    if (sampler->shuffle) {
+        cb_rng_key key = {.seed = sampler->seed, .stream = (uint32_t)(EPOCH_STREAM + (uint64_t)epoch)};
+        i = (int64_t)cb_rng_permute(key, (uint64_t)sampler->samples, (uint64_t)i);
+    }
+    return sampler->first + i * sampler->seq_length;
+}
+
+cb_err cb_sampler_get(const cb_sampler *sampler, int64_t k, int32_t *inputs, int32_t *targets) {
+    if (k < 0) return cb_fail(CB_EINVAL, "sample %lld asked for; samples are numbered from 0", (long long)k);
+    int64_t offset = cb_sampler_offset(sampler, k), length = sampler->seq_length;
+    TRY(cb_tokens_read(sampler->tokens, offset, length, sampler->vocab, inputs));
+    memcpy(targets, inputs + 1, (size_t)(length - 1) * sizeof *targets);
+    return cb_tokens_read(sampler->tokens, offset + length, 1, sampler->vocab, targets + length - 1);
+}
