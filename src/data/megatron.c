@@ -161,11 +161,12 @@ static cb_err check_sequence(const index_view *view, const cb_map *bin, int64_t 
                        (long long)end_before);
     }
     if (pointer > bin->size || length * item > bin->size - pointer) {
-        return cb_fail(CB_EFORMAT,
-                       "%s: offset %lld: found sequence %lld at bytes %lld to %lld, expected an end within the "
-                       "%lld bytes of %s",
-                       view->map->path, (long long)(base + 8 * i), (long long)i, (long long)pointer,
-                       (long long)pointer + (long long)(length * item), (long long)bin->size, bin->path);
+        return cb_fail(
+            CB_EFORMAT,
+            "%s: offset %lld: found pointer %lld of sequence %lld with %lld bytes, expected an end within the "
+            "%lld bytes of %s",
+            view->map->path, (long long)(base + 8 * i), (long long)pointer, (long long)i, (long long)(length * item),
+            (long long)bin->size, bin->path);
     }
     return CB_OK;
 }

@@ -9,12 +9,7 @@
 /* Streams of the random generator that belong to epochs: far from the parameters' numbers. */
 enum { EPOCH_STREAM = 0x5a3b0000 };
 
-static cb_err check_part(const cb_sampler *sampler, double begin, double end) {
-    if (!(begin >= 0 && begin <= end && end <= 1)) {
-        return cb_fail(CB_EINVAL,
-                       "the %s part from %g to %g of the data is no part of it: 0 <= begin <= end <= 1 is needed",
-                       sampler->part, begin, end);
-    }
+static cb_err check_length(const cb_sampler *sampler) {
     if (sampler->seq_length < 1) {
         return cb_fail(CB_EINVAL, "a sequence length of %lld is too short: at least 1 is needed",
                        (long long)sampler->seq_length);
@@ -22,28 +17,26 @@ static cb_err check_part(const cb_sampler *sampler, double begin, double end) {
     if (sampler->count < 2 || sampler->count - 1 < sampler->seq_length) {
         return cb_fail(CB_EINVAL,
                        "the %s part has %lld of the data's %lld tokens, one sample of sequence length %lld needs "
-                       "%lld; take more data, a larger part or a shorter sequence",
+                       "%llu; take more data, a larger part or a shorter sequence",
                        sampler->part, (long long)sampler->count, (long long)cb_tokens_count(sampler->tokens),
-                       (long long)sampler->seq_length, (long long)sampler->seq_length + 1);
+                       (long long)sampler->seq_length, (unsigned long long)sampler->seq_length + 1);
     }
     return CB_OK;
 }
 
 cb_err cb_sampler_make(cb_sampler *sampler, const cb_tokens *tokens, const char *part, double fraction_begin,
                        double fraction_end, int64_t seq_length, int64_t vocab, uint32_t seed, bool shuffle) {
+    *sampler = (cb_sampler){.tokens = tokens, .seq_length = seq_length, .vocab = vocab, .seed = seed};
+    sampler->shuffle = shuffle, sampler->part = part;
+    if (!(fraction_begin >= 0 && fraction_begin <= fraction_end && fraction_end <= 1)) {
+        return cb_fail(CB_EINVAL,
+                       "the %s part from %g to %g of the data is no part of it: 0 <= begin <= end <= 1 is needed", part,
+                       fraction_begin, fraction_end);
+    }
     double all = (double)cb_tokens_count(tokens);
-    int64_t first = llround(fraction_begin * all);
-    *sampler = (cb_sampler){
-        .tokens = tokens,
-        .first = first,
-        .count = llround(fraction_end * all) - first,
-        .seq_length = seq_length,
-        .vocab = vocab,
-        .seed = seed,
-        .shuffle = shuffle,
-        .part = part,
-    };
-    TRY(check_part(sampler, fraction_begin, fraction_end));
+    sampler->first = llround(fraction_begin * all);
+    sampler->count = llround(fraction_end * all) - sampler->first;
+    TRY(check_length(sampler));
     sampler->samples = (sampler->count - 1) / seq_length;
     return CB_OK;
 }
