@@ -11,7 +11,8 @@
 
 typedef struct cb_compute cb_compute;
 
-/* C (m, n) = op(A) op(B) + beta C; op is transposition where ta/tb. ld*: elements from row to row as stored. beta: 0 or 1. */
+/* C (m, n) = op(A) op(B) + beta C; op is transposition where ta/tb. ld*: elements from row to row as stored. beta: 0
+ * or 1. */
 typedef struct cb_gemm {
     bool ta, tb;
     int64_t m, n, k;
@@ -21,8 +22,8 @@ typedef struct cb_gemm {
     float beta;
 } cb_gemm;
 
-/* Causal self-attention of one shard of heads. qkv (B*T, 3*H*D): in each row q of all heads, then k, then v; out (B*T, H*D);
- * probs (B, H, T, T): probabilities, zero above the diagonal, kept for backward. scale is 1/sqrt(D). */
+/* Causal self-attention of one shard of heads. qkv (B*T, 3*H*D): in each row q of all heads, then k, then v; out (B*T,
+ * H*D); probs (B, H, T, T): probabilities, zero above the diagonal, kept for backward. scale is 1/sqrt(D). */
 typedef struct cb_attention {
     int B, T, H, D;
     const float *qkv;
@@ -73,10 +74,10 @@ typedef struct cb_compute_ops {
     /* Cross-entropy on a shard of the vocabulary; columns >= valid are padding and take no part. logits (M, ld). */
     /* max (M) = maximum over the valid columns; -INFINITY where valid is 0 */
     void (*ce_max)(cb_compute *c, float *max, const float *logits, int64_t M, int64_t ld, int64_t valid);
-    /* logits become exp(logits - max) (0 in padding), sum (M) = their row sums, target_logit (M) = logit - max of targets[i]
-     * where it lies in begin..begin+valid-1, else 0 */
-    void (*ce_exp)(cb_compute *c, float *logits, float *sum, float *target_logit, const float *max, const int32_t *targets,
-                   int64_t begin, int64_t M, int64_t ld, int64_t valid);
+    /* logits become exp(logits - max) (0 in padding), sum (M) = their row sums, target_logit (M) = logit - max of
+     * targets[i] where it lies in begin..begin+valid-1, else 0 */
+    void (*ce_exp)(cb_compute *c, float *logits, float *sum, float *target_logit, const float *max,
+                   const int32_t *targets, int64_t begin, int64_t M, int64_t ld, int64_t valid);
     /* exps (M, ld) become dlogits = (exps / sum - [column is the target]) * scale */
     void (*ce_backward)(cb_compute *c, float *exps, const float *sum, const int32_t *targets, int64_t begin, int64_t M,
                         int64_t ld, int64_t valid, float scale);
@@ -97,8 +98,8 @@ struct cb_compute {
     int threads; /* used by each call; the calling thread owns them */
 };
 
-/* backend: "cpu" or "ref". Must be called on the thread that will call the operations (it sets that thread's OpenMP width).
- * Error CB_EUSAGE: unknown name, with the known ones. */
+/* backend: "cpu" or "ref". Must be called on the thread that will call the operations (it sets that thread's OpenMP
+ * width). Error CB_EUSAGE: unknown name, with the known ones. */
 CB_MUST_USE cb_err cb_compute_create(cb_compute **compute, const char *backend, int threads);
 void cb_compute_destroy(cb_compute *compute);
 const char *cb_compute_backends(void); /* "cpu, ref" */
@@ -106,7 +107,8 @@ const char *cb_compute_backends(void); /* "cpu, ref" */
 /* Scratch of attention_backward, bytes (depends on nothing but the arguments: not on the backend). */
 int64_t cb_attention_scratch_bytes(int B, int T, int H, int D, int threads);
 
-/* The f32 rate that a large square product (n, n, n) reaches now with these threads: FLOPs per second, best of `repeats`. */
+/* The f32 rate that a large square product (n, n, n) reaches now with these threads: FLOPs per second, best of
+ * `repeats`. */
 double cb_compute_measure_rate(cb_compute *compute, int64_t n, int repeats);
 
 #endif
