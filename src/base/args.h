@@ -1,6 +1,6 @@
 /* Command lines from a table: every option is a row, from which the parser, --help and the echo at start are made.
- * Long options "--name value" and "--name=value"; booleans "--name", "--no-name". An unknown option is answered with the
- * nearest name (edit distance). Aliases (Megatron's long names) are rows' alternative spellings, comma-separated. */
+ * Long options "--name value" and "--name=value"; booleans "--name", "--no-name". An unknown option is answered with
+ * the nearest name (edit distance). Aliases (Megatron's long names) are rows' other spellings, comma-separated. */
 #ifndef CB_BASE_ARGS_H
 #define CB_BASE_ARGS_H
 
@@ -12,10 +12,10 @@
 #include "base/err.h"
 
 typedef enum cb_arg_type {
-    CB_ARG_INT,    /* int64_t; accepts 1e6, 4k, 2m, 1g */
-    CB_ARG_REAL,   /* double */
+    CB_ARG_INT,    /* int64_t; accepts 1e6, and k, m, g for 1024, 1024^2, 1024^3: "4k", "1.5g" */
+    CB_ARG_REAL,   /* double, finite */
     CB_ARG_STRING, /* const char * into argv or the default */
-    CB_ARG_BOOL,   /* bool */
+    CB_ARG_BOOL,   /* bool; "--name", "--no-name", "--name=yes|no" */
     CB_ARG_CHOICE, /* int: index into choices */
     CB_ARG_SECTION /* no option: a heading for --help */
 } cb_arg_type;
@@ -24,20 +24,23 @@ typedef struct cb_arg {
     const char *name;    /* "tp", or the heading */
     const char *aliases; /* "tensor-model-parallel-size", or NULL */
     cb_arg_type type;
-    size_t offset;          /* of the field in the caller's struct */
-    const char *fallback;   /* default, as typed; NULL: required or derived (then `derived` says how) */
-    const char *unit;       /* "tokens", "bytes", "s" or NULL */
-    const char *help;       /* one sentence */
-    const char *choices;    /* "threads,mpi" for CB_ARG_CHOICE */
-    const char *derived;    /* shown instead of the default: "ranks / (tp*pp)" */
-    double min, max;        /* inclusive, checked where min < max, for INT and REAL */
+    size_t offset;        /* of the field in the caller's struct */
+    const char *fallback; /* default, as typed, not held against the range; NULL: required or derived (see `derived`) */
+    const char *unit;     /* "tokens", "bytes", "s" or NULL */
+    const char *help;     /* one sentence */
+    const char *choices;  /* "threads,mpi" for CB_ARG_CHOICE */
+    const char *derived;  /* shown instead of the default: "ranks / (tp*pp)" */
+    double min, max;      /* inclusive, checked where min < max, for INT and REAL; beyond +-1e15: open */
 } cb_arg;
 
-/* Sets every field from the fallbacks (a NULL fallback gives 0, NaN, NULL, false or -1), then parses argv[0..argc).
- * Errors: CB_EUSAGE naming the option and what would be right. */
+/* Sets every field from the fallbacks (a NULL fallback gives 0, NaN, NULL, false or -1), then parses argv[0..argc),
+ * which holds options only (no program name). Of an option given twice the last counts. That a required option is
+ * there, the caller checks. Errors: CB_EUSAGE naming the option and what would be right. */
 CB_MUST_USE cb_err cb_args_parse(const cb_arg *table, int rows, void *into, int argc, char **argv);
-/* Was the option given on the command line? (for options whose default is derived) */
+/* Was the option given on the command line? For options whose default is derived, and for names that are no rows of the
+ * table, like "help". */
 bool cb_args_given(const cb_arg *table, int rows, const char *name, int argc, char **argv);
+/* `usage`, then the options by section with defaults, units and other names, wrapped at 100 columns. */
 void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to);
 /* One line per option with its value: the resolved configuration. */
 void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to);

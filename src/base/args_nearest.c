@@ -1,0 +1,46 @@
+/* "Did you mean": the word with the fewest edits; see args.h. The distance is optimal string alignment (insert, delete,
+ * replace, swap of neighbours; each piece of text edited once). Source: Damerau, CACM 7(3), 1964; Wagner and Fischer,
+ * JACM 21(1), 1974. */
+#include <limits.h>
+#include <string.h>
+
+#include "base/args.h"
+
+enum { LONGEST = 63, FAR = INT_MAX };
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+static int distance(const char *a, const char *b) {
+    size_t n = strlen(a), m = strlen(b);
+    if (n > LONGEST || m > LONGEST) return FAR;
+    int d[LONGEST + 1][LONGEST + 1]; /* (n + 1, m + 1) */
+    for (size_t i = 0; i <= n; i++) d[i][0] = (int)i;
+    for (size_t j = 0; j <= m; j++) d[0][j] = (int)j;
+    for (size_t i = 1; i <= n; i++)
+        for (size_t j = 1; j <= m; j++) {
+            int replace = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            d[i][j] = least(replace, least(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    return d[n][m];
+}
+
+/* Near: at most two edits or a third of the letters, and something of the word is left. */
+static bool near(int edits, const char *given) {
+    int length = (int)strlen(given);
+    return edits < length && edits <= (length / 3 > 2 ? length / 3 : 2);
+}
+
+const char *cb_args_nearest(const char *given, const char *const *words) {
+    const char *nearest = NULL, *longer = NULL;
+    int fewest = FAR;
+    for (; *words; words++) {
+        int edits = distance(given, *words);
+        if (edits < fewest) fewest = edits, nearest = *words;
+        if (!longer && strlen(given) >= 3 && strncmp(given, *words, strlen(given)) == 0) longer = *words;
+    }
+    return nearest && near(fewest, given) ? nearest : longer; /* else the first word that continues it */
+}

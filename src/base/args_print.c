@@ -1,0 +1,186 @@
+/* What a table of options prints: --help, and the configuration at start; see args.h. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/args.h"
+
+enum { WIDTH = 100, INDENT = 2, WIDEST_LEFT = 30 };
+
+/* "--tp N", "--[no-]flag", "--comm threads|mpi" */
+static void left_side(const cb_arg *row, char *out, size_t size) {
+    switch (row->type) {
+    case CB_ARG_INT:
+        snprintf(out, size, "--%s N", row->name);
+        break;
+    case CB_ARG_REAL:
+        snprintf(out, size, "--%s X", row->name);
+        break;
+    case CB_ARG_STRING:
+        snprintf(out, size, "--%s TEXT", row->name);
+        break;
+    case CB_ARG_BOOL:
+        snprintf(out, size, "--[no-]%s", row->name);
+        break;
+    case CB_ARG_CHOICE:
+        snprintf(out, size, "--%s %s", row->name, row->choices);
+        for (char *comma = out; (comma = strchr(comma, ','));) *comma = '|';
+        break;
+    case CB_ARG_SECTION:
+        out[0] = '\0';
+        break;
+    }
+}
+
+typedef struct text {
+    char chars[1024];
+    size_t used;
+} text;
+
+static void add(text *t, const char *fmt, ...) CB_PRINTF(2, 3);
+static void add(text *t, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(t->chars + t->used, sizeof t->chars - t->used, fmt, args);
+    va_end(args);
+    if (n > 0) t->used += (size_t)n;
+    if (t->used > sizeof t->chars - 1) t->used = sizeof t->chars - 1;
+}
+
+static bool starts_yes(const char *flag) {
+    return strcmp(flag, "on") == 0 || *flag == 't' || *flag == 'y' || *flag == '1';
+}
+
+/* "default: 4 tokens", "default: ranks / (tp*pp), in s", "in tokens" or nothing */
+static void add_default(const cb_arg *row, text *t) {
+    const char *value = row->fallback;
+    if (value && row->type == CB_ARG_BOOL) value = starts_yes(value) ? "yes" : "no";
+    if (row->derived) value = row->derived;
+    if (value) add(t, "default: %s", value);
+    if (row->unit) add(t, "%s%s", row->derived ? ", in " : value ? " " : "in ", row->unit);
+}
+
+/* The help sentence, then in brackets what is taken when the option is not given, its unit and its other names. */
+static void right_side(const cb_arg *row, text *t) {
+    text brackets = {.used = 0};
+    add_default(row, &brackets);
+    for (const char *alias = row->aliases; alias && *alias;) {
+        int length = (int)strcspn(alias, ",");
+        const char *before = alias != row->aliases ? ", " : brackets.used ? "; also " : "also ";
+        add(&brackets, "%s--%.*s", before, length, alias);
+        alias += length + (alias[length] == ',');
+    }
+    add(t, "%s", row->help ? row->help : "");
+    if (brackets.used) add(t, "%s(%s)", t->used ? " " : "", brackets.chars);
+}
+
+/* Words of `from`, broken before column WIDTH; later lines begin at column `left`, where the first one already is. */
+static void wrap(const char *from, int left, FILE *to) {
+    int column = left;
+    while (*from) {
+        int length = (int)strcspn(from, " ");
+        if (column > left && column + 1 + length > WIDTH) {
+            fprintf(to, "\n%*s", left, "");
+            column = left;
+        }
+        column += fprintf(to, column > left ? " %.*s" : "%.*s", length, from);
+        from += length;
+        from += strspn(from, " ");
+    }
+    fputc('\n', to);
+}
+
+/* Width of the left column: the longest that is not too long. */
+static int left_width(const cb_arg *table, int rows) {
+    int width = 0;
+    for (int i = 0; i < rows; i++) {
+        char left[256];
+        left_side(&table[i], left, sizeof left);
+        int length = (int)strlen(left);
+        if (length > width && length <= WIDEST_LEFT) width = length;
+    }
+    return width;
+}
+
+void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to) {
+    int width = left_width(table, rows), column = INDENT + width + 2;
+    if (usage) wrap(usage, 0, to);
+    for (int i = 0; i < rows; i++) {
+        if (table[i].type == CB_ARG_SECTION) {
+            fprintf(to, "\n%s\n", table[i].name);
+            continue;
+        }
+        char left[256];
+        left_side(&table[i], left, sizeof left);
+        text right = {.used = 0};
+        right_side(&table[i], &right);
+        if ((int)strlen(left) > width)
+            fprintf(to, "%*s%s\n%*s", INDENT, "", left, column, "");
+        else
+            fprintf(to, "%*s%-*s  ", INDENT, "", width, left);
+        wrap(right.chars, column, to);
+    }
+    fputs("\nValues follow as --name value or --name=value. Whole numbers may be written 1e6, or with k, m, g for\n"
+          "1024, 1024^2, 1024^3. Of an option given twice the last counts.\n",
+          to);
+}
+
+/* The shortest text that reads back as the same number. */
+static void print_real(double value, FILE *to) {
+    char shortest[40];
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(shortest, sizeof shortest, "%.*g", digits, value);
+        if (strtod(shortest, NULL) == value) break;
+    }
+    fputs(shortest, to);
+}
+
+static void print_choice(const cb_arg *row, int index, FILE *to) {
+    const char *item = row->choices;
+    for (int i = 0; i < index && *item; i++) item += strcspn(item, ",") + 1;
+    fprintf(to, "%.*s", (int)strcspn(item, ","), item);
+}
+
+/* False where the option has no value: then "-" is printed and no unit. */
+static bool print_value(const cb_arg *row, const void *field, FILE *to) {
+    switch (row->type) {
+    case CB_ARG_INT:
+        fprintf(to, "%lld", (long long)*(const int64_t *)field);
+        return true;
+    case CB_ARG_REAL:
+        if (isnan(*(const double *)field)) break;
+        print_real(*(const double *)field, to);
+        return true;
+    case CB_ARG_STRING:
+        if (!*(const char *const *)field) break;
+        fputs(*(const char *const *)field, to);
+        return true;
+    case CB_ARG_BOOL:
+        fputs(*(const bool *)field ? "yes" : "no", to);
+        return true;
+    case CB_ARG_CHOICE:
+        if (*(const int *)field < 0) break;
+        print_choice(row, *(const int *)field, to);
+        return true;
+    case CB_ARG_SECTION:
+        break;
+    }
+    fputc('-', to);
+    return false;
+}
+
+void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to) {
+    int width = 0;
+    for (int i = 0; i < rows; i++) {
+        int length = table[i].type == CB_ARG_SECTION ? 0 : (int)strlen(table[i].name);
+        if (length > width) width = length;
+    }
+    for (int i = 0; i < rows; i++) {
+        if (table[i].type == CB_ARG_SECTION) continue;
+        fprintf(to, "%*s%-*s  ", INDENT, "", width, table[i].name);
+        bool has_value = print_value(&table[i], (const char *)from + table[i].offset, to);
+        if (has_value && table[i].unit) fprintf(to, " %s", table[i].unit);
+        fputc('\n', to);
+    }
+}

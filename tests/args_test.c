@@ -1,0 +1,364 @@
+/* args: tables of options. Every test parses into a struct of all types and looks at fields or at the message. */
+#include <stdlib.h>
+
+#include "base/args.h"
+#include "support/test.h"
+
+typedef struct options {
+    int64_t tp, steps, tokens, offset;
+    double rate, clip;
+    const char *data, *save;
+    bool flash, verbose;
+    int comm, schedule;
+} options;
+
+#define AT(field) offsetof(options, field)
+static const cb_arg table[] = {
+    {.name = "Parallelism", .type = CB_ARG_SECTION},
+    {"tp", "tensor-model-parallel-size", CB_ARG_INT, AT(tp), "1", NULL, "Tensor-parallel size.", NULL, NULL, 1, 64},
+    {"comm", NULL, CB_ARG_CHOICE, AT(comm), "threads", NULL, "How ranks reach each other.", "threads,mpi,nccl", NULL, 0,
+     0},
+    {"schedule", "pipeline-schedule", CB_ARG_CHOICE, AT(schedule), NULL, NULL, "Order of work.", "gpipe,1f1b", NULL, 0,
+     0},
+    {.name = "Training", .type = CB_ARG_SECTION},
+    {"steps", "train-iters,iterations", CB_ARG_INT, AT(steps), "10", NULL, "Optimizer steps.", NULL, NULL, 0, 1e18},
+    {"tokens", NULL, CB_ARG_INT, AT(tokens), NULL, "tokens", "Stop after so many.", NULL, "steps * batch", 0, 0},
+    {"offset", NULL, CB_ARG_INT, AT(offset), "0", NULL, "May be negative.", NULL, NULL, -1e18, 100},
+    {"learning-rate", "lr", CB_ARG_REAL, AT(rate), "3e-4", NULL, "Peak.", NULL, NULL, 0, 1},
+    {"clip", NULL, CB_ARG_REAL, AT(clip), NULL, NULL, "Largest gradient norm.", NULL, NULL, 0, 0},
+    {"data", NULL, CB_ARG_STRING, AT(data), NULL, NULL, "A text file.", NULL, NULL, 0, 0},
+    {"save", NULL, CB_ARG_STRING, AT(save), "model", NULL, "A folder.", NULL, NULL, 0, 0},
+    {"flash", NULL, CB_ARG_BOOL, AT(flash), "true", NULL, "Attention in blocks.", NULL, NULL, 0, 0},
+    {"verbose", NULL, CB_ARG_BOOL, AT(verbose), NULL, NULL, "Say more.", NULL, NULL, 0, 0},
+};
+enum { ROWS = sizeof table / sizeof *table };
+
+/* Parses a NULL-ended list of words. */
+static cb_err parse(options *o, const char *const *words) {
+    int n = 0;
+    while (words[n]) n++;
+    return cb_args_parse(table, ROWS, o, n, (char **)(uintptr_t)words);
+}
+#define PARSE(o, ...) parse((o), (const char *const[]){__VA_ARGS__, NULL})
+#define GIVEN(name, n, ...) \
+    cb_args_given(table, ROWS, (name), (n), (char **)(uintptr_t)(const char *const[]){__VA_ARGS__, NULL})
+
+static void defaults(void) {
+    options o;
+    memset(&o, 0x5a, sizeof o);
+    CHECK_OK(cb_args_parse(table, ROWS, &o, 0, NULL));
+    CHECK_INT(o.tp, 1);
+    CHECK_INT(o.comm, 0);
+    CHECK_INT(o.schedule, -1);
+    CHECK_INT(o.steps, 10);
+    CHECK_INT(o.tokens, 0);
+    CHECK(o.rate == 3e-4);
+    CHECK(isnan(o.clip));
+    CHECK(o.data == NULL);
+    CHECK_STR(o.save, "model");
+    CHECK(o.flash);
+    CHECK(!o.verbose);
+}
+
+static void both_ways_to_write_a_value(void) {
+    options o;
+    CHECK_OK(
+        PARSE(&o, "--tp", "4", "--steps=20", "--comm=mpi", "--schedule", "1f1b", "--lr", "0.5", "--data", "a b.txt"));
+    CHECK_INT(o.tp, 4);
+    CHECK_INT(o.steps, 20);
+    CHECK_INT(o.comm, 1);
+    CHECK_INT(o.schedule, 1);
+    CHECK(o.rate == 0.5);
+    CHECK_STR(o.data, "a b.txt");
+    CHECK_OK(PARSE(&o, "--data=--odd=name", "--save="));
+    CHECK_STR(o.data, "--odd=name");
+    CHECK_STR(o.save, "");
+}
+
+static void aliases(void) {
+    options o;
+    CHECK_OK(PARSE(&o, "--tensor-model-parallel-size", "8", "--iterations=3", "--learning-rate", "0.25"));
+    CHECK_INT(o.tp, 8);
+    CHECK_INT(o.steps, 3);
+    CHECK(o.rate == 0.25);
+    CHECK_OK(PARSE(&o, "--train-iters", "5"));
+    CHECK_INT(o.steps, 5);
+}
+
+static void the_last_one_counts(void) {
+    options o;
+    CHECK_OK(PARSE(&o, "--tp", "2", "--tensor-model-parallel-size", "4", "--tp=8", "--flash", "--no-flash"));
+    CHECK_INT(o.tp, 8);
+    CHECK(!o.flash);
+}
+
+static void booleans(void) {
+    static const char *const yes[] = {"--verbose", "--verbose=true", "--verbose=yes", "--verbose=on", "--verbose=1"};
+    static const char *const no[] = {"--no-verbose", "--verbose=false", "--verbose=no", "--verbose=off", "--verbose=0"};
+    options o;
+    for (int i = 0; i < 5; i++) {
+        CHECK_OK(PARSE(&o, yes[i]));
+        CHECK(o.verbose);
+        CHECK_OK(PARSE(&o, "--verbose", no[i]));
+        CHECK(!o.verbose);
+    }
+    CHECK_FAILS(PARSE(&o, "--verbose=maybe"), CB_EUSAGE,
+                "--verbose: 'maybe' is not yes or no; write --verbose or --no-verbose");
+    CHECK_FAILS(PARSE(&o, "--no-verbose=1"), CB_EUSAGE, "--no-verbose=1: takes no value");
+    CHECK_FAILS(PARSE(&o, "--no-tp"), CB_EUSAGE, "--no-tp: only yes-or-no options have a --no- form");
+    CHECK_FAILS(PARSE(&o, "--verbose", "true"), CB_EUSAGE, "'true' is left over after --verbose, which takes no value");
+}
+
+static void whole_numbers(void) {
+    static const struct {
+        const char *text;
+        int64_t value;
+    } good[] = {{"0", 0},
+                {"+7", 7},
+                {"007", 7},
+                {"-5", -5},
+                {"1e6", 1000000},
+                {"1.5e3", 1500},
+                {"2E2", 200},
+                {"5000e-3", 5},
+                {"4k", 4096},
+                {"4K", 4096},
+                {"2m", 2097152},
+                {"1g", 1073741824},
+                {"1.5g", 1610612736},
+                {"-1k", -1024},
+                {"3.", 3},
+                {"9007199254740993", 9007199254740993}, /* 2^53 + 1: no double */
+                {"9223372036854775807", INT64_MAX}};
+    options o;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        CHECK_OK(PARSE(&o, "--tokens", good[i].text));
+        CHECK_INT(o.tokens, good[i].value);
+    }
+    static const char *const bad[] = {"",   "12x", "x",  "1.5", "1e-1", "0x10", "nan", "inf", "1 ",  " 1", "4kk",
+                                      "4t", "--",  "e5", "1e",  "1e+",  ".",    "-",   "+",   "1,0", "k",  "1ek"};
+    char word[64], message[64];
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(word, sizeof word, "--tokens=%s", bad[i]);
+        snprintf(message, sizeof message, "--tokens: '%s' is not a whole number", bad[i]);
+        CHECK_FAILS(PARSE(&o, word), CB_EUSAGE, message);
+    }
+    CHECK_FAILS(PARSE(&o, "--tokens", "9223372036854775808"), CB_EUSAGE, "is too large");
+    CHECK_FAILS(PARSE(&o, "--tokens", "1e999999"), CB_EUSAGE,
+                "is too large; the largest whole number is 9223372036854775807");
+    CHECK_FAILS(PARSE(&o, "--tokens", "9000000000g"), CB_EUSAGE, "is too large");
+    CHECK_FAILS(PARSE(&o, "--steps", "12x"), CB_EUSAGE, "--steps: '12x' is not a whole number");
+}
+
+static void reals(void) {
+    static const struct {
+        const char *text;
+        double value;
+    } good[] = {{"0", 0}, {"-0.25", -0.25}, {".5", 0.5}, {"5.", 5}, {"1e-5", 1e-5}, {"+2.5E+3", 2500}, {"1e-999", 0}};
+    options o;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        CHECK_OK(PARSE(&o, "--clip", good[i].text));
+        CHECK(o.clip == good[i].value);
+    }
+    static const char *const bad[] = {"", "abc", "1.2.3", "nan", "inf", "0x1p3", "1e", "3e-", "1k", "1,5", " 1", "1 "};
+    char word[64];
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(word, sizeof word, "--clip=%s", bad[i]);
+        CHECK_FAILS(PARSE(&o, word), CB_EUSAGE, "is not a number");
+    }
+    CHECK_FAILS(PARSE(&o, "--clip", "1e999"), CB_EUSAGE, "--clip: '1e999' is too large for a number");
+}
+
+static void ranges(void) {
+    options o;
+    CHECK_OK(
+        PARSE(&o, "--tp", "1", "--tp", "64", "--lr", "0", "--lr", "1", "--offset", "-123456789", "--offset", "100"));
+    CHECK_FAILS(PARSE(&o, "--tp", "0"), CB_EUSAGE, "--tp is 0; it can be 1 to 64");
+    CHECK_FAILS(PARSE(&o, "--tp=1k"), CB_EUSAGE, "--tp is 1k; it can be 1 to 64");
+    CHECK_FAILS(PARSE(&o, "--tensor-model-parallel-size", "-3"), CB_EUSAGE, "--tp is -3; it can be 1 to 64");
+    CHECK_FAILS(PARSE(&o, "--lr", "1.001"), CB_EUSAGE, "--learning-rate is 1.001; it can be 0 to 1");
+    CHECK_FAILS(PARSE(&o, "--steps", "-1"), CB_EUSAGE, "--steps is -1; it must be at least 0");
+    CHECK_FAILS(PARSE(&o, "--offset", "101"), CB_EUSAGE, "--offset is 101; it can be at most 100");
+}
+
+static void choices(void) {
+    options o;
+    CHECK_OK(PARSE(&o, "--comm", "nccl"));
+    CHECK_INT(o.comm, 2);
+    CHECK_FAILS(PARSE(&o, "--comm", "thread"), CB_EUSAGE,
+                "--comm: 'thread' is none of its choices, did you mean 'threads'? it can be threads, mpi or nccl");
+    CHECK_FAILS(PARSE(&o, "--comm", "infiniband"), CB_EUSAGE,
+                "--comm: 'infiniband' is none of its choices; it can be threads, mpi or nccl");
+    CHECK_FAILS(PARSE(&o, "--comm", "threads,mpi"), CB_EUSAGE, "it can be threads, mpi or nccl");
+    CHECK_FAILS(PARSE(&o, "--comm="), CB_EUSAGE, "it can be threads, mpi or nccl");
+    CHECK_FAILS(PARSE(&o, "--schedule=2f2b"), CB_EUSAGE, "did you mean '1f1b'? it can be gpipe or 1f1b");
+}
+
+static void missing_values(void) {
+    options o;
+    CHECK_FAILS(PARSE(&o, "--tp"), CB_EUSAGE, "--tp needs a value");
+    CHECK_FAILS(PARSE(&o, "--data", "--tp", "2"), CB_EUSAGE, "--data needs a value");
+    CHECK_FAILS(PARSE(&o, "--train-iters"), CB_EUSAGE, "--train-iters needs a value");
+    CHECK_OK(PARSE(&o, "--tokens", "-12"));
+    CHECK_INT(o.tokens, -12);
+    CHECK_OK(PARSE(&o, "--data", "-"));
+    CHECK_STR(o.data, "-");
+}
+
+static void unknown_options(void) {
+    options o;
+    CHECK_FAILS(PARSE(&o, "--tpp", "2"), CB_EUSAGE, "--tpp is not an option; did you mean --tp?");
+    CHECK_FAILS(PARSE(&o, "--stpes=2"), CB_EUSAGE, "--stpes is not an option; did you mean --steps?");
+    CHECK_FAILS(PARSE(&o, "--tensor-parallel-size", "2"), CB_EUSAGE, "did you mean --tensor-model-parallel-size?");
+    CHECK_FAILS(PARSE(&o, "--learning", "2"), CB_EUSAGE, "did you mean --learning-rate?");
+    CHECK_FAILS(PARSE(&o, "--zzzzzzzzz", "2"), CB_EUSAGE, "--zzzzzzzzz is not an option; --help lists them all");
+    CHECK_FAILS(PARSE(&o, "--Training"), CB_EUSAGE, "--Training is not an option"); /* a heading is none */
+    CHECK_FAILS(PARSE(&o, "--tp,steps", "2"), CB_EUSAGE, "--tp,steps is not an option");
+}
+
+static void leftover_words(void) {
+    options o;
+    CHECK_FAILS(PARSE(&o, "file.txt"), CB_EUSAGE, "'file.txt' is left over; every option is written --name value");
+    CHECK_FAILS(PARSE(&o, "--tp", "2", "3"), CB_EUSAGE, "'3' is left over after --tp, which takes one value");
+    CHECK_FAILS(PARSE(&o, "-tp", "2"), CB_EUSAGE, "'-tp': options begin with two dashes, --tp");
+    CHECK_FAILS(PARSE(&o, "-tp=2"), CB_EUSAGE, "'-tp=2': options begin with two dashes, --tp=2");
+    CHECK_FAILS(PARSE(&o, "--"), CB_EUSAGE, "'--' is left over");
+    CHECK_FAILS(PARSE(&o, "--=2"), CB_EUSAGE, "'--=2' is left over");
+    CHECK_FAILS(PARSE(&o, ""), CB_EUSAGE, "'' is left over");
+}
+
+static void bad_default_is_reported(void) {
+    const cb_arg row = {.name = "n", .type = CB_ARG_INT, .fallback = "ten"};
+    int64_t n;
+    CHECK_FAILS(cb_args_parse(&row, 1, &n, 0, NULL), CB_EUSAGE, "default: --n: 'ten' is not a whole number");
+    const cb_arg off = {.name = "n", .type = CB_ARG_INT, .fallback = "0", .min = 1, .max = 9}; /* 0: off */
+    CHECK_OK(cb_args_parse(&off, 1, &n, 0, NULL));
+    CHECK_INT(n, 0);
+}
+
+static void given(void) {
+    CHECK(GIVEN("tp", 2, "--tp", "2"));
+    CHECK(GIVEN("tp", 1, "--tp=2"));
+    CHECK(GIVEN("tp", 2, "--tensor-model-parallel-size", "2"));
+    CHECK(GIVEN("flash", 1, "--no-flash"));
+    CHECK(!GIVEN("tp", 2, "--data", "tp"));
+    CHECK(!GIVEN("tp", 2, "--steps", "2"));
+    CHECK(!GIVEN("tp", 0, NULL));
+    CHECK(GIVEN("help", 3, "--tp", "2", "--help"));
+    CHECK(GIVEN("help", 2, "--data", "--help"));
+    CHECK(!GIVEN("help", 1, "--data=--help"));
+    CHECK(!GIVEN("help", 2, "--tp", "2"));
+}
+
+static void nearest(void) {
+    const char *const words[] = {"train", "plan", "schedule", "generate", "bench", "micro-batch-size", NULL};
+    CHECK_STR(cb_args_nearest("train", words), "train");
+    CHECK_STR(cb_args_nearest("trian", words), "train"); /* neighbours swapped: one edit */
+    CHECK_STR(cb_args_nearest("plna", words), "plan");
+    CHECK_STR(cb_args_nearest("scedul", words), "schedule");
+    CHECK_STR(cb_args_nearest("genarete", words), "generate");
+    CHECK_STR(cb_args_nearest("generator", words), "generate");
+    CHECK_STR(cb_args_nearest("microbatchsize", words), "micro-batch-size");
+    CHECK_STR(cb_args_nearest("mic", words), "micro-batch-size"); /* begins it */
+    CHECK(cb_args_nearest("mi", words) == NULL);
+    CHECK(cb_args_nearest("x", words) == NULL);
+    CHECK(cb_args_nearest("", words) == NULL);
+    CHECK(cb_args_nearest("explain", words) == NULL); /* three edits from plan, two are allowed */
+    CHECK(cb_args_nearest("0123456789012345678901234567890123456789012345678901234567890123456789", words) == NULL);
+    const char *const none[] = {NULL};
+    CHECK(cb_args_nearest("train", none) == NULL);
+}
+
+/* Runs the printer into memory; the caller frees. */
+static char *help_text(const char *usage) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    cb_args_help(table, ROWS, usage, to);
+    fclose(to);
+    return text;
+}
+
+static void help_has_every_option(void) {
+    char *text = help_text("Usage: cuboid train [options]");
+    CHECK(strncmp(text, "Usage: cuboid train [options]\n\nParallelism\n", 43) == 0);
+    CHECK(strstr(text, "\nTraining\n"));
+    CHECK(strstr(text,
+                 "  --tp N                   Tensor-parallel size. (default: 1; also --tensor-model-parallel-size)\n"));
+    CHECK(strstr(text, "  --comm threads|mpi|nccl  How ranks reach each other. (default: threads)\n"));
+    CHECK(strstr(text, "  --schedule gpipe|1f1b    Order of work. (also --pipeline-schedule)\n"));
+    CHECK(strstr(text, "Optimizer steps. (default: 10; also --train-iters, --iterations)\n"));
+    CHECK(strstr(text, "  --tokens N               Stop after so many. (default: steps * batch, in tokens)\n"));
+    CHECK(strstr(text, "  --learning-rate X        Peak. (default: 3e-4; also --lr)\n"));
+    CHECK(strstr(text, "  --clip X                 Largest gradient norm.\n"));
+    CHECK(strstr(text, "  --[no-]flash             Attention in blocks. (default: yes)\n"));
+    CHECK(strstr(text, "  --[no-]verbose           Say more.\n"));
+    free(text);
+}
+
+static void help_is_wrapped_and_aligned(void) {
+    char prose[700] = "";
+    for (int i = 0; i < 60; i++) strcat(prose, i % 7 ? "words and " : "parallelisation ");
+    const cb_arg rows[] = {
+        {"long", NULL, CB_ARG_INT, 0, "1", "bytes", prose, NULL, NULL, 0, 0},
+        {"an-option-whose-name-does-not-fit-left", NULL, CB_ARG_INT, 0, NULL, "s", "Short.", NULL, NULL, 0, 0}};
+    char *text = NULL, *saved = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    cb_args_help(rows, 2, prose, to);
+    fclose(to);
+    int lines = 0, indented = 0;
+    CHECK(strstr(text, "\n  --an-option-whose-name-does-not-fit-left N\n            Short. (in s)\n"));
+    for (char *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved), lines++) {
+        CHECK(strlen(line) <= 100);
+        CHECK(line[strlen(line) - 1] != ' ');
+        indented += strncmp(line, "            ", 12) == 0 && line[12] != ' ';
+    }
+    CHECK(lines > 15 && indented > 6);
+    free(text);
+}
+
+static void echo_shows_what_is_set(void) {
+    options o;
+    CHECK_OK(PARSE(&o, "--tp=4", "--tokens", "1e6", "--lr", "0.1", "--no-flash", "--comm", "mpi"));
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    cb_args_echo(table, ROWS, &o, to);
+    fclose(to);
+    CHECK_STR(text, "  tp             4\n"
+                    "  comm           mpi\n"
+                    "  schedule       -\n"
+                    "  steps          10\n"
+                    "  tokens         1000000 tokens\n"
+                    "  offset         0\n"
+                    "  learning-rate  0.1\n"
+                    "  clip           -\n"
+                    "  data           -\n"
+                    "  save           model\n"
+                    "  flash          no\n"
+                    "  verbose        no\n");
+    free(text);
+}
+
+int main(void) {
+    RUN(defaults);
+    RUN(both_ways_to_write_a_value);
+    RUN(aliases);
+    RUN(the_last_one_counts);
+    RUN(booleans);
+    RUN(whole_numbers);
+    RUN(reals);
+    RUN(ranges);
+    RUN(choices);
+    RUN(missing_values);
+    RUN(unknown_options);
+    RUN(leftover_words);
+    RUN(bad_default_is_reported);
+    RUN(given);
+    RUN(nearest);
+    RUN(help_has_every_option);
+    RUN(help_is_wrapped_and_aligned);
+    RUN(echo_shows_what_is_set);
+    return test_end();
+}
