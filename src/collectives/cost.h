@@ -1,0 +1,41 @@
+/* What collectives cost and need, as pure functions of sizes: which way an all-reduce goes, the scratch it uses, the
+ * messages and bytes that one rank sends. The trainer allocates by them and the tests hold counted runs against them.
+ */
+#ifndef CB_COLLECTIVES_COST_H
+#define CB_COLLECTIVES_COST_H
+
+#include "comm/comm.h"
+
+/* The ways of an all-reduce; all give the same bits. */
+typedef enum cb_all_reduce_way {
+    CB_BY_DIRECT,   /* every member sends all to all: one round */
+    CB_BY_BLOCKS,   /* reduce-scatter, then all-gather: the least bytes */
+    CB_BY_DOUBLING, /* recursive doubling, group sizes that are powers of two: the fewest rounds */
+    CB_BY_TREE,     /* binomial tree to member 0 and back */
+    CB_ALL_REDUCE_WAYS
+} cb_all_reduce_way;
+
+enum {
+    CB_SMALL_COUNT = 4096, /* an all-reduce below this many elements travels whole, */
+    CB_SMALL_BLOCK = 256,  /* and so does one whose blocks would be below this many */
+    CB_DIRECT_SIZE = 8,    /* small counts go directly in groups up to this size, by doubling or tree above */
+};
+
+cb_all_reduce_way cb_all_reduce_choose(int size, int64_t count);
+const char *cb_all_reduce_way_name(cb_all_reduce_way way); /* "direct" "blocks" "doubling" "tree" */
+
+/* Bytes of scratch that an all-reduce of count elements over size ranks uses: size-1 pieces of ceil(count/size) for
+ * blocks, size-1 of count for direct, one of count for doubling and tree. */
+int64_t cb_all_reduce_scratch_bytes(int size, int64_t count, cb_type type);
+int64_t cb_all_reduce_scratch_by(cb_all_reduce_way way, int size, int64_t count, cb_type type);
+
+/* Messages and bytes that one rank sends in an operation with the operation's count. */
+typedef struct cb_cost {
+    int64_t messages, bytes;
+} cb_cost;
+/* index: the rank's place in the group; for a broadcast counted from the root, for send/recv that of the sender (any).
+ */
+cb_cost cb_collective_cost(cb_kind kind, int size, int index, int64_t count, cb_type type);
+cb_cost cb_all_reduce_cost_by(cb_all_reduce_way way, int size, int index, int64_t count, cb_type type);
+
+#endif

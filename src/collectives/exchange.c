@@ -1,0 +1,65 @@
+/* Messages of a collective operation, as requests in order of posting; see exchange.h. */
+#include "collectives/exchange.h"
+
+#include <assert.h>
+
+cb_exchange cb_exchange_begin(cb_group *group, cb_kind kind, cb_type type, cb_req **reqs, int room) {
+    return (cb_exchange){
+        .group = group, .kind = kind, .type = type, .sequence = group->sequence++, .reqs = reqs, .room = room};
+}
+
+static cb_msg message(const cb_exchange *x, int member, void *data, int64_t count) {
+    assert(member >= 0 && member < x->group->size && member != x->group->me);
+    assert(count >= 0 && x->posted < x->room);
+    return (cb_msg){.peer = x->group->ranks[member],
+                    .tag = cb_tag_collective(x->group->purpose, x->sequence, x->phase),
+                    .purpose = x->group->purpose,
+                    .kind = x->kind,
+                    .type = x->type,
+                    .count = count,
+                    .data = data,
+                    .note = (int)(x->sequence & 0x7fffffff)};
+}
+
+cb_err cb_exchange_recv(cb_exchange *x, int from, void *data, int64_t count) {
+    cb_msg msg = message(x, from, data, count);
+    TRY(cb_comm_irecv(x->group->comm, &msg, &x->reqs[x->posted]));
+    x->posted++;
+    return CB_OK;
+}
+
+cb_err cb_exchange_send(cb_exchange *x, int to, const void *data, int64_t count) {
+    cb_msg msg = message(x, to, (void *)data, count); /* a send only reads */
+    TRY(cb_comm_isend(x->group->comm, &msg, &x->reqs[x->posted]));
+    x->posted++;
+    return CB_OK;
+}
+
+cb_err cb_exchange_wait(cb_exchange *x) {
+    for (int i = 0; i < x->posted; i++) TRY(cb_comm_wait(x->group->comm, &x->reqs[i]));
+    x->posted = 0;
+    return CB_OK;
+}
+
+cb_err cb_exchange_test(cb_exchange *x, bool *done) {
+    *done = true;
+    for (int i = 0; i < x->posted; i++) {
+        bool through = true;
+        if (x->reqs[i]) TRY(cb_comm_test(x->group->comm, &x->reqs[i], &through));
+        *done = *done && through;
+    }
+    if (*done) x->posted = 0;
+    return CB_OK;
+}
+
+cb_err cb_exchange_end(cb_exchange *x, cb_err e) {
+    if (!e) {
+        assert(x->posted == 0);
+        return CB_OK;
+    }
+    cb_comm_abort(x->group->comm);
+    for (int i = 0; i < x->posted; i++)
+        if (x->reqs[i]) cb_err_free(cb_comm_wait(x->group->comm, &x->reqs[i]));
+    x->posted = 0;
+    return e;
+}

@@ -1,0 +1,33 @@
+/* The messages of one collective operation: posted in phases, and each phase ended by a wait or by tests. Receives are
+ * posted before sends and waited on first, so nothing depends on sends being eager. */
+#ifndef CB_COLLECTIVES_EXCHANGE_H
+#define CB_COLLECTIVES_EXCHANGE_H
+
+#include "comm/group.h"
+
+/* Phases 0..13 are for collectives; blocking point-to-point has a tag of its own. */
+enum { CB_PHASE_P2P = 14 };
+
+typedef struct cb_exchange {
+    cb_group *group;
+    cb_kind kind;
+    cb_type type;
+    unsigned sequence; /* of the operation in the group: part of the tag */
+    int phase;         /* part of the tag */
+    int posted, room;
+    cb_req **reqs; /* (room), the caller's */
+} cb_exchange;
+
+/* Opens the group's next operation. reqs (room): memory for the requests of a phase. */
+cb_exchange cb_exchange_begin(cb_group *group, cb_kind kind, cb_type type, cb_req **reqs, int room);
+/* Post a message of count elements from or to a member of the group; neither waits. */
+CB_MUST_USE cb_err cb_exchange_recv(cb_exchange *exchange, int from, void *data, int64_t count);
+CB_MUST_USE cb_err cb_exchange_send(cb_exchange *exchange, int to, const void *data, int64_t count);
+/* Wait for all that was posted, or see whether all is through. */
+CB_MUST_USE cb_err cb_exchange_wait(cb_exchange *exchange);
+CB_MUST_USE cb_err cb_exchange_test(cb_exchange *exchange, bool *done);
+/* Ends the operation with result e, which it returns. A failed one ends the world, as its members are out of step for
+ * good; then what is still posted ends at once, and nobody reads or writes the operation's memory any more. */
+CB_MUST_USE cb_err cb_exchange_end(cb_exchange *exchange, cb_err e);
+
+#endif
