@@ -58,7 +58,7 @@ static cb_err place_list(cb_placement *placement, const cb_model *model, const c
         return cb_fail(CB_EINVAL, "placement '%.80s' holds more than the %d layers of %s", spec, model->layers,
                        model->name);
     if (count != placement->stages)
-        return cb_fail(CB_EINVAL, "placement '%.80s' lists %d stages, pp is %d", spec, count, placement->stages);
+        return cb_fail(CB_EINVAL, "placement '%.80s' is for pp=%d, not for pp=%d", spec, count, placement->stages);
     if (sum < model->layers)
         return cb_fail(CB_EINVAL, "placement '%.80s' holds %d layers, %s has %d", spec, (int)sum, model->name,
                        model->layers);
@@ -123,7 +123,7 @@ static int64_t stage_parameters(const cb_placement *placement, const cb_model *m
 
 void cb_placement_print(const cb_placement *placement, const cb_model *model, int64_t seq_length, FILE *to) {
     double total = cb_model_flops_per_token(model, seq_length);
-    fprintf(to, "stage  layers         beside them        parameters   FLOPs\n");
+    fprintf(to, "stage  layers         held beside      parameters   FLOPs\n");
     for (int s = 0; s < placement->stages; s++) {
         bool is_first = s == 0, is_last = s == placement->stages - 1;
         const char *beside = is_first && is_last ? "embedding, head" : is_first ? "embedding" : is_last ? "head" : "";
