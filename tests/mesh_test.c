@@ -29,31 +29,32 @@ static bool ranks_fit(const cb_mesh *mesh) {
     return fit;
 }
 
-/* Do two ranks differ only in the dimensions of mask? */
-static bool same_outside(const cb_mesh *mesh, unsigned mask, int a, int b) {
-    int of_a[CB_DIMS], of_b[CB_DIMS];
-    cb_mesh_coords(mesh, a, of_a);
-    cb_mesh_coords(mesh, b, of_b);
-    for (int i = 0; i < CB_DIMS; i++)
-        if (!(mask & CB_MASK(i)) && of_a[i] != of_b[i]) return false;
-    return true;
+/* Number of the rank's coordinates outside of mask: equal for two ranks that differ in the dimensions of mask only. */
+static int outside(const cb_mesh *mesh, unsigned mask, int rank) {
+    int coord[CB_DIMS], number = 0;
+    cb_mesh_coords(mesh, rank, coord);
+    for (int i = 0; i < CB_DIMS; i++) number = number * MOST + (mask & CB_MASK(i) ? 0 : coord[i]);
+    return number;
 }
 
 /* A group is the ranks that differ in its dimensions only, ascending (the fastest dimension first). */
-static bool group_fits(const cb_mesh *mesh, unsigned mask, int rank) {
+static bool group_fits(const cb_mesh *mesh, unsigned mask, int rank, const int *numbers) {
     int ranks[MOST], size = cb_mesh_group_size(mesh, mask), count = 0;
     int index = cb_mesh_group(mesh, mask, rank, ranks);
     if (index < 0 || index >= size || ranks[index] != rank) return false;
     for (int other = 0; other < mesh->ranks; other++)
-        if (same_outside(mesh, mask, rank, other) && (count >= size || ranks[count++] != other)) return false;
+        if (numbers[other] == numbers[rank] && (count >= size || ranks[count++] != other)) return false;
     return count == size;
 }
 
 static bool mesh_fits(const cb_mesh *mesh) {
     if (!ranks_fit(mesh)) return false;
-    for (unsigned mask = 0; mask <= CB_MASK_ALL; mask++)
+    for (unsigned mask = 0; mask <= CB_MASK_ALL; mask++) {
+        int numbers[MOST];
+        for (int rank = 0; rank < mesh->ranks; rank++) numbers[rank] = outside(mesh, mask, rank);
         for (int rank = 0; rank < mesh->ranks; rank++)
-            if (!group_fits(mesh, mask, rank)) return false;
+            if (!group_fits(mesh, mask, rank, numbers)) return false;
+    }
     return true;
 }
 
