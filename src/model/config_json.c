@@ -174,16 +174,39 @@ static size_t precision_for(double a, double b) {
 /* Token ids: GPT-2 begins and ends a text with its last token, <|endoftext|>. */
 static json_t *config_of(const cb_model *model) {
     json_int_t end_of_text = model->vocab - 1;
-    return json_pack(
-        "{s:[s], s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:f, s:f, s:b, s:b, s:b, s:s}",
-        "architectures", "GPT2LMHeadModel", "model_type", "gpt2", "activation_function", "gelu_new", "attn_pdrop", 0.0,
-        "embd_pdrop", 0.0, "resid_pdrop", 0.0,                                               //
-        "bos_token_id", end_of_text, "eos_token_id", end_of_text,                            //
-        "vocab_size", (json_int_t)model->vocab, "n_positions", (json_int_t)model->positions, //
-        "n_ctx", (json_int_t)model->positions, "n_embd", (json_int_t)model->channels,        //
-        "n_inner", (json_int_t)model->ffn, "n_layer", model->layers, "n_head", model->heads, //
-        "layer_norm_epsilon", model->norm_eps, "initializer_range", model->init_std,         //
-        "scale_attn_weights", 1, "tie_word_embeddings", 1, "use_cache", 1, "torch_dtype", "float32");
+    const struct {
+        const char *name;
+        json_t *value;
+    } fields[] = {
+        {"architectures", json_pack("[s]", "GPT2LMHeadModel")},
+        {"model_type", json_string("gpt2")},
+        {"activation_function", json_string("gelu_new")},
+        {"attn_pdrop", json_real(0)},
+        {"embd_pdrop", json_real(0)},
+        {"resid_pdrop", json_real(0)},
+        {"bos_token_id", json_integer(end_of_text)},
+        {"eos_token_id", json_integer(end_of_text)},
+        {"vocab_size", json_integer(model->vocab)},
+        {"n_positions", json_integer(model->positions)},
+        {"n_ctx", json_integer(model->positions)},
+        {"n_embd", json_integer(model->channels)},
+        {"n_inner", json_integer(model->ffn)},
+        {"n_layer", json_integer(model->layers)},
+        {"n_head", json_integer(model->heads)},
+        {"layer_norm_epsilon", json_real(model->norm_eps)},
+        {"initializer_range", json_real(model->init_std)},
+        {"scale_attn_weights", json_true()},
+        {"tie_word_embeddings", json_true()},
+        {"use_cache", json_true()},
+        {"torch_dtype", json_string("float32")},
+    };
+    json_t *root = json_object();
+    bool whole = root != NULL;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) /* takes every value, also where it fails */
+        whole = json_object_set_new(root, fields[i].name, fields[i].value) == 0 && whole;
+    if (whole) return root;
+    json_decref(root);
+    return NULL;
 }
 
 cb_err cb_model_write_config(const cb_model *model, char **json_text) {
