@@ -84,6 +84,7 @@ cb_err cb_comm_run_rank(cb_comm *inner, cb_wrap_fn wrap, void *wrap_arg, cb_rank
     TRY(wrap(inner, wrap_arg, &outer));
     cb_err e = fn(outer, arg);
     if (!e && outer->ops->finish) e = outer->ops->finish(outer);
+    if (inner->ops->let_go) inner->ops->let_go(inner);
     if (outer != inner) cb_comm_destroy(outer);
     return e;
 }
@@ -135,11 +136,12 @@ char *cb_msg_describe(const cb_msg *msg, char out[96]) {
 }
 
 cb_err cb_msg_size_mismatch(int me, bool is_send, const cb_msg *mine, int64_t their_bytes, const char *theirs) {
-    char text[96];
-    return cb_fail(CB_EMISMATCH, "rank %d %s rank %d %lld bytes (%s), which %s %lld bytes%s%s%s", me,
+    char text[96], bytes[32] = "more";
+    if (their_bytes >= 0) snprintf(bytes, sizeof bytes, "%lld bytes", (long long)their_bytes);
+    return cb_fail(CB_EMISMATCH, "rank %d %s rank %d %lld bytes (%s), which %s %s%s%s%s", me,
                    is_send ? "sends to" : "expects from", mine->peer, (long long)cb_msg_bytes(mine),
-                   cb_msg_describe(mine, text), is_send ? "expects" : "sent", (long long)their_bytes,
-                   theirs ? " (" : "", theirs ? theirs : "", theirs ? ")" : "");
+                   cb_msg_describe(mine, text), is_send ? "expects" : "sent", bytes, theirs ? " (" : "",
+                   theirs ? theirs : "", theirs ? ")" : "");
 }
 
 static cb_err check_msg(const cb_comm *comm, const cb_msg *msg, const char *verb) {

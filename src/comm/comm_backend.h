@@ -25,7 +25,8 @@ typedef struct cb_comm_ops {
     cb_err (*alive)(cb_comm *comm);
     void (*abort)(cb_comm *comm);
     /* optional, default: nothing */
-    cb_err (*finish)(cb_comm *comm); /* after the rank's function returned CB_OK: what it left behind is an error */
+    cb_err (*finish)(cb_comm *comm); /* the rank's function returned CB_OK: is there something left under way? */
+    void (*let_go)(cb_comm *comm);   /* the rank's function has returned: no peer touches its messages after this */
     void (*destroy)(cb_comm *comm);  /* a wrapper destroys the endpoint inside it too (cb_comm_destroy) */
 } cb_comm_ops;
 
@@ -53,11 +54,14 @@ void cb_pool_init(cb_pool *pool, size_t item_bytes);
 cb_req *cb_pool_take(cb_pool *pool, const cb_msg *msg, bool is_send); /* NULL without memory */
 void cb_pool_give(cb_pool *pool, cb_req *req);
 void cb_pool_destroy(cb_pool *pool);
+/* CB_EMISMATCH if requests are in use: a rank has to wait for all that it starts. */
+CB_MUST_USE cb_err cb_pool_check_empty(const cb_pool *pool, int rank);
 
 int64_t cb_msg_bytes(const cb_msg *msg);
 /* "pp send/recv, microbatch 4, 3145728 bytes" or "tp all-reduce, #12, 16384 bytes". Returns out. */
 char *cb_msg_describe(const cb_msg *msg, char out[96]);
-/* The error of a message whose sides disagree in size: mine against the other side's. */
+/* The error of a message whose sides disagree in size: mine against the other side's (-1: more than mine, unknown how
+ * many; theirs: its description or NULL). */
 CB_MUST_USE cb_err cb_msg_size_mismatch(int me, bool is_send, const cb_msg *mine, int64_t their_bytes,
                                         const char *theirs);
 

@@ -317,13 +317,22 @@ static void abort_world(cb_comm *comm) {
     if (pthread_equal(pthread_self(), me->thread)) drop_all(me);
 }
 
+static cb_err finish(cb_comm *comm) {
+    return cb_pool_check_empty(&((end *)(void *)comm)->pool, comm->rank);
+}
+static void let_go(cb_comm *comm) {
+    drop_all((end *)(void *)comm);
+}
+
 static const cb_comm_ops ops = {.name = "threads",
                                 .isend = isend,
                                 .irecv = irecv,
                                 .test = test,
                                 .wait = wait,
                                 .alive = alive,
-                                .abort = abort_world};
+                                .abort = abort_world,
+                                .finish = finish,
+                                .let_go = let_go};
 
 /* Launch */
 
@@ -364,7 +373,6 @@ static void *rank_main(void *arg) {
         record(w, me->comm.rank, e);
         abort_world(&me->comm);
     }
-    drop_all(me);
     atomic_store(&me->ended, true);
     wake_all(w);
     return NULL;
