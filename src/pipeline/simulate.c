@@ -1,0 +1,120 @@
+/* Schedules with time: each instruction begins when the one before it on its stage has ended and what it waits for is
+ * there. The walk visits instructions in an order in which both are known already. See simulate.h. */
+#include "pipeline/simulate.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "pipeline/lists.h"
+
+typedef struct simulation {
+    const cb_schedule *schedule;
+    const cb_durations *durations;
+    cb_span **spans;
+} simulation;
+
+static double compute_s(const cb_schedule *schedule, const cb_durations *d, cb_instr_kind kind, int stage) {
+    double w_s = d->w_s ? d->w_s[stage] : 0;
+    switch (kind) {
+    case CB_F:
+        return d->f_s[stage] / schedule->chunks;
+    case CB_B:
+        return (d->b_s[stage] + (schedule->split_backward ? 0 : w_s)) / schedule->chunks;
+    case CB_W:
+        return w_s / schedule->chunks;
+    default:
+        return 0;
+    }
+}
+
+/* When the stage comes to its instruction `index`. */
+static double arrival_s(const simulation *sim, int stage, int index) {
+    return index > 0 ? sim->spans[stage][index - 1].end_s : 0;
+}
+
+static void visit(void *context, int stage, int index, int partner_stage, int partner_index) {
+    const simulation *sim = context;
+    cb_instr_kind kind = sim->schedule->list[stage].at[index].kind;
+    cb_span span = {.begin_s = arrival_s(sim, stage, index)};
+    span.end_s = span.begin_s + compute_s(sim->schedule, sim->durations, kind, stage);
+    if (kind == CB_RECV_F || kind == CB_RECV_B) {
+        span.end_s = fmax(span.begin_s, sim->spans[partner_stage][partner_index].end_s + sim->durations->message_s);
+    } else if (kind == CB_REDUCE_TIED) {
+        span.end_s = fmax(span.begin_s, arrival_s(sim, partner_stage, partner_index));
+    } else if (kind == CB_STEP) {
+        span.end_s += sim->durations->step_s;
+    }
+    sim->spans[stage][index] = span;
+}
+
+static bool is_duration(double seconds) {
+    return isfinite(seconds) && seconds >= 0;
+}
+
+static cb_err check_per_stage(const cb_schedule *schedule, const char *what, const double *seconds, bool needed) {
+    if (!seconds && needed) return cb_fail(CB_EINVAL, "simulation: schedule %s needs %s", schedule->name, what);
+    for (int stage = 0; seconds && stage < schedule->stages; stage++) {
+        if (is_duration(seconds[stage])) continue;
+        return cb_fail(CB_EINVAL, "simulation: %s of stage %d is %g s; durations are finite and not negative", what,
+                       stage, seconds[stage]);
+    }
+    return CB_OK;
+}
+
+static cb_err check_durations(const cb_schedule *schedule, const cb_durations *d) {
+    TRY(check_per_stage(schedule, "f_s", d->f_s, true));
+    TRY(check_per_stage(schedule, "b_s", d->b_s, !schedule->forward_only));
+    TRY(check_per_stage(schedule, "w_s", d->w_s, schedule->split_backward));
+    if (is_duration(d->message_s) && is_duration(d->step_s)) return CB_OK;
+    return cb_fail(CB_EINVAL, "simulation: message_s is %g s, step_s %g s; durations are finite and not negative",
+                   d->message_s, d->step_s);
+}
+
+/* Cuts one block into a row of spans per stage. */
+static cb_err make_spans(const cb_schedule *schedule, cb_span **spans) {
+    int64_t count = 0, offset = 0;
+    for (int stage = 0; stage < schedule->stages; stage++) count += schedule->list[stage].count;
+    cb_span *block = calloc((size_t)(count ? count : 1), sizeof *block);
+    if (!block) return cb_fail(CB_ENOMEM, "not enough memory to simulate %lld instructions", (long long)count);
+    for (int stage = 0; stage < schedule->stages; stage++) {
+        spans[stage] = block + offset;
+        offset += schedule->list[stage].count;
+    }
+    return CB_OK;
+}
+
+static void sum_up(const simulation *sim, double *total_s, double *bubble_s) {
+    const cb_schedule *schedule = sim->schedule;
+    *total_s = 0;
+    for (int stage = 0; stage < schedule->stages; stage++) {
+        int count = schedule->list[stage].count;
+        if (count > 0) *total_s = fmax(*total_s, sim->spans[stage][count - 1].end_s);
+    }
+    for (int stage = 0; bubble_s && stage < schedule->stages; stage++) {
+        bubble_s[stage] = *total_s;
+        for (int i = 0; i < schedule->list[stage].count; i++) {
+            bubble_s[stage] -= compute_s(schedule, sim->durations, schedule->list[stage].at[i].kind, stage);
+        }
+    }
+}
+
+cb_err cb_schedule_simulate(const cb_schedule *schedule, const cb_durations *durations, cb_span **spans,
+                            double *total_s, double *bubble_s) {
+    simulation sim = {.schedule = schedule, .durations = durations, .spans = spans};
+    cb_positions positions;
+    spans[0] = NULL;
+    TRY(check_durations(schedule, durations));
+    TRY(cb_positions_make(&positions, schedule));
+    cb_err e = make_spans(schedule, spans);
+    if (!e) e = cb_schedule_walk(schedule, &positions, INT_MAX, visit, &sim);
+    free(positions.at);
+    if (!e) {
+        sum_up(&sim, total_s, bubble_s);
+        return CB_OK;
+    }
+    free(spans[0]);
+    spans[0] = NULL;
+    return cb_err_context(e, "schedule %s (%d stages, %d microbatches)", schedule->name, schedule->stages,
+                          schedule->micro_batches);
+}
