@@ -1,5 +1,5 @@
-/* Weights in and out as a Hugging Face GPT-2 directory: config.json and model.safetensors with global tensors. Saving: every
- * rank writes its own slices into a file beside, renamed when whole. Loading: any layout reads its own slices. */
+/* Weights in and out as a Hugging Face GPT-2 directory: config.json and model.safetensors with global tensors. Saving:
+ * every rank writes its own slices into a file beside, renamed when whole. Loading: any layout reads its own slices. */
 #ifndef CB_CHECKPOINT_WEIGHTS_H
 #define CB_CHECKPOINT_WEIGHTS_H
 
@@ -13,16 +13,18 @@ typedef struct cb_local_tensor {
     float *data;
 } cb_local_tensor;
 
-/* tensors: those that this rank is the one to write (of each shard exactly one rank in the world; the tied copy and replicas
- * are left out by the caller). dir is made if missing. Writes dir/model.safetensors.partial and config.json.partial, then
- * renames both; a failure leaves what was there. *Collective over world.* Errors CB_EIO with the path (also: disk full),
- * the same on every rank. */
-CB_MUST_USE cb_err cb_weights_save(cb_group *world, const char *dir, const cb_model *model, const cb_local_tensor *tensors,
-                                   int count);
-/* Fills tensors[i].data. Accepts model.safetensors or model.safetensors.index.json, names with or without "transformer.",
- * F32, F16 and BF16. Padded vocabulary rows become zero. Not collective. Errors CB_EIO, CB_EFORMAT: a missing tensor, a wrong shape, with names and
- * shapes. */
+/* tensors: those that this rank is the one to write (of each shard exactly one rank in the world; the tied copy and
+ * replicas are left out by the caller; bytes missing or written twice are found by their sum). dir is made if missing.
+ * Writes dir/model.safetensors.partial and config.json.partial, then renames both; a failure removes them and leaves
+ * what was there. *Collective over world.* Errors, the same on every rank: CB_EIO with the path (also: disk full),
+ * CB_EINVAL where the ranks' tensors are not the whole model. */
+CB_MUST_USE cb_err cb_weights_save(cb_group *world, const char *dir, const cb_model *model,
+                                   const cb_local_tensor *tensors, int count);
+/* Fills tensors[i].data. Accepts model.safetensors or model.safetensors.index.json, names with or without
+ * "transformer.", F32, F16 and BF16. Padded vocabulary rows become zero. Passed over: attention masks (attn.bias,
+ * attn.masked_bias) and an lm_head.weight that equals wte.weight. Not collective. Errors: CB_EIO; CB_EFORMAT: a missing
+ * tensor, one that the model has no place for (more layers, say), a wrong shape, with names and shapes;
+ * CB_EUNSUPPORTED: an untied head. */
 CB_MUST_USE cb_err cb_weights_load(const char *dir, const cb_model *model, cb_local_tensor *tensors, int count);
-/* The model that dir/config.json describes. (cb_model_load calls it for paths.) */
 
 #endif
