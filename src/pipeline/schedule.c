@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/args.h"
 #include "pipeline/lists.h"
 
 typedef struct generator {
@@ -39,9 +40,13 @@ static const generator *find_generator(const char *name) {
 }
 
 static cb_err unknown_name(const char *name) {
+    const char *nearest = cb_args_nearest(name, names);
     char all[256] = "";
     for (int i = 0, used = 0; names[i] && used < (int)sizeof all; i++) {
         used += snprintf(all + used, sizeof all - (size_t)used, "%s%s", i ? ", " : "", names[i]);
+    }
+    if (nearest) {
+        return cb_fail(CB_EUSAGE, "there is no schedule '%s'; did you mean '%s'? (there are %s)", name, nearest, all);
     }
     return cb_fail(CB_EUSAGE, "there is no schedule '%s'; there are %s", name, all);
 }

@@ -1,6 +1,6 @@
-/* Pipeline schedules as data. A generator writes for each stage the order of its compute instructions; lowering adds what
- * follows from it (sends, receives, reductions, the optimizer's step); the checker proves the lists complete and free of
- * deadlock; executor, simulator and picture walk the same lists. Pure. */
+/* Pipeline schedules as data. A generator writes for each stage the order of its compute instructions; lowering adds
+ * what follows from it (sends, receives, reductions, the optimizer's step); the checker proves the lists complete and
+ * free of deadlock; executor, simulator and picture walk the same lists. Pure. */
 #ifndef CB_PIPELINE_SCHEDULE_H
 #define CB_PIPELINE_SCHEDULE_H
 
@@ -13,8 +13,10 @@ typedef enum cb_instr_kind {
     CB_F,            /* forward of one microbatch through one chunk */
     CB_B,            /* backward: input gradient, and the weight gradient too unless the schedule splits it off */
     CB_W,            /* weight gradient alone, in schedules that split */
-    CB_RECV_F, CB_SEND_F, /* activations from the previous, to the next stage */
-    CB_RECV_B, CB_SEND_B, /* their gradients from the next, to the previous stage */
+    CB_RECV_F,       /* activations from the previous stage */
+    CB_SEND_F,       /* and to the next */
+    CB_RECV_B,       /* their gradients from the next stage */
+    CB_SEND_B,       /* and to the previous */
     CB_REDUCE_TIED,  /* tied embedding's gradient between first and last stage */
     CB_REDUCE_GRADS, /* finish of the gradient reduction over dp */
     CB_STEP,         /* optimizer */
@@ -47,25 +49,27 @@ const char *const *cb_schedule_names(void); /* NULL-ended, without "forward" */
 void cb_schedule_free(cb_schedule *schedule);
 CB_MUST_USE cb_err cb_instr_push(cb_instr_list *list, cb_instr instr);
 
-/* Adds RECV_F before an F that needs one, SEND_F after it, the same for B; then (unless forward_only) REDUCE_TIED (stages > 1,
- * first and last stage), REDUCE_GRADS and STEP at the end. */
+/* Adds RECV_F before an F that needs one, SEND_F after it, the same for B; then (unless forward_only) REDUCE_TIED
+ * (stages > 1, first and last stage), REDUCE_GRADS and STEP at the end. */
 CB_MUST_USE cb_err cb_schedule_lower(cb_schedule *schedule);
 
-/* Proves a lowered schedule: each F, B (and W) of each microbatch exactly once per stage, B after F, W after B; every send has
- * its receive, in the same order; no deadlock when at most `window` sends per direction may be outstanding before the next
- * send waits for the oldest (0: rendezvous, each send waits for its receive; a large number: asynchronous). That is: the
- * k-th send of a direction on a stage leaves only after the receive of the (k - window)-th has been executed.
- * peak (stages), if not NULL: the most microbatches (of one chunk each) whose activations a stage holds at once, from F to the
- * end of B, of W when split, of F itself when forward_only.
- * Error CB_EINVAL naming stage, instruction and, for a deadlock, the cycle of waits; CB_ENOMEM. */
+/* Proves a lowered schedule: each F, B (and W) of each microbatch exactly once per stage, B after F, W after B; every
+ * send has its receive, in the same order; no deadlock when at most `window` sends per direction may be outstanding
+ * before the next send waits for the oldest (0: rendezvous, each send waits for its receive; a large number:
+ * asynchronous). That is: the k-th send of a direction on a stage leaves only after the receive of the (k - window)-th
+ * has been executed. peak (stages), if not NULL: the most microbatches (of one chunk each) whose activations a stage
+ * holds at once, from F to the end of B, of W when split, of F itself when forward_only. Error CB_EINVAL naming stage,
+ * instruction and, for a deadlock, the cycle of waits; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_schedule_check(const cb_schedule *schedule, int window, int *peak);
 /* Sends that may be outstanding per direction in this project's executor before it waits for the oldest. */
 enum { CB_SEND_WINDOW = 2 };
 
-/* What instruction `index` of `stage` waits for on another stage: *stage_out, *index_out of the matching send, or false. */
+/* What instruction `index` of `stage` waits for on another stage: *stage_out, *index_out of the matching send, or
+ * false. */
 bool cb_schedule_awaits(const cb_schedule *schedule, int stage, int index, int *stage_out, int *index_out);
 
-/* "F3", "B0", "W0", "F3.1" with chunks > 1; messages "recvF3", "sendB0"; "tied", "grads", "step". out >= 24. Returns out. */
+/* "F3", "B0", "W0", "F3.1" with chunks > 1; messages "recvF3", "sendB0"; "tied", "grads", "step". out >= 24. Returns
+ * out. */
 char *cb_instr_text(const cb_schedule *schedule, cb_instr instr, char out[24]);
 /* One line per stage: "0: F0 F1 B0 B1". Compute instructions only, unless all. */
 CB_MUST_USE cb_err cb_schedule_text(const cb_schedule *schedule, bool all, char **text); /* *text to be freed */

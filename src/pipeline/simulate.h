@@ -9,18 +9,19 @@ typedef struct cb_span {
 } cb_span;
 
 typedef struct cb_durations {
-    /* (stages), seconds for one microbatch through all chunks of the stage. Backward is b_s + w_s, the input gradient and the
-     * weight gradient; a schedule that does not split them does both in B. w_s may be NULL (0) where nothing is split, b_s
-     * too where the schedule is forward_only. */
+    /* (stages), seconds for one microbatch through all chunks of the stage. Backward is b_s + w_s, the input gradient
+     * and the weight gradient; a schedule that does not split them does both in B. w_s may be NULL (0) where nothing is
+     * split, b_s too where the schedule is forward_only. */
     const double *f_s, *b_s, *w_s;
     double message_s; /* from the end of a send to the receiver's start */
     double step_s;    /* reductions and optimizer, once per stage; 0 to leave out */
 } cb_durations;
 
-/* spans (stages): filled with pointers into one block, spans[stage][index] for every instruction; the caller frees spans[0].
- * *total_s: end of the last. bubble_s (stages), if not NULL: total minus the time the stage computes F, B, W.
+/* spans (stages): filled with pointers into one block, spans[stage][index] for every instruction; the caller frees
+ * spans[0]. *total_s: end of the last. bubble_s (stages), if not NULL: total minus the time the stage computes F, B, W.
  * Sends are asynchronous and take no time of their stage; a receive lasts until its message is there.
- * Error CB_EINVAL: the schedule deadlocks, or a duration is missing, negative or not finite; CB_ENOMEM. Then spans[0] is NULL. */
+ * Error CB_EINVAL: the schedule deadlocks, or a duration is missing, negative or not finite; CB_ENOMEM. Then spans[0]
+ * is NULL. */
 CB_MUST_USE cb_err cb_schedule_simulate(const cb_schedule *schedule, const cb_durations *durations, cb_span **spans,
                                         double *total_s, double *bubble_s);
 

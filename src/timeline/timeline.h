@@ -7,12 +7,12 @@
 #include <stdio.h>
 
 #include "base/err.h"
-#include "pipeline/schedule.h"
+#include "pipeline/simulate.h"
 
 /* One instruction as it was run (or simulated). */
 typedef struct cb_event {
-    int32_t row;         /* index of the row: the rank */
-    int32_t kind;        /* cb_instr_kind */
+    int32_t row;  /* index of the row: the rank */
+    int32_t kind; /* cb_instr_kind */
     int32_t micro_batch, chunk;
     double begin_s, end_s;
 } cb_event;
@@ -25,14 +25,24 @@ typedef struct cb_timeline {
     int64_t count;
 } cb_timeline;
 
-/* Rows of `columns` characters: time runs to the right, each cell shows what filled most of it (microbatch digit, F and B told
- * apart by colour, or by case/underline without), '.' for waiting; a time axis and a legend below. colour: ANSI colours. */
+/* The events of a simulated schedule, row = stage. *events to be freed. Error CB_ENOMEM. */
+CB_MUST_USE cb_err cb_timeline_of_schedule(const cb_schedule *schedule, cb_span *const *spans, cb_event **events,
+                                           int64_t *count);
+
+/* Rows of `columns` characters (more where names leave less than 20 for the time): time runs to the right, each cell
+ * shows what filled most of it: the last digit of the microbatch, forward as 0-9, backward as a-j (a is 0), '.' for
+ * waiting; an axis and a legend below. colour: forward and backward told apart by ANSI colours instead, with the whole
+ * number where it fits. Of more than 32 rows only some are shown: the first of each stage ("p3" in the name), or evenly
+ * spaced ones. Events come in any order; those of a row do not overlap. Errors: CB_EINVAL for no events or one with a
+ * row, kind or time that cannot be; CB_EIO; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_timeline_text(const cb_timeline *timeline, int columns, bool colour, FILE *to);
-/* A standalone SVG: a row per rank, F, B, W, waits, reductions and optimizer in distinct colours, microbatch numbers where they
- * fit, axis in ms or s, legend. Readable at 16 rows x 64 microbatches. */
+/* A standalone SVG: a row per rank, F, B, W, waits, reductions and optimizer in distinct colours, microbatch numbers
+ * where they fit, axis in us, ms or s, legend. Readable at 16 rows x 64 microbatches. Errors as above. */
 CB_MUST_USE cb_err cb_timeline_svg(const cb_timeline *timeline, FILE *to);
-/* Fraction of rows*total that is spent neither in F, B, W: the bubble, communication and the rest; and the pipeline's bubble
- * proper: waiting inside RECV/SEND instructions, as a fraction of the step. */
+/* The bubble: of all rows' time from the first event's begin to the last one's end, the fraction in which a row neither
+ * computes (F, B, W) nor reduces gradients over dp nor steps. So it is the time spent waiting for other stages and
+ * exchanging messages with them (the tied embedding's reduction is one), and idle. (p-1)/(m+p-1) for GPipe and 1F1B
+ * with equal stages and free messages. 0 without events. */
 double cb_timeline_bubble(const cb_timeline *timeline);
 
 #endif

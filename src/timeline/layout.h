@@ -1,0 +1,48 @@
+/* What every renderer needs to know of a timeline, worked out once: bars in order, the axis, what occurs. Times are
+ * seconds from the first event. Not for other rooms. */
+#ifndef CB_TIMELINE_LAYOUT_H
+#define CB_TIMELINE_LAYOUT_H
+
+#include "timeline/timeline.h"
+
+typedef enum cb_fill { CB_FILL_WAIT, CB_FILL_F, CB_FILL_B, CB_FILL_W, CB_FILL_REDUCE, CB_FILL_STEP, CB_FILLS } cb_fill;
+
+typedef struct cb_fill_style {
+    const char *name;   /* in legends */
+    const char *colour; /* light, under dark text */
+    int shade[2];       /* of 256 terminal colours, for even and odd microbatches */
+    char first;         /* character of microbatch 0, or the one character where is_numbered is false */
+    bool is_numbered;
+} cb_fill_style;
+
+const cb_fill_style *cb_fill_style_of(cb_fill fill);
+cb_fill cb_fill_of(int32_t kind);
+
+typedef struct cb_bar {
+    cb_fill fill;
+    int32_t row, kind, micro_batch, chunk;
+    double begin_s, end_s;
+} cb_bar;
+
+typedef struct cb_layout {
+    const cb_timeline *timeline;
+    cb_bar *bars;       /* by row, then begin */
+    int64_t *row_begin; /* (rows + 1): bars of row r are row_begin[r] .. row_begin[r+1]-1 */
+    double span_s;      /* > 0 */
+    const char *unit;   /* "ms" */
+    double unit_s;
+    bool occurs[CB_FILLS];
+} cb_layout;
+
+CB_MUST_USE cb_err cb_layout_make(cb_layout *layout, const cb_timeline *timeline);
+void cb_layout_free(cb_layout *layout);
+
+/* A round distance of ticks (1, 2 or 5 times a power of ten, in the layout's unit), at most `most` of them after 0. In
+ * s. */
+double cb_layout_tick_s(const cb_layout *layout, int most);
+const char *cb_layout_row_name(const cb_layout *layout, int row);
+int cb_layout_longest_name(const cb_layout *layout); /* in bytes */
+/* "33 ms, bubble 27.3%" */
+char *cb_layout_summary(const cb_layout *layout, char out[64]);
+
+#endif

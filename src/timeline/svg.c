@@ -1,0 +1,216 @@
+/* Timelines as standalone SVG: no scripts, no fonts of its own, light background. Written from a few primitives (rect,
+ * line, text, title), in pixels; the viewBox lets it scale. See timeline.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "timeline/layout.h"
+
+enum {
+    MARGIN = 20,
+    TITLE_HEIGHT = 46,
+    AXIS_HEIGHT = 34,
+    LEGEND_HEIGHT = 26,
+    PIXELS_PER_TICK = 100,
+    MOST_HINTS = 20000
+};
+
+typedef struct picture {
+    const cb_layout *layout;
+    FILE *to;
+    double left, top, width, row_height, bar_height; /* of the plot */
+    bool hints;                                      /* each bar tells its times when pointed at */
+} picture;
+
+static const char style[] =
+    "text{font-family:'Inter','Helvetica Neue',Helvetica,Arial,'DejaVu Sans',sans-serif;fill:#24303c;font-size:12px}"
+    ".h{font-size:15px;font-weight:600}.s{fill:#5b6875}.r{text-anchor:end}.m{text-anchor:middle}"
+    ".n{text-anchor:middle;font-size:11px}.t{fill:#f5f7f9}.g{stroke:#d5dbe1;stroke-width:1}";
+
+/* Text as XML wants it; control characters, which XML 1.0 does not allow, are left out. */
+static void put_escaped(FILE *to, const char *text) {
+    for (const char *p = text; *p; p++) {
+        switch (*p) {
+        case '&':
+            fputs("&amp;", to);
+            break;
+        case '<':
+            fputs("&lt;", to);
+            break;
+        case '>':
+            fputs("&gt;", to);
+            break;
+        case '"':
+            fputs("&quot;", to);
+            break;
+        default:
+            if ((unsigned char)*p >= 32) fputc(*p, to);
+        }
+    }
+}
+
+static void put_text(const picture *p, const char *class, double x, double y, const char *text) {
+    fprintf(p->to, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">", class, x, y);
+    put_escaped(p->to, text);
+    fputs("</text>\n", p->to);
+}
+
+static void put_rect(const picture *p, const char *class, double x, double y, double width, double height) {
+    fprintf(p->to, "<rect class=\"%s\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\"", class, x, y, width,
+            height);
+}
+
+static void put_number(const picture *p, const char *class, double x, double y, double value) {
+    char text[32];
+    snprintf(text, sizeof text, "%g", value);
+    put_text(p, class, x, y, text);
+}
+
+static const char *class_of(cb_fill fill) {
+    static const char *const classes[CB_FILLS] = {
+        [CB_FILL_WAIT] = "fw", [CB_FILL_F] = "ff",      [CB_FILL_B] = "fb",
+        [CB_FILL_W] = "fg",    [CB_FILL_REDUCE] = "fr", [CB_FILL_STEP] = "fs",
+    };
+    return classes[fill];
+}
+
+/* Waiting is hatched, so that it is told from the pale ground of time without any instruction. */
+static void put_style(const picture *p) {
+    fprintf(p->to, "<style>%s", style);
+    for (int fill = 0; fill < CB_FILLS; fill++) {
+        if (fill == CB_FILL_WAIT) continue;
+        fprintf(p->to, ".%s{fill:%s}", class_of((cb_fill)fill), cb_fill_style_of((cb_fill)fill)->colour);
+    }
+    fprintf(p->to, ".%s{fill:url(#wait)}</style>\n", class_of(CB_FILL_WAIT));
+    fprintf(p->to,
+            "<defs><pattern id=\"wait\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" "
+            "patternTransform=\"rotate(45)\"><rect width=\"2\" height=\"6\" fill=\"%s\"/></pattern></defs>\n",
+            cb_fill_style_of(CB_FILL_WAIT)->colour);
+}
+
+static double x_of(const picture *p, double time_s) {
+    return p->left + time_s / p->layout->span_s * p->width;
+}
+
+static double y_of(const picture *p, int row) {
+    return p->top + row * p->row_height;
+}
+
+static void put_hint(const picture *p, const cb_bar *bar) {
+    static const char *const words[CB_INSTR_KINDS] = {
+        "F", "B", "W", "receive F", "send F", "receive B", "send B", "tied embedding", "gradients", "optimizer"};
+    double unit_s = p->layout->unit_s;
+    fprintf(p->to, "><title>%s", words[bar->kind]);
+    if (bar->kind < CB_REDUCE_TIED) fprintf(p->to, " %d", bar->micro_batch);
+    if (bar->chunk > 0) fprintf(p->to, ".%d", bar->chunk);
+    fprintf(p->to, ": %.6g to %.6g %s</title></rect>\n", bar->begin_s / unit_s, bar->end_s / unit_s, p->layout->unit);
+}
+
+static void put_bar(const picture *p, const cb_bar *bar) {
+    const cb_fill_style *fill = cb_fill_style_of(bar->fill);
+    double x = x_of(p, bar->begin_s), width = x_of(p, bar->end_s) - x, y = y_of(p, bar->row);
+    if (width < (bar->fill == CB_FILL_WAIT ? 0.5 : 0.05)) return;
+    double gap = bar->fill == CB_FILL_WAIT ? 0 : width >= 4 ? 1 : 0.15 * width; /* between neighbours */
+    put_rect(p, class_of(bar->fill), x + gap / 2, y, width - gap, p->bar_height);
+    if (width >= 4 && bar->fill != CB_FILL_WAIT) fputs(" rx=\"2\"", p->to);
+    if (p->hints) {
+        put_hint(p, bar);
+    } else {
+        fputs("/>\n", p->to);
+    }
+    if (!fill->is_numbered || p->bar_height < 12) return;
+    char number[16];
+    int length = snprintf(number, sizeof number, "%d", bar->micro_batch);
+    if (width >= 6.4 * length + 2) put_text(p, "n", x + width / 2, y + p->bar_height / 2 + 4, number);
+}
+
+/* The ground of each row, which the axis's lines are drawn on. */
+static void put_ground(const picture *p) {
+    for (int row = 0; row < p->layout->timeline->rows; row++) {
+        put_text(p, "r", p->left - 10, y_of(p, row) + p->bar_height / 2 + 4, cb_layout_row_name(p->layout, row));
+        put_rect(p, "t", p->left, y_of(p, row), p->width, p->bar_height);
+        fputs("/>\n", p->to);
+    }
+}
+
+static void put_bars(const picture *p) {
+    for (int64_t i = 0; i < p->layout->timeline->count; i++) put_bar(p, &p->layout->bars[i]);
+}
+
+static void put_axis(const picture *p) {
+    const cb_layout *layout = p->layout;
+    double y = y_of(p, layout->timeline->rows), tick_s = cb_layout_tick_s(layout, (int)(p->width / PIXELS_PER_TICK));
+    for (int i = 0; i * tick_s <= layout->span_s * (1 + 1e-9); i++) {
+        double x = x_of(p, i * tick_s);
+        fprintf(p->to, "<line class=\"g\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x, p->top - 4, x,
+                y + 4);
+        put_number(p, "s m", x, y + 19, i * tick_s / layout->unit_s);
+    }
+    put_text(p, "s r", p->left - 10, y + 19, layout->unit);
+}
+
+static void put_legend(const picture *p) {
+    double x = p->left, y = y_of(p, p->layout->timeline->rows) + AXIS_HEIGHT;
+    for (int i = 1; i <= CB_FILLS; i++) {
+        cb_fill fill = (cb_fill)(i % CB_FILLS); /* waiting last */
+        if (!p->layout->occurs[fill]) continue;
+        put_rect(p, "t", x, y, 14, 14); /* the ground shows through the hatching */
+        fputs("/>\n", p->to);
+        put_rect(p, class_of(fill), x, y, 14, 14);
+        fputs(" rx=\"2\"/>\n", p->to);
+        put_text(p, "s", x + 20, y + 11, cb_fill_style_of(fill)->name);
+        x += 20 + 6.6 * (double)strlen(cb_fill_style_of(fill)->name) + 20;
+    }
+}
+
+static int64_t most_numbered_bars(const cb_layout *layout) {
+    int64_t most = 0;
+    for (int row = 0; row < layout->timeline->rows; row++) {
+        int64_t bars = 0;
+        for (int64_t i = layout->row_begin[row]; i < layout->row_begin[row + 1]; i++) {
+            bars += cb_fill_style_of(layout->bars[i].fill)->is_numbered;
+        }
+        if (bars > most) most = bars;
+    }
+    return most;
+}
+
+/* Wide enough for the numbers of about 128 bars in a row; more get lost, and the picture stays a picture. */
+static void set_sizes(picture *p) {
+    int rows = p->layout->timeline->rows;
+    double wanted = 14.0 * (double)most_numbered_bars(p->layout);
+    p->width = wanted < 900 ? 900 : wanted > 1800 ? 1800 : wanted;
+    p->row_height = rows <= 24 ? 30 : rows <= 64 ? 20 : 14;
+    p->bar_height = p->row_height - (rows <= 24 ? 6 : 2);
+    p->left = MARGIN + 7 * cb_layout_longest_name(p->layout) + 10;
+    p->top = MARGIN + TITLE_HEIGHT;
+    p->hints = p->layout->timeline->count <= MOST_HINTS;
+}
+
+static void put_all(const picture *p) {
+    const cb_timeline *timeline = p->layout->timeline;
+    double width = p->left + p->width + MARGIN;
+    double height = y_of(p, timeline->rows) + AXIS_HEIGHT + LEGEND_HEIGHT + MARGIN / 2;
+    char summary[64];
+    fprintf(p->to,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n",
+            width, height, width, height);
+    put_style(p);
+    fprintf(p->to, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n");
+    put_text(p, "h", p->left, MARGIN + 12, timeline->title);
+    put_text(p, "s", p->left, MARGIN + 31, cb_layout_summary(p->layout, summary));
+    put_ground(p);
+    put_axis(p);
+    put_bars(p);
+    put_legend(p);
+    fputs("</svg>\n", p->to);
+}
+
+cb_err cb_timeline_svg(const cb_timeline *timeline, FILE *to) {
+    cb_layout layout;
+    TRY(cb_layout_make(&layout, timeline));
+    picture p = {.layout = &layout, .to = to};
+    set_sizes(&p);
+    put_all(&p);
+    cb_layout_free(&layout);
+    return fflush(to) || ferror(to) ? cb_fail(CB_EIO, "timeline '%s': writing its SVG failed", timeline->title) : CB_OK;
+}

@@ -1,0 +1,359 @@
+/* Timelines: a golden picture, well-formed SVG, the bubble, and the pictures in docs/.
+ *
+ * The same program draws those pictures:  timeline_test draw NAME STAGES MICROBATCHES svg|text
+ * e.g.  build/tests/timeline_test draw 1f1b 4 8 svg > docs/images/1f1b.svg */
+#include "timeline/timeline.h"
+
+#include <stdlib.h>
+
+#include "support/test.h"
+
+enum { MOST_ROWS = 64, TEXT_COLUMNS = 69 };
+
+/* A simulated schedule with all that its timeline points to. */
+typedef struct drawing {
+    cb_schedule schedule;
+    cb_timeline timeline;
+    cb_event *events;
+    char title[64], name[MOST_ROWS][16];
+    const char *names[MOST_ROWS];
+} drawing;
+
+/* Forward 10 ms, backward 20 ms, messages and the optimizer's step as given. */
+static cb_err make_drawing(drawing *d, const char *name, int stages, int micro_batches, double message_s,
+                           double step_s) {
+    double f[MOST_ROWS], b[MOST_ROWS], total_s;
+    cb_span *spans[MOST_ROWS];
+    *d = (drawing){0};
+    TRY(cb_schedule_make(&d->schedule, name, stages, micro_batches));
+    TRY(cb_schedule_lower(&d->schedule));
+    for (int r = 0; r < stages; r++) {
+        f[r] = 0.010;
+        b[r] = 0.020;
+        snprintf(d->name[r], sizeof d->name[r], "p%d", r);
+        d->names[r] = d->name[r];
+    }
+    cb_durations durations = {.f_s = f, .b_s = b, .message_s = message_s, .step_s = step_s};
+    TRY(cb_schedule_simulate(&d->schedule, &durations, spans, &total_s, NULL));
+    snprintf(d->title, sizeof d->title, "%s, %d stages, %d microbatches", name, stages, micro_batches);
+    d->timeline = (cb_timeline){.title = d->title, .rows = stages, .row_names = d->names};
+    cb_err e = cb_timeline_of_schedule(&d->schedule, spans, &d->events, &d->timeline.count);
+    d->timeline.events = d->events;
+    free(spans[0]);
+    return e;
+}
+
+static void free_drawing(drawing *d) {
+    cb_schedule_free(&d->schedule);
+    free(d->events);
+}
+
+/* form: 's' SVG, 't' text, 'c' coloured text. The caller frees the string. (Inlined, gcc 12 mistakes what
+ * open_memstream allocates for this function's own variable and warns of a dangling pointer.) */
+__attribute__((noinline)) static char *draw(const cb_timeline *timeline, char form) {
+    char *text = NULL;
+    size_t length;
+    FILE *to = open_memstream(&text, &length);
+    if (form == 's') CHECK_OK(cb_timeline_svg(timeline, to));
+    if (form != 's') CHECK_OK(cb_timeline_text(timeline, TEXT_COLUMNS, form == 'c', to));
+    fclose(to);
+    return text;
+}
+
+static void check_picture(const char *name, int stages, int micro_batches, const char *want) {
+    drawing d;
+    CHECK_OK(make_drawing(&d, name, stages, micro_batches, 0, 0));
+    char *text = draw(&d.timeline, 't');
+    if (!CHECK_STR(text, want)) fprintf(stderr, "got\n%sexpected\n%s", text, want);
+    free(text);
+    free_drawing(&d);
+}
+
+static void text_pictures(void) {
+    check_picture("1f1b", 4, 8,
+                  "1f1b, 4 stages, 8 microbatches: 330 ms, bubble 27.3%\n"
+                  "p0 00112233............aaaa44bbbb55cccc66dddd77eeee..ffff..gggg..hhhh\n"
+                  "p1 ..001122........aaaa33bbbb44cccc55dddd66eeee77ffff..gggg..hhhh....\n"
+                  "p2 ....0011....aaaa22bbbb33cccc44dddd55eeee66ffff77gggg..hhhh........\n"
+                  "p3 ......00aaaa11bbbb22cccc33dddd44eeee55ffff66gggg77hhhh............\n"
+                  "   +-------------------+-------------------+-------------------+-----\n"
+                  "   0                   100                 200                 300 ms\n"
+                  "   0-9 forward  a-j backward  . waiting, messages  (microbatch mod 10)\n");
+    check_picture("gpipe", 1, 11,
+                  "gpipe, 1 stages, 11 microbatches: 330 ms, bubble 0.0%\n"
+                  "p0 0011223344556677889900aaaabbbbccccddddeeeeffffgggghhhhiiiijjjjaaaa\n"
+                  "   +-------------------+-------------------+-------------------+-----\n"
+                  "   0                   100                 200                 300 ms\n"
+                  "   0-9 forward  a-j backward  . waiting, messages  (microbatch mod 10)\n");
+}
+
+/* The visible characters of a line, into out. */
+static void strip_colours(const char *line, char *out, size_t size) {
+    size_t n = 0;
+    for (const char *p = line; *p && *p != '\n' && n + 1 < size; p++) {
+        if (*p == '\033') {
+            p = strchr(p, 'm');
+        } else {
+            out[n++] = *p;
+        }
+    }
+    out[n] = 0;
+}
+
+static void coloured_text(void) {
+    drawing d;
+    char line[256];
+    CHECK_OK(make_drawing(&d, "1f1b", 2, 12, 0, 0.005));
+    char *text = draw(&d.timeline, 'c'), *row = strchr(text, '\n') + 1;
+    CHECK(strstr(row, "\033[38;5;16;48;5;75m") != NULL);
+    strip_colours(row, line, sizeof line);
+    CHECK_INT(strlen(line), TEXT_COLUMNS);
+    CHECK(strstr(line, "10") && strstr(line, "#")); /* a whole number where a bar has two cells, and the step */
+    free(text);
+    free_drawing(&d);
+}
+
+static cb_timeline many_rows(cb_event *events, int rows, const char *const *names) {
+    for (int r = 0; r < rows; r++) events[r] = (cb_event){.row = r, .kind = CB_F, .micro_batch = r % 10, .end_s = 1};
+    return (cb_timeline){.title = "many", .rows = rows, .row_names = names, .events = events, .count = rows};
+}
+
+static int count_lines(const char *text) {
+    int lines = 0;
+    for (; *text; text++) lines += *text == '\n';
+    return lines;
+}
+
+/* More rows than a screen has: one per stage where the names tell stages, else evenly spaced ones, and the text says
+ * so. */
+static void many_rows_in_text(void) {
+    enum { ROWS = 400 };
+    static char name[ROWS][24];
+    static const char *names[ROWS];
+    static cb_event events[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+        snprintf(name[r], sizeof name[r], "d%d p%d t%d", r / 2 % 25, r / 50, r % 2);
+        names[r] = name[r];
+    }
+    cb_timeline timeline = many_rows(events, ROWS, names);
+    char *text = draw(&timeline, 't');
+    CHECK(strstr(text, "(8 of 400 rows: the first of each stage)") != NULL);
+    CHECK(strstr(text, "d0 p7 t0") && !strstr(text, "d1 p7 t0"));
+    CHECK_INT(count_lines(text), 1 + 8 + 3);
+    free(text);
+    timeline.row_names = NULL;
+    text = draw(&timeline, 't');
+    CHECK(strstr(text, "(32 of 400 rows: evenly spaced)") != NULL);
+    CHECK_INT(count_lines(text), 1 + 32 + 3);
+    free(text);
+}
+
+static void any_order_of_events(void) {
+    drawing d;
+    CHECK_OK(make_drawing(&d, "1f1b", 4, 8, 0.001, 0.003));
+    char *text = draw(&d.timeline, 't'), *svg = draw(&d.timeline, 's');
+    for (int64_t i = 0, j = d.timeline.count - 1; i < j; i++, j--) {
+        cb_event e = d.events[i];
+        d.events[i] = d.events[j];
+        d.events[j] = e;
+    }
+    char *same_text = draw(&d.timeline, 't'), *same_svg = draw(&d.timeline, 's');
+    CHECK_STR(text, same_text);
+    CHECK_STR(svg, same_svg);
+    free(text);
+    free(svg);
+    free(same_text);
+    free(same_svg);
+    free_drawing(&d);
+}
+
+static const char *entity_end(const char *p) {
+    static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;"};
+    for (size_t i = 0; i < sizeof entities / sizeof *entities; i++) {
+        if (strncmp(p, entities[i], strlen(entities[i])) == 0) return p + strlen(entities[i]);
+    }
+    return NULL;
+}
+
+/* Past one tag that begins at p, with quoted attributes; pushes or pops its name. NULL: not well-formed. */
+static const char *pass_tag(const char *p, char open[][16], int *depth) {
+    bool closes = p[1] == '/', quoted = false;
+    const char *name = p + 1 + closes, *end = name;
+    size_t length = strcspn(name, " />");
+    for (; *end && (quoted || *end != '>'); end++) {
+        if (*end == '"') quoted = !quoted;
+        if (*end == '<') return NULL;
+    }
+    if (!*end || quoted || length == 0 || length > 15) return NULL;
+    if (closes) {
+        bool matches = *depth > 0 && strlen(open[*depth - 1]) == length && strncmp(open[*depth - 1], name, length) == 0;
+        --*depth;
+        return matches ? end + 1 : NULL;
+    }
+    if (end[-1] == '/') return end + 1;
+    if (*depth == 8) return NULL;
+    snprintf(open[(*depth)++], 16, "%.*s", (int)length, name);
+    return end + 1;
+}
+
+static bool is_well_formed(const char *text) {
+    char open[8][16];
+    int depth = 0;
+    for (const char *p = text; p && *p;) {
+        if (depth == 0 && p != text) return strspn(p, "\n") == strlen(p);
+        p = *p == '<' ? pass_tag(p, open, &depth) : *p == '&' ? entity_end(p) : p + 1;
+        if (!p) return false;
+    }
+    return depth == 0 && *text == '<';
+}
+
+static void the_xml_checker(void) {
+    CHECK(is_well_formed("<a b=\"<c\"/>") == false);
+    CHECK(is_well_formed("<a b=\"c\"><d/>x &amp; y</a>\n"));
+    CHECK(!is_well_formed("<a><b></a></b>"));
+    CHECK(!is_well_formed("<a>&</a>"));
+    CHECK(!is_well_formed("<a>"));
+    CHECK(!is_well_formed("<a></a><b></b>"));
+}
+
+static void svg_is_well_formed(void) {
+    static const int sizes[][2] = {{1, 1}, {4, 8}, {16, 64}, {40, 3}, {64, 2}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        drawing d;
+        CHECK_OK(make_drawing(&d, "1f1b", sizes[i][0], sizes[i][1], 0.002, 0.004));
+        char *svg = draw(&d.timeline, 's');
+        CHECK(is_well_formed(svg));
+        CHECK(strstr(svg, "xmlns=\"http://www.w3.org/2000/svg\"") && strstr(svg, ">optimizer</text>"));
+        CHECK(!strstr(svg, "nan") && !strstr(svg, "inf"));
+        free(svg);
+        free_drawing(&d);
+    }
+}
+
+static void svg_escapes_names(void) {
+    const char *names[] = {"<d0> & \"p1\"\x01"};
+    cb_event event = {.kind = CB_F, .end_s = 2e-6};
+    cb_timeline timeline = {.title = "a<b>&\"c\"", .rows = 1, .row_names = names, .events = &event, .count = 1};
+    char *svg = draw(&timeline, 's');
+    CHECK(is_well_formed(svg));
+    CHECK(strstr(svg, ">a&lt;b&gt;&amp;&quot;c&quot;</text>") != NULL);
+    CHECK(strstr(svg, ">&lt;d0&gt; &amp; &quot;p1&quot;</text>") != NULL);
+    CHECK(strstr(svg, ">2 us, bubble 0.0%</text>") != NULL);
+    free(svg);
+}
+
+static void bubbles(void) {
+    static const char *const names[] = {"gpipe", "1f1b"};
+    for (int n = 0; n < 2; n++) {
+        for (int p = 1; p <= 8; p++) {
+            for (int m = 1; m <= 16; m++) {
+                drawing d;
+                CHECK_OK(make_drawing(&d, names[n], p, m, 0, 0));
+                CHECK_NEAR(cb_timeline_bubble(&d.timeline), (p - 1.0) / (m + p - 1), 1e-12);
+                free_drawing(&d);
+            }
+        }
+    }
+    /* Reductions over dp and the step are work; messages, the tied embedding's too, are not; nor is time without
+     * events. */
+    cb_event events[] = {{.kind = CB_F, .begin_s = 10, .end_s = 11},
+                         {.kind = CB_RECV_B, .begin_s = 11, .end_s = 12},
+                         {.kind = CB_REDUCE_TIED, .begin_s = 12, .end_s = 13},
+                         {.kind = CB_REDUCE_GRADS, .begin_s = 13, .end_s = 14},
+                         {.kind = CB_STEP, .begin_s = 14, .end_s = 15}};
+    cb_timeline timeline = {.title = "t", .rows = 2, .events = events, .count = 5};
+    CHECK_NEAR(cb_timeline_bubble(&timeline), 0.7, 1e-12);
+    timeline.count = 0;
+    CHECK(cb_timeline_bubble(&timeline) == 0);
+}
+
+static void bad_timelines(void) {
+    cb_event event = {.kind = CB_F, .end_s = 1};
+    cb_timeline timeline = {.title = "t", .rows = 1, .events = &event};
+    CHECK_FAILS(cb_timeline_text(&timeline, 80, false, stderr), CB_EINVAL, "timeline 't': 1 rows and 0 events");
+    timeline.count = 1;
+    event.row = 1;
+    CHECK_FAILS(cb_timeline_text(&timeline, 80, false, stderr), CB_EINVAL, "event 0 is in row 1 of 1");
+    event = (cb_event){.kind = CB_INSTR_KINDS, .end_s = 1};
+    CHECK_FAILS(cb_timeline_svg(&timeline, stderr), CB_EINVAL, "event 0 is of kind 10; there are kinds 0 to 9");
+    event = (cb_event){.kind = CB_B, .micro_batch = -1, .end_s = 1};
+    CHECK_FAILS(cb_timeline_svg(&timeline, stderr), CB_EINVAL, "event 0 is of microbatch -1");
+    event = (cb_event){.kind = CB_B, .begin_s = 2, .end_s = 1};
+    CHECK_FAILS(cb_timeline_svg(&timeline, stderr), CB_EINVAL, "event 0 in row 0 lasts from 2 s to 1 s");
+    event = (cb_event){.kind = CB_B, .end_s = NAN};
+    CHECK_FAILS(cb_timeline_svg(&timeline, stderr), CB_EINVAL, "lasts from 0 s to nan s");
+}
+
+/* Events of no length are no error, and a full disk is one. */
+static void instants_and_full_disks(void) {
+    cb_event event = {.kind = CB_STEP, .micro_batch = -1};
+    cb_timeline timeline = {.title = "t", .rows = 1, .events = &event, .count = 1};
+    char *text = draw(&timeline, 't'), *svg = draw(&timeline, 's');
+    CHECK(strstr(text, "t: 0.001 us, bubble 0.0%") && is_well_formed(svg));
+    free(text);
+    free(svg);
+    FILE *full = fopen("/dev/full", "w");
+    if (!full) return;
+    CHECK_FAILS(cb_timeline_svg(&timeline, full), CB_EIO, "timeline 't': writing its SVG failed");
+    CHECK_FAILS(cb_timeline_text(&timeline, 80, true, full), CB_EIO, "timeline 't': writing its text failed");
+    fclose(full);
+}
+
+static char *read_file(const char *path) {
+    FILE *from = fopen(path, "r");
+    char *text = calloc(1, 1 << 20);
+    if (!CHECK(from && text)) {
+        fprintf(stderr, "    %s\n", path);
+        return text;
+    }
+    text[fread(text, 1, (1 << 20) - 1, from)] = 0;
+    fclose(from);
+    return text;
+}
+
+/* What docs/ shows is what is drawn now. */
+static void pictures_in_docs(void) {
+    char *page = read_file(CB_SOURCE_DIR "/docs/pipeline.md"),
+         *picture = read_file(CB_SOURCE_DIR "/docs/images/1f1b.svg");
+    for (const char *const *name = cb_schedule_names(); *name; name++) {
+        drawing d;
+        CHECK_OK(make_drawing(&d, *name, 4, 8, 0, 0));
+        char *text = draw(&d.timeline, 't'), *svg = draw(&d.timeline, 's');
+        if (!CHECK(strstr(page, text))) fprintf(stderr, "    docs/pipeline.md does not have\n%s", text);
+        if (strcmp(*name, "1f1b") == 0) CHECK_STR(picture, svg);
+        free(text);
+        free(svg);
+        free_drawing(&d);
+    }
+    free(page);
+    free(picture);
+}
+
+static int draw_for_docs(char **argv) {
+    drawing d;
+    cb_err e = make_drawing(&d, argv[2], atoi(argv[3]), atoi(argv[4]), 0, 0);
+    if (!e)
+        e = argv[5][0] == 's' ? cb_timeline_svg(&d.timeline, stdout)
+                              : cb_timeline_text(&d.timeline, TEXT_COLUMNS, false, stdout);
+    if (e) fprintf(stderr, "%s\n", cb_err_text(e));
+    int code = cb_err_exit_code(e);
+    cb_err_free(e);
+    free_drawing(&d);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    if (argc == 6 && strcmp(argv[1], "draw") == 0 && atoi(argv[3]) <= MOST_ROWS) return draw_for_docs(argv);
+    RUN(text_pictures);
+    RUN(coloured_text);
+    RUN(many_rows_in_text);
+    RUN(any_order_of_events);
+    RUN(the_xml_checker);
+    RUN(svg_is_well_formed);
+    RUN(svg_escapes_names);
+    RUN(bubbles);
+    RUN(bad_timelines);
+    RUN(instants_and_full_disks);
+    RUN(pictures_in_docs);
+    return test_end();
+}
