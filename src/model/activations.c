@@ -1,0 +1,50 @@
+/* Sizes of activations; see activations.h. */
+#include "model/activations.h"
+
+#include "base/arena.h"
+
+const char *cb_act_name(cb_act act) {
+    static const char *const names[CB_ACTS] = {
+        [CB_ACT_X] = "input",          [CB_ACT_LN1] = "ln_1",           [CB_ACT_LN1_MEAN] = "ln_1.mean",
+        [CB_ACT_LN1_RSTD] = "ln_1.rstd", [CB_ACT_QKV] = "attn.c_attn",    [CB_ACT_PROBS] = "attn.probs",
+        [CB_ACT_ATT] = "attn.heads",   [CB_ACT_MID] = "attn.residual",  [CB_ACT_LN2] = "ln_2",
+        [CB_ACT_LN2_MEAN] = "ln_2.mean", [CB_ACT_LN2_RSTD] = "ln_2.rstd", [CB_ACT_FC] = "mlp.c_fc",
+        [CB_ACT_GELU] = "mlp.gelu",    [CB_ACT_HEAD_X] = "head.input",  [CB_ACT_LNF] = "ln_f",
+        [CB_ACT_LNF_MEAN] = "ln_f.mean", [CB_ACT_LNF_RSTD] = "ln_f.rstd", [CB_ACT_EXPS] = "logits",
+        [CB_ACT_EXP_SUM] = "softmax.sum", [CB_ACT_TARGETS] = "targets",   [CB_ACT_TOKENS] = "tokens",
+    };
+    return names[act];
+}
+
+int64_t cb_act_bytes(const cb_act_sizes *z, cb_act act) {
+    const cb_model *m = z->model;
+    int64_t M = (int64_t)z->B * z->T;
+    switch (act) {
+    case CB_ACT_X:
+    case CB_ACT_LN1:
+    case CB_ACT_MID:
+    case CB_ACT_LN2:
+    case CB_ACT_HEAD_X:
+    case CB_ACT_LNF: return 4 * M * m->channels;
+    case CB_ACT_QKV: return 4 * M * 3 * m->channels / z->shards * z->owned;
+    case CB_ACT_ATT: return 4 * M * m->channels / z->shards * z->owned;
+    case CB_ACT_PROBS: return 4 * M * z->T * (m->heads / z->shards) * z->owned;
+    case CB_ACT_FC:
+    case CB_ACT_GELU: return 4 * M * m->ffn / z->shards * z->owned;
+    case CB_ACT_EXPS: return 4 * M * (m->vocab_padded / z->shards) * z->owned;
+    default: return 4 * M; /* one number per row */
+    }
+}
+
+static int64_t range_bytes(const cb_act_sizes *sizes, int begin, int end) {
+    int64_t sum = 0;
+    for (int a = begin; a < end; a++) sum += cb_aligned(cb_act_bytes(sizes, (cb_act)a));
+    return sum;
+}
+
+int64_t cb_act_slot_bytes(const cb_act_sizes *sizes, int layers, bool first_stage, bool last_stage) {
+    int64_t sum = layers * range_bytes(sizes, 0, CB_LAYER_ACTS);
+    if (last_stage) sum += range_bytes(sizes, CB_ACT_HEAD_X, CB_ACT_TOKENS);
+    if (first_stage) sum += range_bytes(sizes, CB_ACT_TOKENS, CB_ACTS);
+    return sum;
+}

@@ -1,0 +1,46 @@
+/* The activation table: what a microbatch leaves behind for its backward pass, per layer, per head, per stage, as functions of
+ * the sizes. The trainer allocates from these rows and the memory model adds the same rows up. All are f32 but the ids. Pure.
+ * M = B*T rows; a rank owns `owned` of `shards` shards of every cut dimension. */
+#ifndef CB_MODEL_ACTIVATIONS_H
+#define CB_MODEL_ACTIVATIONS_H
+
+#include <stdbool.h>
+
+#include "model/model.h"
+
+typedef enum cb_act {
+    /* of one layer, in forward order */
+    CB_ACT_X,        /* (M, C) input of the layer: the residual stream */
+    CB_ACT_LN1, CB_ACT_LN1_MEAN, CB_ACT_LN1_RSTD, /* (M, C), (M), (M) */
+    CB_ACT_QKV,      /* (owned, M, 3C/S) */
+    CB_ACT_PROBS,    /* (owned, B, H/S, T, T) */
+    CB_ACT_ATT,      /* (owned, M, C/S) heads' outputs */
+    CB_ACT_MID,      /* (M, C) residual stream after attention */
+    CB_ACT_LN2, CB_ACT_LN2_MEAN, CB_ACT_LN2_RSTD,
+    CB_ACT_FC,       /* (owned, M, F/S) before GELU */
+    CB_ACT_GELU,     /* (owned, M, F/S) */
+    CB_LAYER_ACTS,
+    /* of the last stage */
+    CB_ACT_HEAD_X = CB_LAYER_ACTS, /* (M, C) input of the final norm */
+    CB_ACT_LNF, CB_ACT_LNF_MEAN, CB_ACT_LNF_RSTD,
+    CB_ACT_EXPS,     /* (owned, M, V/S) logits, then their exponentials, then their gradient */
+    CB_ACT_EXP_SUM,  /* (M) sum over the whole vocabulary */
+    CB_ACT_TARGETS,  /* (M) ids */
+    /* of the first stage */
+    CB_ACT_TOKENS,   /* (M) ids */
+    CB_ACTS
+} cb_act;
+
+typedef struct cb_act_sizes {
+    const cb_model *model;
+    int B, T;
+    int shards, owned;
+} cb_act_sizes;
+
+const char *cb_act_name(cb_act act); /* "h.attn.probs" */
+int64_t cb_act_bytes(const cb_act_sizes *sizes, cb_act act);
+
+/* Bytes, each rounded as an arena takes them, that one live microbatch needs on a stage of `layers` layers. */
+int64_t cb_act_slot_bytes(const cb_act_sizes *sizes, int layers, bool first_stage, bool last_stage);
+
+#endif

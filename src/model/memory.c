@@ -1,0 +1,95 @@
+/* Bytes of a rank by kind; see memory.h. */
+#include "model/memory.h"
+
+#include "base/arena.h"
+
+const char *cb_memory_kind_name(cb_memory_kind kind) {
+    static const char *const names[] = {"parameters", "gradients", "optimizer", "activations", "workspace", "communication"};
+    return names[kind];
+}
+
+bool cb_memory_first(const cb_memory_spec *spec) { return spec->stage == 0; }
+bool cb_memory_last(const cb_memory_spec *spec) { return spec->stage == spec->placement->stages - 1; }
+
+static int owned(const cb_memory_spec *spec) { return spec->shards / spec->tp; }
+static int64_t rows(const cb_memory_spec *spec) { return (int64_t)spec->B * spec->T; }
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t param_bytes(const cb_memory_spec *spec) {
+    int64_t sum = 0;
+    for (int id = 0; id < cb_params_count(spec->model); id++) {
+        cb_param param = cb_param_at(spec->model, id);
+        if (!cb_param_on_stage(&param, spec->placement, spec->stage)) continue;
+        sum += cb_aligned(4 * cb_param_local_elements(&param, spec->shards, owned(spec)));
+    }
+    return sum;
+}
+
+/* The tied embedding has two gradients where one stage is both first and last: as table and as head. */
+static int64_t second_tied_bytes(const cb_memory_spec *spec) {
+    if (!cb_memory_first(spec) || !cb_memory_last(spec)) return 0;
+    cb_param wte = cb_param_of(spec->model, CB_WTE, -1);
+    return cb_aligned(4 * cb_param_local_elements(&wte, spec->shards, owned(spec)));
+}
+
+int64_t cb_workspace_stream_bytes(const cb_memory_spec *spec) { return 4 * rows(spec) * spec->model->channels; }
+
+int64_t cb_workspace_wide_bytes(const cb_memory_spec *spec) {
+    int64_t wide = max64(3 * spec->model->channels, spec->model->ffn);
+    return 4 * rows(spec) * wide / spec->shards * owned(spec);
+}
+
+int64_t cb_workspace_heads_bytes(const cb_memory_spec *spec) {
+    return 4 * rows(spec) * spec->model->channels / spec->shards * owned(spec);
+}
+
+int64_t cb_workspace_partial_bytes(const cb_memory_spec *spec) {
+    return owned(spec) * cb_workspace_stream_bytes(spec);
+}
+
+int64_t cb_workspace_rows_bytes(const cb_memory_spec *spec) { return 4 * 2 * rows(spec) * (owned(spec) + 1); }
+
+static int64_t workspace_bytes(const cb_memory_spec *spec) {
+    int64_t sum = cb_aligned(cb_workspace_stream_bytes(spec)); /* gradient of a norm's output */
+    sum += cb_aligned(cb_workspace_wide_bytes(spec));
+    sum += cb_aligned(cb_workspace_heads_bytes(spec));
+    sum += cb_aligned(cb_workspace_partial_bytes(spec));
+    sum += cb_aligned(spec->attention_scratch_bytes);
+    if (cb_memory_last(spec)) sum += cb_aligned(cb_workspace_rows_bytes(spec));
+    return sum;
+}
+
+int64_t cb_comm_piece_bytes(int size, int64_t elements) {
+    return size == 1 ? 0 : 4 * (size - 1) * ((elements + size - 1) / size);
+}
+
+int64_t cb_comm_tp_bytes(const cb_memory_spec *spec) {
+    return cb_comm_piece_bytes(spec->tp, max64(rows(spec) * spec->model->channels, 2 * rows(spec)));
+}
+
+int64_t cb_comm_bucket_bytes(const cb_memory_spec *spec) { return cb_comm_piece_bytes(spec->dp, spec->bucket_elements); }
+
+static int64_t comm_bytes(const cb_memory_spec *spec) {
+    int64_t ring = (spec->window + 1) * cb_aligned(cb_workspace_stream_bytes(spec));
+    int64_t sum = cb_memory_last(spec) ? 0 : ring; /* outputs on their way forward */
+    sum += cb_memory_first(spec) ? cb_aligned(cb_workspace_stream_bytes(spec)) : ring; /* gradients, in place, backward */
+    sum += cb_aligned(cb_comm_tp_bytes(spec));
+    sum += CB_BUCKETS_UNDER_WAY * cb_aligned(cb_comm_bucket_bytes(spec));
+    return sum;
+}
+
+cb_memory cb_memory_predict(const cb_memory_spec *spec) {
+    cb_act_sizes sizes = {spec->model, spec->B, spec->T, spec->shards, owned(spec)};
+    cb_memory memory = {.total = 0};
+    int64_t params = param_bytes(spec);
+    memory.bytes[CB_MEM_PARAMS] = params;
+    memory.bytes[CB_MEM_GRADS] = params + second_tied_bytes(spec);
+    memory.bytes[CB_MEM_OPTIMIZER] = 2 * params;
+    memory.bytes[CB_MEM_ACTIVATIONS] =
+        spec->live * cb_act_slot_bytes(&sizes, cb_placement_layers(spec->placement, spec->stage), cb_memory_first(spec),
+                                       cb_memory_last(spec));
+    memory.bytes[CB_MEM_WORKSPACE] = workspace_bytes(spec);
+    memory.bytes[CB_MEM_COMM] = comm_bytes(spec);
+    for (int kind = 0; kind < CB_MEM_KINDS; kind++) memory.total += memory.bytes[kind];
+    return memory;
+}

@@ -1,0 +1,57 @@
+/* The memory of a rank, by kind, before anything is allocated. The trainer's arenas have exactly these sizes, so predicted and
+ * used bytes agree to the byte. Pure. */
+#ifndef CB_MODEL_MEMORY_H
+#define CB_MODEL_MEMORY_H
+
+#include "model/activations.h"
+#include "model/params.h"
+
+typedef enum cb_memory_kind {
+    CB_MEM_PARAMS,      /* f32 weights */
+    CB_MEM_GRADS,       /* f32 gradients; one stage alone keeps the tied embedding's two halves apart */
+    CB_MEM_OPTIMIZER,   /* Adam's m and v, f32 */
+    CB_MEM_ACTIVATIONS, /* one slot per live microbatch */
+    CB_MEM_WORKSPACE,   /* gradients of activations, partial sums of shards */
+    CB_MEM_COMM,        /* stage boundaries, pieces of all-reduces */
+    CB_MEM_KINDS
+} cb_memory_kind;
+
+const char *cb_memory_kind_name(cb_memory_kind kind);
+
+typedef struct cb_memory_spec {
+    const cb_model *model;
+    const cb_placement *placement;
+    int stage;
+    int tp, dp;
+    int shards;        /* S, a multiple of tp */
+    int B, T;
+    int live;          /* microbatches live at once: the checker's peak */
+    int window;        /* sends outstanding per direction */
+    int64_t bucket_elements; /* of a gradient reduction */
+    int64_t attention_scratch_bytes; /* of the compute backend */
+} cb_memory_spec;
+
+typedef struct cb_memory {
+    int64_t bytes[CB_MEM_KINDS];
+    int64_t total;
+} cb_memory;
+
+cb_memory cb_memory_predict(const cb_memory_spec *spec);
+
+bool cb_memory_first(const cb_memory_spec *spec); /* the stage is the first */
+bool cb_memory_last(const cb_memory_spec *spec);
+
+/* Pieces of the workspace, bytes. */
+int64_t cb_workspace_stream_bytes(const cb_memory_spec *spec);  /* (M, C) */
+int64_t cb_workspace_wide_bytes(const cb_memory_spec *spec);    /* (owned, M, max(3C, F)/S): gradient of FC or QKV */
+int64_t cb_workspace_heads_bytes(const cb_memory_spec *spec);   /* (owned, M, C/S): gradient of ATT */
+int64_t cb_workspace_partial_bytes(const cb_memory_spec *spec); /* (owned, M, C) */
+int64_t cb_workspace_rows_bytes(const cb_memory_spec *spec);    /* (owned + 1, 2, M): softmax's maxima and sums */
+/* Pieces of the comm memory, bytes. */
+int64_t cb_comm_piece_bytes(int size, int64_t elements); /* scratch of an all-reduce, as collectives promise it */
+int64_t cb_comm_tp_bytes(const cb_memory_spec *spec);
+int64_t cb_comm_bucket_bytes(const cb_memory_spec *spec);
+
+enum { CB_BUCKETS_UNDER_WAY = 2 };
+
+#endif

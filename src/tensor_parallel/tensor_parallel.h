@@ -1,0 +1,65 @@
+/* Tensor parallelism (Shoeybi et al. 2019, "Megatron-LM"): column- and row-parallel linear layers, vocabulary-parallel
+ * embedding and cross-entropy. A cut dimension consists of S shards; this rank owns `owned` of them, S/tp, and computes them one
+ * by one with the same shapes wherever they live; a sum over the cut dimension is the binary tree over the shards, its lower
+ * levels inside the rank, its upper ones between ranks. Cut tensors hold the owned shards one after the other, each dense. */
+#ifndef CB_TENSOR_PARALLEL_TENSOR_PARALLEL_H
+#define CB_TENSOR_PARALLEL_TENSOR_PARALLEL_H
+
+#include "collectives/collectives.h"
+#include "compute/compute.h"
+
+typedef struct cb_tp {
+    cb_group *group; /* the tp ranks */
+    cb_compute *compute;
+    int shards, first, owned; /* S; this rank's shards are first .. first+owned-1 */
+    float *partial;           /* (owned, M, C): partial sums of this rank's shards */
+    float *scratch;           /* of an all-reduce of (M, C) over the group */
+} cb_tp;
+
+/* A linear layer: global sizes, local weights (out, in) and bias, and their gradients. */
+typedef struct cb_linear {
+    int64_t in, out;
+    const float *w, *b; /* b may be NULL: none, or added by the caller */
+    float *dw, *db;
+} cb_linear;
+
+/* y (owned, M, out/S) = x (M, in) W^T + b, one product per shard. Not collective (f: identity forward). */
+void cb_column_forward(cb_tp *tp, const cb_linear *linear, float *y, const float *x, int64_t M);
+/* dx (M, in) = sum over shards of dy W; dW += dy^T x; db += rows of dy. The all-reduce of dx runs while dW is computed.
+ * *Collective over tp.* */
+CB_MUST_USE cb_err cb_column_backward(cb_tp *tp, const cb_linear *linear, float *dx, const float *dy, const float *x,
+                                      int64_t M);
+/* y (M, out) = sum over shards of x W^T, without the bias, which is added once after the sum. x (owned, M, in/S).
+ * *Collective over tp.* */
+CB_MUST_USE cb_err cb_row_forward(cb_tp *tp, const cb_linear *linear, float *y, const float *x, int64_t M);
+/* dx (owned, M, in/S) = dy W; dW += dy^T x; db += rows of dy (the same on every rank). Not collective. */
+void cb_row_backward(cb_tp *tp, const cb_linear *linear, float *dx, const float *dy, const float *x, int64_t M);
+
+/* A table of V rows cut over shards. */
+typedef struct cb_vocab {
+    int64_t vocab, vocab_padded, channels;
+    const float *table; /* (owned * V/S, C) */
+    float *dtable;
+} cb_vocab;
+
+/* True rows of owned shard s (0 .. owned-1), the rest is padding; and its first row in the whole vocabulary. */
+int64_t cb_vocab_shard_valid(const cb_tp *tp, const cb_vocab *vocab, int s);
+int64_t cb_vocab_shard_begin(const cb_tp *tp, const cb_vocab *vocab, int s);
+
+/* x (M, C) = rows of the table. *Collective over tp.* */
+CB_MUST_USE cb_err cb_vocab_embed(cb_tp *tp, const cb_vocab *vocab, float *x, const int32_t *tokens, int64_t M);
+/* dtable += dx. Not collective. */
+void cb_vocab_embed_backward(cb_tp *tp, const cb_vocab *vocab, const int32_t *tokens, const float *dx, int64_t M);
+
+/* logits (owned, M, V/S) = h (M, C) table^T. Not collective. */
+void cb_vocab_logits(cb_tp *tp, const cb_vocab *vocab, float *logits, const float *h, int64_t M);
+/* logits become exponentials; sum (M) over the whole vocabulary; *loss = sum over rows of -log softmax[target], f64, rows in
+ * order. rows: ((owned + 1) * 2 * M) workspace. No rank sees the whole vocabulary's logits. *Collective over tp.* */
+CB_MUST_USE cb_err cb_vocab_cross_entropy(cb_tp *tp, const cb_vocab *vocab, float *logits, float *sum, const int32_t *targets,
+                                          int64_t M, float *rows, double *loss);
+/* exps become dlogits * scale; dh (M, C) = dlogits table, reduced over shards while dtable += dlogits^T h is computed.
+ * *Collective over tp.* */
+CB_MUST_USE cb_err cb_vocab_backward(cb_tp *tp, const cb_vocab *vocab, float *dh, float *exps, const float *sum,
+                                     const int32_t *targets, const float *h, int64_t M, float scale);
+
+#endif

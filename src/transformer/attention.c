@@ -1,0 +1,54 @@
+/* The attention half of a block: norm, column-parallel q, k, v (a shard holds whole heads), causal attention of the shard's
+ * heads, row-parallel projection, residual. One all-reduce forward, one backward. */
+#include "transformer/block.h"
+
+/* Attention of owned shard s; backward pointers are set by the caller. */
+static cb_attention shard_attention(const cb_transformer *t, float *const *act, int s) {
+    const cb_model *m = t->model;
+    int64_t M = cb_transformer_rows(t), C = m->channels / t->tp->shards;
+    int H = m->heads / t->tp->shards;
+    return (cb_attention){.B = t->B,
+                          .T = t->T,
+                          .H = H,
+                          .D = (int)(m->channels / m->heads),
+                          .qkv = act[CB_ACT_QKV] + s * M * 3 * C,
+                          .out = act[CB_ACT_ATT] + s * M * C,
+                          .probs = act[CB_ACT_PROBS] + s * M * H * t->T,
+                          .scratch = t->attention_scratch};
+}
+
+cb_err cb_attention_forward(cb_transformer *t, const cb_layer *layer, float *const *act) {
+    cb_compute *c = t->compute;
+    int64_t M = cb_transformer_rows(t), C = t->model->channels;
+    cb_linear qkv = cb_layer_linear(t, layer, CB_QKV_W, CB_QKV_B), proj = cb_layer_linear(t, layer, CB_PROJ_W, CB_PROJ_B);
+    cb_layer_norm(t, layer, act, CB_ACT_X, CB_ACT_LN1, CB_LN1_W);
+    cb_column_forward(t->tp, &qkv, act[CB_ACT_QKV], act[CB_ACT_LN1], M);
+    cb_layer_watch(t, layer, CB_ACT_QKV, act);
+    for (int s = 0; s < t->tp->owned; s++) {
+        cb_attention a = shard_attention(t, act, s);
+        c->ops->attention(c, &a);
+    }
+    cb_layer_watch(t, layer, CB_ACT_ATT, act);
+    TRY(cb_row_forward(t->tp, &proj, act[CB_ACT_MID], act[CB_ACT_ATT], M));
+    c->ops->residual(c, act[CB_ACT_MID], act[CB_ACT_X], act[CB_ACT_MID], proj.b, M, C);
+    cb_layer_watch(t, layer, CB_ACT_MID, act);
+    return CB_OK;
+}
+
+cb_err cb_attention_backward(cb_transformer *t, const cb_layer *layer, float *const *act, float *dx) {
+    cb_compute *c = t->compute;
+    int64_t M = cb_transformer_rows(t), C = t->model->channels / t->tp->shards;
+    cb_linear qkv = cb_layer_linear(t, layer, CB_QKV_W, CB_QKV_B), proj = cb_layer_linear(t, layer, CB_PROJ_W, CB_PROJ_B);
+    float *dheads = t->heads, *dqkv = t->wide, *dln = t->stream;
+    cb_row_backward(t->tp, &proj, dheads, dx, act[CB_ACT_ATT], M);
+    for (int s = 0; s < t->tp->owned; s++) {
+        cb_attention a = shard_attention(t, act, s);
+        a.dout = dheads + s * M * C;
+        a.dqkv = dqkv + s * M * 3 * C;
+        c->ops->attention_backward(c, &a);
+    }
+    TRY(cb_column_backward(t->tp, &qkv, dln, dqkv, act[CB_ACT_LN1], M));
+    cb_layer_norm_backward(t, layer, act, CB_ACT_X, CB_ACT_LN1, CB_LN1_W, dx, dln);
+    cb_transformer_watch(t, layer->index, "gradient of attn", dx, M * t->model->channels);
+    return CB_OK;
+}

@@ -1,0 +1,17 @@
+/* Inside transformer/: what the two halves of a block share. */
+#ifndef CB_TRANSFORMER_BLOCK_H
+#define CB_TRANSFORMER_BLOCK_H
+
+#include "transformer/transformer.h"
+
+int64_t cb_transformer_rows(const cb_transformer *t); /* M */
+/* The linear layer whose weight and bias have these roles. */
+cb_linear cb_layer_linear(const cb_transformer *t, const cb_layer *layer, cb_role weight, cb_role bias);
+/* Norm of act[x] into act[y], its mean and rstd into the two rows after y; the weight has role w, the bias the one after. */
+void cb_layer_norm(cb_transformer *t, const cb_layer *layer, float *const *act, cb_act x, cb_act y, cb_role w);
+/* dx (M, C) += gradient through that norm of dy (M, C). */
+void cb_layer_norm_backward(cb_transformer *t, const cb_layer *layer, float *const *act, cb_act x, cb_act y, cb_role w,
+                            float *dx, const float *dy);
+void cb_layer_watch(const cb_transformer *t, const cb_layer *layer, cb_act act, float *const *acts);
+
+#endif

@@ -1,0 +1,34 @@
+/* The MLP half of a block: norm, column-parallel fc, GELU, row-parallel fc2, residual. One all-reduce forward, one backward. */
+#include "transformer/block.h"
+
+cb_err cb_mlp_forward(cb_transformer *t, const cb_layer *layer, float *const *act, float *out) {
+    cb_compute *c = t->compute;
+    int64_t M = cb_transformer_rows(t), F = t->model->ffn / t->tp->shards;
+    cb_linear fc = cb_layer_linear(t, layer, CB_FC_W, CB_FC_B), fc2 = cb_layer_linear(t, layer, CB_FC2_W, CB_FC2_B);
+    const float *bias = fc.b;
+    fc.b = NULL; /* added together with the GELU, in one pass */
+    cb_layer_norm(t, layer, act, CB_ACT_MID, CB_ACT_LN2, CB_LN2_W);
+    cb_column_forward(t->tp, &fc, act[CB_ACT_FC], act[CB_ACT_LN2], M);
+    for (int s = 0; s < t->tp->owned; s++) {
+        c->ops->bias_gelu(c, act[CB_ACT_GELU] + s * M * F, act[CB_ACT_FC] + s * M * F, bias + s * F, M, F);
+    }
+    cb_layer_watch(t, layer, CB_ACT_FC, act);
+    cb_layer_watch(t, layer, CB_ACT_GELU, act);
+    TRY(cb_row_forward(t->tp, &fc2, out, act[CB_ACT_GELU], M));
+    c->ops->residual(c, out, act[CB_ACT_MID], out, fc2.b, M, t->model->channels);
+    cb_transformer_watch(t, layer->index, "output", out, M * t->model->channels);
+    return CB_OK;
+}
+
+cb_err cb_mlp_backward(cb_transformer *t, const cb_layer *layer, float *const *act, float *dx) {
+    cb_compute *c = t->compute;
+    int64_t M = cb_transformer_rows(t), F = t->model->ffn / t->tp->shards;
+    cb_linear fc = cb_layer_linear(t, layer, CB_FC_W, CB_FC_B), fc2 = cb_layer_linear(t, layer, CB_FC2_W, CB_FC2_B);
+    float *dfc = t->wide, *dln = t->stream;
+    cb_row_backward(t->tp, &fc2, dfc, dx, act[CB_ACT_GELU], M);
+    c->ops->gelu_backward(c, dfc, act[CB_ACT_FC], dfc, t->tp->owned * M * F);
+    TRY(cb_column_backward(t->tp, &fc, dln, dfc, act[CB_ACT_LN2], M));
+    cb_layer_norm_backward(t, layer, act, CB_ACT_MID, CB_ACT_LN2, CB_LN2_W, dx, dln);
+    cb_transformer_watch(t, layer->index, "gradient of mlp", dx, M * t->model->channels);
+    return CB_OK;
+}
