@@ -69,10 +69,15 @@ int64_t cb_comm_tp_bytes(const cb_memory_spec *spec) {
 
 int64_t cb_comm_bucket_bytes(const cb_memory_spec *spec) { return cb_comm_piece_bytes(spec->dp, spec->bucket_elements); }
 
+int cb_ring_out(const cb_memory_spec *spec) { return cb_memory_last(spec) ? 0 : spec->window + 1; }
+
+int cb_ring_grad(const cb_memory_spec *spec) {
+    if (!cb_memory_first(spec)) return spec->window + 1;
+    return cb_memory_last(spec) ? 1 : 2;
+}
+
 static int64_t comm_bytes(const cb_memory_spec *spec) {
-    int64_t ring = (spec->window + 1) * cb_aligned(cb_workspace_stream_bytes(spec));
-    int64_t sum = cb_memory_last(spec) ? 0 : ring; /* outputs on their way forward */
-    sum += cb_memory_first(spec) ? cb_aligned(cb_workspace_stream_bytes(spec)) : ring; /* gradients, in place, backward */
+    int64_t sum = (cb_ring_out(spec) + cb_ring_grad(spec)) * cb_aligned(cb_workspace_stream_bytes(spec));
     sum += cb_aligned(cb_comm_tp_bytes(spec));
     sum += CB_BUCKETS_UNDER_WAY * cb_aligned(cb_comm_bucket_bytes(spec));
     return sum;

@@ -52,6 +52,11 @@ int64_t cb_comm_piece_bytes(int size, int64_t elements); /* scratch of an all-re
 int64_t cb_comm_tp_bytes(const cb_memory_spec *spec);
 int64_t cb_comm_bucket_bytes(const cb_memory_spec *spec);
 
+/* Buffers in the rings that activations leave from forward and gradients backward: as many as sends may be outstanding and one
+ * to work in; the first stage sends no gradients and needs one to work in and one to receive into. */
+int cb_ring_out(const cb_memory_spec *spec);
+int cb_ring_grad(const cb_memory_spec *spec);
+
 enum { CB_BUCKETS_UNDER_WAY = 2 };
 
 #endif

@@ -1,0 +1,117 @@
+/* All state of one rank, in one struct: nothing else is mutable. */
+#ifndef CB_TRAIN_RANK_H
+#define CB_TRAIN_RANK_H
+
+#include "base/arena.h"
+#include "checkpoint/weights.h"
+#include "data_parallel/buckets.h"
+#include "train/run.h"
+#include "transformer/transformer.h"
+
+/* A parameter as this rank holds it. */
+typedef struct cb_held {
+    cb_param param;
+    int64_t count; /* local elements */
+    float *w, *g, *m, *v;
+} cb_held;
+
+/* One live microbatch's activations. */
+typedef struct cb_slot {
+    int micro_batch;      /* -1: free */
+    float **layer;        /* (layers * CB_LAYER_ACTS) */
+    float *own[CB_ACTS];  /* those of head and stage */
+} cb_slot;
+
+/* Buffers that messages between stages leave from, used in turn; a buffer is free again when its send is through. */
+typedef struct cb_ring {
+    float *buffer[CB_SEND_WINDOW + 1];
+    cb_req *sent[CB_SEND_WINDOW + 1];
+    int size, next; /* next: the buffer to use next */
+} cb_ring;
+
+/* A receive posted ahead of the instruction that needs it. */
+typedef struct cb_ahead {
+    cb_req *req;
+    int micro_batch; /* -1: none posted */
+} cb_ahead;
+
+typedef struct cb_rank {
+    const cb_run *run;
+    cb_comm *comm;
+    char name[48]; /* "d0 p1 t3" */
+    int t, d, p;
+    bool first, last; /* stage */
+    int prev_rank, next_rank; /* world ranks of the neighbouring stages, -1: none */
+    cb_group tp_group, dp_group, pp_group, emb_group, world;
+    cb_compute *compute;
+
+    cb_arena arena[CB_MEM_KINDS];
+    cb_memory predicted;
+    cb_held *held;
+    int held_count;
+    int layers, first_layer;
+    cb_layer *layer;       /* (layers) */
+    cb_embedding embedding; /* first stage */
+    cb_head head;           /* last stage */
+    float *second_tied;     /* gradient of the table as head, where one stage is first and last; else NULL */
+
+    cb_tp tp;
+    cb_transformer transformer;
+    cb_buckets buckets;
+    cb_schedule schedule, forward; /* lowered */
+    cb_slot *slot;
+    int slots;
+    cb_ring out, grad; /* activations forward, gradients backward */
+    cb_ahead ahead_f, ahead_b;
+    float *grad_now;   /* gradient buffer of the backward under way */
+
+    /* of the step under way */
+    int64_t step;
+    int64_t sample;    /* number of this rank's first sample */
+    const cb_sampler *sampler;
+    double loss_sum;   /* last stage: nats over this rank's tokens so far */
+    int backwards_left;
+    cb_step_report report;
+    double *norms;     /* (parameters * S + 2) sums of squares by parameter and shard, then loss and stop */
+
+    cb_event *events;  /* of the step under way, if recorded */
+    int64_t event_count, event_capacity;
+    double step_begin_s;
+    int logits_fd;     /* -1: none */
+} cb_rank;
+
+/* rank.c: coordinates, groups, compute. stage.c: memory, parameters, pointers. */
+CB_MUST_USE cb_err cb_rank_create(cb_rank *rank, const cb_run *run, cb_comm *comm);
+void cb_rank_destroy(cb_rank *rank);
+CB_MUST_USE cb_err cb_stage_create(cb_rank *rank);
+void cb_stage_destroy(cb_rank *rank);
+cb_held *cb_rank_held(cb_rank *rank, cb_role role, int layer); /* NULL: not on this stage */
+
+/* stage_run.c: one microbatch through this stage. Collective over tp. */
+CB_MUST_USE cb_err cb_stage_load_tokens(cb_rank *rank, cb_slot *slot, int micro_batch);
+CB_MUST_USE cb_err cb_stage_forward(cb_rank *rank, cb_slot *slot, float *out);
+CB_MUST_USE cb_err cb_stage_backward(cb_rank *rank, cb_slot *slot, float *dx, bool last);
+float **cb_slot_layer(const cb_slot *slot, int layer);
+
+/* execute.c: runs this stage's instruction list. */
+CB_MUST_USE cb_err cb_rank_execute(cb_rank *rank, const cb_schedule *schedule);
+
+/* step.c: reductions and the optimizer; loss and norm agreed between all ranks into rank->report. */
+CB_MUST_USE cb_err cb_rank_reduce_tied(cb_rank *rank);
+CB_MUST_USE cb_err cb_rank_reduce_grads(cb_rank *rank);
+CB_MUST_USE cb_err cb_rank_step(cb_rank *rank);
+/* Sum over dp, then found on every rank: x[i] summed over dp tree-wise, and taken from the ranks that hold it over tp, pp. */
+CB_MUST_USE cb_err cb_rank_agree(cb_rank *rank, double *x, int64_t count);
+
+/* nonfinite.c: which tensor was the first that was not finite, agreed between all ranks, as text. *Collective over world.* */
+CB_MUST_USE cb_err cb_rank_explain_nonfinite(cb_rank *rank, char *text, int text_bytes);
+
+/* loop.c */
+CB_MUST_USE cb_err cb_rank_train(cb_rank *rank);
+CB_MUST_USE cb_err cb_rank_evaluate(cb_rank *rank, double *val_loss);
+/* summary.c: everything about all ranks to rank 0's observer. *Collective over world.* */
+CB_MUST_USE cb_err cb_rank_summarise(cb_rank *rank, int64_t steps, double train_s, double val_loss);
+/* pin.c: binds the calling thread, and the threads it will make, to its cores, if there are enough for all. */
+void cb_rank_pin(int local_rank, int local_ranks, int threads);
+
+#endif

@@ -1,0 +1,94 @@
+/* A training run, resolved: every size known, nothing to derive any more. Read-only and shared by all ranks of a process. */
+#ifndef CB_TRAIN_RUN_H
+#define CB_TRAIN_RUN_H
+
+#include <signal.h>
+
+#include "comm/comm.h"
+#include "data/sampler.h"
+#include "mesh/mesh.h"
+#include "model/memory.h"
+#include "optimizer/lr.h"
+#include "pipeline/schedule.h"
+#include "timeline/timeline.h"
+
+/* What rank 0 learns of a step. */
+typedef struct cb_step_report {
+    int64_t step;     /* from 0 */
+    double loss;      /* mean over the global batch's tokens, nats */
+    double grad_norm; /* before clipping */
+    double lr, step_s;
+    double val_loss;  /* NaN where not measured after this step */
+    bool nonfinite;   /* loss or gradient norm: nothing was updated */
+    bool stop;        /* some rank was asked to stop */
+} cb_step_report;
+
+typedef struct cb_run_summary cb_run_summary;
+
+/* Called on world rank 0 only. Any may be NULL. */
+typedef struct cb_observer {
+    void *arg;
+    void (*on_step)(void *arg, const cb_step_report *report);
+    void (*on_summary)(void *arg, const cb_run_summary *summary);
+} cb_observer;
+
+typedef struct cb_run {
+    cb_model model;
+    cb_mesh mesh;
+    cb_placement placement;
+    int B, T;              /* microbatch: B sequences of T tokens */
+    int64_t global_batch;  /* sequences per step */
+    int micro_batches;     /* per data-parallel rank and step: global_batch / (dp * B) */
+    int shards;            /* S */
+    const char *schedule, *compute;
+    int threads_per_rank;
+    bool pin;
+    uint32_t seed;
+
+    int64_t steps;
+    cb_lr lr;
+    double beta1, beta2, adam_eps, weight_decay;
+    double clip;           /* 0: off */
+    int64_t bucket_elements;
+
+    cb_sampler train, validation; /* validation.samples may be 0 */
+    int64_t eval_interval;        /* steps; 0: only at the end */
+    int64_t eval_samples;         /* a multiple of dp * B */
+
+    const char *init;   /* directory or NULL: from the generator */
+    const char *save;   /* directory or NULL */
+    const char *logits; /* file for the validation samples' logits, or NULL */
+    bool record;        /* keep the last step's timeline */
+    const volatile sig_atomic_t *stop; /* not zero: end after this step; may be NULL */
+    cb_observer observer;
+
+    cb_launch launch;
+} cb_run;
+
+enum { CB_SUMMARY_NAME = 48 };
+
+/* What is known of one rank at the end. */
+typedef struct cb_rank_summary {
+    int64_t predicted_bytes[CB_MEM_KINDS], used_bytes[CB_MEM_KINDS];
+    cb_traffic traffic[CB_PURPOSES][CB_KINDS]; /* over all training steps */
+} cb_rank_summary;
+
+struct cb_run_summary {
+    int64_t steps;          /* steps done */
+    double train_s;         /* time in training steps */
+    double val_loss;        /* NaN: not measured */
+    int ranks;
+    const cb_rank_summary *rank; /* (ranks) */
+    const cb_timeline *timeline; /* of the last step; NULL: not recorded */
+    double bubble;          /* of that step, see cb_timeline_bubble */
+};
+
+/* Trains. Launches the ranks and waits for them. Error: the first real one of any rank. */
+CB_MUST_USE cb_err cb_run_train(const cb_run *run);
+
+/* The memory specification of a stage in this run, and of every rank of it. */
+CB_MUST_USE cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec);
+/* Sum over the ranks of this process's world that share this machine, bytes; CB_ENOMEM if that is more than available. */
+CB_MUST_USE cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes);
+
+#endif

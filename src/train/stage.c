@@ -1,0 +1,174 @@
+/* A stage's memory: one arena per kind, of the predicted size, cut into parameters, gradients, optimizer state, slots of
+ * activations, workspace and message buffers by the same functions that predicted them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/rank.h"
+
+static void *take(cb_rank *rank, cb_memory_kind kind, int64_t bytes) { return cb_arena_take(&rank->arena[kind], bytes); }
+
+static cb_err create_arenas(cb_rank *rank, const cb_memory_spec *spec) {
+    rank->predicted = cb_memory_predict(spec);
+    for (int kind = 0; kind < CB_MEM_KINDS; kind++) {
+        TRY(cb_arena_create(&rank->arena[kind], cb_memory_kind_name((cb_memory_kind)kind), rank->predicted.bytes[kind]));
+    }
+    return CB_OK;
+}
+
+static void hold(cb_rank *rank, cb_param param) {
+    cb_held *h = &rank->held[rank->held_count++];
+    h->param = param;
+    h->count = cb_param_local_elements(&param, rank->tp.shards, rank->tp.owned);
+    int64_t bytes = 4 * h->count;
+    h->w = take(rank, CB_MEM_PARAMS, bytes);
+    h->g = take(rank, CB_MEM_GRADS, bytes);
+    h->m = take(rank, CB_MEM_OPTIMIZER, bytes);
+    h->v = take(rank, CB_MEM_OPTIMIZER, bytes);
+}
+
+static cb_err hold_params(cb_rank *rank) {
+    const cb_run *run = rank->run;
+    int count = cb_params_count(&run->model);
+    rank->held = calloc((size_t)count, sizeof *rank->held);
+    if (!rank->held) return cb_fail(CB_ENOMEM, "no memory for a table of %d parameters", count);
+    for (int id = 0; id < count; id++) {
+        cb_param param = cb_param_at(&run->model, id);
+        if (cb_param_on_stage(&param, &run->placement, rank->p)) hold(rank, param);
+    }
+    if (rank->first && rank->last) rank->second_tied = take(rank, CB_MEM_GRADS, 4 * cb_rank_held(rank, CB_WTE, -1)->count);
+    return CB_OK;
+}
+
+cb_held *cb_rank_held(cb_rank *rank, cb_role role, int layer) {
+    for (int i = 0; i < rank->held_count; i++) {
+        if (rank->held[i].param.role == role && rank->held[i].param.layer == layer) return &rank->held[i];
+    }
+    return NULL;
+}
+
+static cb_err point_layers(cb_rank *rank) {
+    rank->layers = cb_placement_layers(&rank->run->placement, rank->p);
+    rank->first_layer = rank->run->placement.first[rank->p];
+    rank->layer = calloc((size_t)rank->layers, sizeof *rank->layer);
+    if (!rank->layer) return cb_fail(CB_ENOMEM, "no memory for %d layers", rank->layers);
+    for (int l = 0; l < rank->layers; l++) rank->layer[l].index = rank->first_layer + l;
+    for (int i = 0; i < rank->held_count; i++) {
+        cb_held *h = &rank->held[i];
+        if (h->param.layer < 0) continue;
+        cb_layer *layer = &rank->layer[h->param.layer - rank->first_layer];
+        layer->w[h->param.role] = h->w;
+        layer->dw[h->param.role] = h->g;
+    }
+    return CB_OK;
+}
+
+static cb_vocab tied_vocab(cb_rank *rank, float *gradient) {
+    const cb_model *m = &rank->run->model;
+    cb_held *wte = cb_rank_held(rank, CB_WTE, -1);
+    return (cb_vocab){.vocab = m->vocab, .vocab_padded = m->vocab_padded, .channels = m->channels, .table = wte->w,
+                      .dtable = gradient ? gradient : wte->g};
+}
+
+static void point_ends(cb_rank *rank) {
+    if (rank->first) {
+        cb_held *wpe = cb_rank_held(rank, CB_WPE, -1);
+        rank->embedding = (cb_embedding){tied_vocab(rank, NULL), wpe->w, wpe->g};
+    }
+    if (rank->last) {
+        cb_held *w = cb_rank_held(rank, CB_LNF_W, -1), *b = cb_rank_held(rank, CB_LNF_B, -1);
+        rank->head = (cb_head){w->w, b->w, w->g, b->g, tied_vocab(rank, rank->second_tied)};
+    }
+}
+
+static cb_act_sizes act_sizes(const cb_rank *rank) {
+    return (cb_act_sizes){&rank->run->model, rank->run->B, rank->run->T, rank->tp.shards, rank->tp.owned};
+}
+
+static cb_err create_slot(cb_rank *rank, cb_slot *slot) {
+    cb_act_sizes sizes = act_sizes(rank);
+    slot->micro_batch = -1;
+    slot->layer = calloc((size_t)rank->layers * CB_LAYER_ACTS, sizeof *slot->layer);
+    if (!slot->layer) return cb_fail(CB_ENOMEM, "no memory for the activations' table");
+    for (int i = 0; i < rank->layers * CB_LAYER_ACTS; i++) {
+        slot->layer[i] = take(rank, CB_MEM_ACTIVATIONS, cb_act_bytes(&sizes, (cb_act)(i % CB_LAYER_ACTS)));
+    }
+    for (int a = CB_LAYER_ACTS; a < CB_ACTS; a++) {
+        bool here = a == CB_ACT_TOKENS ? rank->first : rank->last;
+        if (here) slot->own[a] = take(rank, CB_MEM_ACTIVATIONS, cb_act_bytes(&sizes, (cb_act)a));
+    }
+    return CB_OK;
+}
+
+static cb_err create_slots(cb_rank *rank, int live) {
+    rank->slot = calloc((size_t)live, sizeof *rank->slot);
+    if (!rank->slot) return cb_fail(CB_ENOMEM, "no memory for %d microbatches' tables", live);
+    rank->slots = live;
+    for (int i = 0; i < live; i++) TRY(create_slot(rank, &rank->slot[i]));
+    return CB_OK;
+}
+
+static void create_workspace(cb_rank *rank, const cb_memory_spec *spec) {
+    cb_transformer *t = &rank->transformer;
+    t->stream = take(rank, CB_MEM_WORKSPACE, cb_workspace_stream_bytes(spec));
+    t->wide = take(rank, CB_MEM_WORKSPACE, cb_workspace_wide_bytes(spec));
+    t->heads = take(rank, CB_MEM_WORKSPACE, cb_workspace_heads_bytes(spec));
+    rank->tp.partial = take(rank, CB_MEM_WORKSPACE, cb_workspace_partial_bytes(spec));
+    t->attention_scratch = take(rank, CB_MEM_WORKSPACE, spec->attention_scratch_bytes);
+    if (rank->last) t->rows = take(rank, CB_MEM_WORKSPACE, cb_workspace_rows_bytes(spec));
+}
+
+static void create_ring(cb_rank *rank, cb_ring *ring, int size, int64_t bytes) {
+    ring->size = size;
+    for (int i = 0; i < size; i++) ring->buffer[i] = take(rank, CB_MEM_COMM, bytes);
+}
+
+static void create_buffers(cb_rank *rank, const cb_memory_spec *spec) {
+    int64_t bytes = cb_workspace_stream_bytes(spec);
+    create_ring(rank, &rank->out, cb_ring_out(spec), bytes);
+    create_ring(rank, &rank->grad, cb_ring_grad(spec), bytes);
+    rank->tp.scratch = take(rank, CB_MEM_COMM, cb_comm_tp_bytes(spec));
+    cb_buckets_init(&rank->buckets, &rank->dp_group, spec->bucket_elements);
+    for (int i = 0; i < CB_BUCKETS_UNDER_WAY; i++) {
+        rank->buckets.scratch[i] = take(rank, CB_MEM_COMM, cb_comm_bucket_bytes(spec));
+    }
+}
+
+static cb_err create_schedules(cb_rank *rank) {
+    const cb_run *run = rank->run;
+    int stages = rank->pp_group.size;
+    int eval = (int)(run->eval_samples / ((int64_t)rank->dp_group.size * run->B));
+    TRY(cb_schedule_make(&rank->schedule, run->schedule, stages, run->micro_batches));
+    TRY(cb_schedule_lower(&rank->schedule));
+    int micro_batches = eval > run->micro_batches ? eval : run->micro_batches;
+    TRY(cb_schedule_make(&rank->forward, "forward", stages, micro_batches));
+    return cb_schedule_lower(&rank->forward);
+}
+
+cb_err cb_stage_create(cb_rank *rank) {
+    cb_memory_spec spec;
+    TRY(cb_run_memory_spec(rank->run, rank->p, &spec));
+    TRY(create_schedules(rank));
+    TRY(create_arenas(rank, &spec));
+    TRY(hold_params(rank));
+    TRY(point_layers(rank));
+    point_ends(rank);
+    TRY(create_slots(rank, spec.live));
+    create_workspace(rank, &spec);
+    create_buffers(rank, &spec);
+    int64_t slots = (int64_t)cb_params_count(&rank->run->model) * rank->tp.shards + 2;
+    rank->norms = calloc((size_t)slots, sizeof *rank->norms);
+    return rank->norms ? CB_OK : cb_fail(CB_ENOMEM, "no memory for %lld gradient norms", (long long)slots);
+}
+
+void cb_stage_destroy(cb_rank *rank) {
+    for (int i = 0; i < rank->slots; i++) free(rank->slot[i].layer);
+    free(rank->slot);
+    free(rank->layer);
+    free(rank->held);
+    free(rank->norms);
+    free(rank->events);
+    cb_buckets_free(&rank->buckets);
+    cb_schedule_free(&rank->schedule);
+    cb_schedule_free(&rank->forward);
+    for (int kind = 0; kind < CB_MEM_KINDS; kind++) cb_arena_destroy(&rank->arena[kind]);
+}
