@@ -70,10 +70,15 @@ const char *cb_comm_backends(void);
  * MPICH/PMI, Slurm); used for defaults and clear messages only. */
 int cb_comm_mpiexec_ranks(void);
 int cb_comm_mpiexec_rank(void);
+/* Ranks that a launch will put on this machine: all threads, or those mpiexec started here. */
+int cb_comm_launch_local_ranks(const cb_launch *launch);
 
 int cb_comm_rank(const cb_comm *comm);
 int cb_comm_size(const cb_comm *comm);
 const char *cb_comm_backend(const cb_comm *comm);
+/* This rank among the ranks on the same machine, and their number. */
+int cb_comm_local_rank(const cb_comm *comm);
+int cb_comm_local_size(const cb_comm *comm);
 /* true where all ranks live in one process (and share its memory and cores). */
 bool cb_comm_in_process(const cb_comm *comm);
 

@@ -2,7 +2,6 @@
 #include "data/sampler.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/rng.h"
 
@@ -53,7 +52,6 @@ int64_t cb_sampler_offset(const cb_sampler *sampler, int64_t k) {
 cb_err cb_sampler_get(const cb_sampler *sampler, int64_t k, int32_t *inputs, int32_t *targets) {
     if (k < 0) return cb_fail(CB_EINVAL, "sample %lld asked for; samples are numbered from 0", (long long)k);
     int64_t offset = cb_sampler_offset(sampler, k), length = sampler->seq_length;
-    TRY(cb_tokens_read(sampler->tokens, offset, length, sampler->vocab, inputs));
-    memcpy(targets, inputs + 1, (size_t)(length - 1) * sizeof *targets);
-    return cb_tokens_read(sampler->tokens, offset + length, 1, sampler->vocab, targets + length - 1);
+    if (inputs) TRY(cb_tokens_read(sampler->tokens, offset, length, sampler->vocab, inputs));
+    return targets ? cb_tokens_read(sampler->tokens, offset + 1, length, sampler->vocab, targets) : CB_OK;
 }

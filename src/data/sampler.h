@@ -20,7 +20,7 @@ CB_MUST_USE cb_err cb_sampler_make(cb_sampler *sampler, const cb_tokens *tokens,
                                    double fraction_begin, double fraction_end, int64_t seq_length, int64_t vocab,
                                    uint32_t seed, bool shuffle);
 /* Sample number k >= 0; beyond the part's end a new epoch begins, shuffled anew by (seed, epoch) with cb_rng_permute.
- * inputs, targets: (seq_length). */
+ * inputs, targets: (seq_length); either may be NULL. */
 CB_MUST_USE cb_err cb_sampler_get(const cb_sampler *sampler, int64_t k, int32_t *inputs, int32_t *targets);
 /* First token of sample k within the stream. */
 int64_t cb_sampler_offset(const cb_sampler *sampler, int64_t k);

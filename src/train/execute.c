@@ -84,6 +84,7 @@ static cb_err forward(cb_rank *rank, int micro_batch) {
     cb_slot *slot = rank->first ? take_slot(rank, micro_batch) : find_slot(rank, micro_batch);
     if (!slot) return cb_fail(CB_EINVAL, "no slot for microbatch %d: the schedule holds more than its peak", micro_batch);
     cb_ring *out = &rank->out;
+    rank->forward_now = micro_batch;
     if (out->size) TRY(cb_comm_wait(rank->comm, &out->sent[out->next]));
     return cb_stage_forward(rank, slot, out->size ? out->buffer[out->next] : NULL);
 }
@@ -125,7 +126,7 @@ static cb_err run_instr(cb_rank *rank, cb_instr in) {
 }
 
 static cb_err record(cb_rank *rank, cb_instr in, double begin_s) {
-    if (!rank->run->record) return CB_OK;
+    if (!rank->recording) return CB_OK;
     if (rank->event_count == rank->event_capacity) {
         int64_t capacity = rank->event_capacity ? 2 * rank->event_capacity : 256;
         cb_event *events = realloc(rank->events, (size_t)capacity * sizeof *events);
@@ -148,7 +149,7 @@ static cb_err run_all(cb_rank *rank, const cb_schedule *schedule) {
     const cb_instr_list *list = &schedule->list[rank->p];
     for (int i = 0; i < list->count; i++) {
         cb_instr in = list->at[i];
-        double begin_s = rank->run->record ? cb_now_s() : 0;
+        double begin_s = rank->recording ? cb_now_s() : 0;
         if (in.kind == CB_F || in.kind == CB_B) TRY(post_ahead(rank, list, i));
         cb_err e = run_instr(rank, in);
         char text[24];
@@ -162,7 +163,7 @@ static cb_err run_all(cb_rank *rank, const cb_schedule *schedule) {
 
 cb_err cb_rank_execute(cb_rank *rank, const cb_schedule *schedule) {
     rank->backwards_left = schedule->forward_only ? 0 : schedule->micro_batches;
-    rank->event_count = 0;
+    if (rank->recording) rank->event_count = 0;
     rank->loss_sum = 0;
     rank->step_begin_s = cb_now_s();
     return run_all(rank, schedule);

@@ -58,7 +58,7 @@ typedef struct cb_rank {
     cb_tp tp;
     cb_transformer transformer;
     cb_buckets buckets;
-    cb_schedule schedule, forward; /* lowered */
+    cb_schedule schedule; /* of a training step, lowered */
     cb_slot *slot;
     int slots;
     cb_ring out, grad; /* activations forward, gradients backward */
@@ -72,9 +72,12 @@ typedef struct cb_rank {
     double loss_sum;   /* last stage: nats over this rank's tokens so far */
     int backwards_left;
     cb_step_report report;
+    int forward_now;   /* microbatch of the forward under way */
     double *norms;     /* (parameters * S + 2) sums of squares by parameter and shard, then loss and stop */
 
-    cb_event *events;  /* of the step under way, if recorded */
+    cb_traffic train_traffic[CB_PURPOSES][CB_KINDS]; /* of all training steps so far */
+    bool recording;    /* keep events of what is executed now */
+    cb_event *events;  /* of the last recorded step */
     int64_t event_count, event_capacity;
     double step_begin_s;
     int logits_fd;     /* -1: none */
@@ -108,6 +111,8 @@ CB_MUST_USE cb_err cb_rank_explain_nonfinite(cb_rank *rank, char *text, int text
 
 /* loop.c */
 CB_MUST_USE cb_err cb_rank_train(cb_rank *rank);
+/* Forward only, over `micro_batches` of the rank's sampler from its first sample on; the loss goes to rank->loss_sum. */
+CB_MUST_USE cb_err cb_rank_execute_forward(cb_rank *rank, int micro_batches);
 CB_MUST_USE cb_err cb_rank_evaluate(cb_rank *rank, double *val_loss);
 /* summary.c: everything about all ranks to rank 0's observer. *Collective over world.* */
 CB_MUST_USE cb_err cb_rank_summarise(cb_rank *rank, int64_t steps, double train_s, double val_loss);

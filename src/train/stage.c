@@ -133,21 +133,15 @@ static void create_buffers(cb_rank *rank, const cb_memory_spec *spec) {
     }
 }
 
-static cb_err create_schedules(cb_rank *rank) {
-    const cb_run *run = rank->run;
-    int stages = rank->pp_group.size;
-    int eval = (int)(run->eval_samples / ((int64_t)rank->dp_group.size * run->B));
-    TRY(cb_schedule_make(&rank->schedule, run->schedule, stages, run->micro_batches));
-    TRY(cb_schedule_lower(&rank->schedule));
-    int micro_batches = eval > run->micro_batches ? eval : run->micro_batches;
-    TRY(cb_schedule_make(&rank->forward, "forward", stages, micro_batches));
-    return cb_schedule_lower(&rank->forward);
+static cb_err create_schedule(cb_rank *rank) {
+    TRY(cb_schedule_make(&rank->schedule, rank->run->schedule, rank->pp_group.size, rank->run->micro_batches));
+    return cb_schedule_lower(&rank->schedule);
 }
 
 cb_err cb_stage_create(cb_rank *rank) {
     cb_memory_spec spec;
     TRY(cb_run_memory_spec(rank->run, rank->p, &spec));
-    TRY(create_schedules(rank));
+    TRY(create_schedule(rank));
     TRY(create_arenas(rank, &spec));
     TRY(hold_params(rank));
     TRY(point_layers(rank));
@@ -169,6 +163,5 @@ void cb_stage_destroy(cb_rank *rank) {
     free(rank->events);
     cb_buckets_free(&rank->buckets);
     cb_schedule_free(&rank->schedule);
-    cb_schedule_free(&rank->forward);
     for (int kind = 0; kind < CB_MEM_KINDS; kind++) cb_arena_destroy(&rank->arena[kind]);
 }

@@ -1,0 +1,70 @@
+/* From a resolved run to running ranks: memory checked before anything is allocated, ranks launched, each one's life. */
+#include <stdlib.h>
+
+#include "base/os.h"
+#include "train/rank.h"
+
+static cb_err peak_live(const cb_run *run, int stage, int *live) {
+    cb_schedule schedule;
+    int stages = run->placement.stages;
+    int *peak = calloc((size_t)stages, sizeof *peak);
+    if (!peak) return cb_fail(CB_ENOMEM, "no memory for %d stages' peaks", stages);
+    cb_err e = cb_schedule_make(&schedule, run->schedule, stages, run->micro_batches);
+    if (!e) {
+        e = cb_schedule_lower(&schedule);
+        if (!e) e = cb_schedule_check(&schedule, CB_SEND_WINDOW, peak);
+        cb_schedule_free(&schedule);
+    }
+    *live = peak[stage];
+    free(peak);
+    return e;
+}
+
+cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec) {
+    const cb_model *m = &run->model;
+    int tp = run->mesh.size[CB_TP];
+    *spec = (cb_memory_spec){.model = m, .placement = &run->placement, .stage = stage, .tp = tp, .dp = run->mesh.size[CB_DP],
+                             .shards = run->shards, .B = run->B, .T = run->T, .window = CB_SEND_WINDOW,
+                             .bucket_elements = run->bucket_elements};
+    spec->attention_scratch_bytes =
+        cb_attention_scratch_bytes(run->B, run->T, m->heads / run->shards, (int)(m->channels / m->heads), run->threads_per_rank);
+    return peak_live(run, stage, &spec->live);
+}
+
+/* Ranks of this machine are taken to be spread evenly over the stages. */
+cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes) {
+    int64_t sum = 0, stages = run->placement.stages, here = cb_comm_launch_local_ranks(&run->launch);
+    int64_t largest = 0;
+    for (int p = 0; p < stages; p++) {
+        cb_memory_spec spec;
+        TRY(cb_run_memory_spec(run, p, &spec));
+        int64_t bytes = cb_memory_predict(&spec).total;
+        sum += bytes;
+        if (bytes > largest) largest = bytes;
+    }
+    *total_bytes = sum * here / stages;
+    if (*total_bytes <= cb_os_available_bytes()) return CB_OK;
+    char asked[16], available[16], one[16];
+    return cb_fail(CB_ENOMEM, "not enough memory: %lld ranks on this machine ask for %s (the largest rank %s), available are %s; "
+                              "smaller microbatches, more machines, or more tp or pp would help",
+                   (long long)here, cb_os_human_bytes(*total_bytes, asked), cb_os_human_bytes(largest, one),
+                   cb_os_human_bytes(cb_os_available_bytes(), available));
+}
+
+static cb_err live(cb_comm *comm, void *arg) {
+    const cb_run *run = arg;
+    cb_rank *rank = calloc(1, sizeof *rank);
+    if (!rank) return cb_fail(CB_ENOMEM, "no memory for a rank's state");
+    cb_err e = cb_rank_create(rank, run, comm);
+    if (!e) e = cb_rank_train(rank);
+    e = cb_err_context(e, "%s", rank->name);
+    cb_rank_destroy(rank);
+    free(rank);
+    return e;
+}
+
+cb_err cb_run_train(const cb_run *run) {
+    int64_t total;
+    TRY(cb_run_check_memory(run, &total));
+    return cb_comm_launch(&run->launch, live, (void *)(uintptr_t)run);
+}
