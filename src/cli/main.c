@@ -1,0 +1,52 @@
+/* cuboid: the command line. Each command is a row of the table. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/args.h"
+#include "cli/commands.h"
+#include "comm/comm.h"
+
+static const struct {
+    const char *name;
+    cb_err (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"train", cb_cmd_train, "train a model on a mesh of data, tensor and pipeline parallel ranks"},
+    {"model", cb_cmd_model, "list the models, or show one: parameters, FLOPs, what each stage holds"},
+    {"bench", cb_cmd_bench, "measure: `bench step` times a training step against its floor"},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *to) {
+    fputs("usage: cuboid COMMAND [options]\n\n", to);
+    for (int i = 0; i < COMMANDS; i++) fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+    fputs("\n`cuboid COMMAND --help` lists a command's options with defaults and units.\n", to);
+}
+
+static cb_err run(int argc, char **argv) {
+    const char *names[COMMANDS + 1] = {NULL};
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 2, argv + 2);
+        names[i] = commands[i].name;
+    }
+    const char *near = cb_args_nearest(argv[1], names);
+    return cb_fail(CB_EUSAGE, "'%s' is not a command%s%s%s; cuboid --help lists them", argv[1], near ? ", did you mean '" : "",
+                   near ? near : "", near ? "'?" : "");
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(argc < 2 ? stderr : stdout);
+        return argc < 2 ? 2 : 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("cuboid " CB_VERSION);
+        return 0;
+    }
+    cb_err e = run(argc, argv);
+    int code = cb_err_exit_code(e);
+    /* Under mpiexec an error that all processes find alike is printed once. */
+    if (e && cb_comm_mpiexec_rank() == 0) fprintf(stderr, "cuboid: error: %s\n", cb_err_text(e));
+    cb_err_free(e);
+    return code;
+}

@@ -1,0 +1,42 @@
+/* The options of `cuboid train` and of the commands that share them, as one table; and their resolution into a run. */
+#ifndef CB_CLI_OPTIONS_H
+#define CB_CLI_OPTIONS_H
+
+#include "base/args.h"
+#include "train/run.h"
+
+typedef struct cb_options {
+    const char *model, *data, *val_data, *split, *init, *save, *log, *timeline, *logits;
+    int data_format;
+    int64_t vocab_multiple;
+
+    int64_t ranks, dp, tp, pp, threads_per_rank;
+    const char *order, *layers_per_stage, *schedule, *comm, *compute;
+    bool pin, checked;
+    double deadline_s;
+
+    int64_t micro_batch_size, global_batch_size, seq_length, steps;
+    double lr, min_lr, weight_decay, beta1, beta2, adam_eps, clip;
+    int lr_decay;
+    int64_t lr_warmup, lr_decay_steps, wsd_decay_steps, seed, bucket_elements;
+
+    int64_t eval_interval, eval_iters, log_interval;
+    double peak_flops;
+    bool help;
+} cb_options;
+
+/* The table for a command: "train" or "eval" (fewer rows, other defaults). */
+const cb_arg *cb_options_table(int *rows);
+
+/* What a resolved run holds open. */
+typedef struct cb_resolved {
+    cb_run run;
+    cb_tokens *tokens, *val_tokens;
+} cb_resolved;
+
+/* Derives what was left out, checks that all sizes fit together, opens the data; options gets the derived values for the echo.
+ * Errors: CB_EUSAGE, CB_EINVAL, CB_EIO, CB_EFORMAT with the numbers and what would work. */
+CB_MUST_USE cb_err cb_options_resolve(cb_options *options, cb_resolved *resolved);
+void cb_resolved_free(cb_resolved *resolved);
+
+#endif

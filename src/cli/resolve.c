@@ -1,0 +1,190 @@
+/* From options to a resolved run: what was left out is derived, what does not fit is refused with the numbers. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "cli/options.h"
+
+/* An INT that was left out is -1, a REAL NaN, a STRING NULL (base/args.h). */
+static bool left_out(int64_t value) { return value < 0; }
+
+static cb_err resolve_model(cb_options *o, cb_run *run) {
+    if (!o->model && !o->init) {
+        return cb_fail(CB_EUSAGE, "no model: give --model NAME or --model PATH/config.json, or --init DIR");
+    }
+    if (!o->model) o->model = o->init;
+    TRY(cb_model_load(&run->model, o->model));
+    cb_model_pad_vocab(&run->model, o->vocab_multiple);
+    return cb_model_check(&run->model);
+}
+
+static cb_err resolve_backend(cb_options *o, cb_run *run) {
+    int started = cb_comm_mpiexec_ranks();
+    if (!o->comm) o->comm = started > 1 ? "mpi" : "threads";
+    bool mpi = strcmp(o->comm, "mpi") == 0;
+    if (!mpi && started > 1) {
+        return cb_fail(CB_EUSAGE, "mpiexec started %d processes, but --comm %s would train %d times the same; "
+                                  "leave --comm out or say --comm mpi", started, o->comm, started);
+    }
+    if (mpi && left_out(o->ranks)) o->ranks = started;
+    if (mpi && o->ranks != started) {
+        return cb_fail(CB_EINVAL, "--ranks %lld, but mpiexec started %d", (long long)o->ranks, started);
+    }
+    run->launch = (cb_launch){.backend = o->comm, .deadline_s = o->deadline_s, .checked = o->checked};
+    return CB_OK;
+}
+
+/* dp from the number of ranks, or the number of ranks from dp. */
+static cb_err resolve_ranks(cb_options *o) {
+    int64_t model_ranks = o->tp * o->pp;
+    if (left_out(o->dp)) {
+        if (left_out(o->ranks)) o->ranks = model_ranks;
+        if (o->ranks % model_ranks != 0) {
+            return cb_fail(CB_EINVAL, "%lld ranks cannot be divided into tp=%lld x pp=%lld = %lld ranks per copy of the model",
+                           (long long)o->ranks, (long long)o->tp, (long long)o->pp, (long long)model_ranks);
+        }
+        o->dp = o->ranks / model_ranks;
+    }
+    if (left_out(o->ranks)) o->ranks = o->dp * model_ranks;
+    if (o->ranks == o->dp * model_ranks) return CB_OK;
+    return cb_fail(CB_EINVAL, "dp=%lld x tp=%lld x pp=%lld = %lld ranks, but there are %lld%s", (long long)o->dp, (long long)o->tp,
+                   (long long)o->pp, (long long)(o->dp * model_ranks), (long long)o->ranks,
+                   strcmp(o->comm, "mpi") == 0 ? "; start as many with mpiexec -n" : "");
+}
+
+static cb_err resolve_mesh(cb_options *o, cb_run *run) {
+    TRY(resolve_backend(o, run));
+    TRY(resolve_ranks(o));
+    int size[CB_DIMS] = {[CB_TP] = (int)o->tp, [CB_CP] = 1, [CB_EP] = 1, [CB_DP] = (int)o->dp, [CB_PP] = (int)o->pp};
+    TRY(cb_mesh_make(&run->mesh, size, o->order));
+    run->launch.ranks = (int)o->ranks;
+    TRY(cb_model_check_tp(&run->model, (int)o->tp));
+    run->shards = (int)o->tp;
+    if (left_out(o->threads_per_rank)) {
+        int share = cb_os_cores() / cb_comm_launch_local_ranks(&run->launch);
+        o->threads_per_rank = share > 1 ? share : 1;
+    }
+    run->threads_per_rank = (int)o->threads_per_rank;
+    run->pin = o->pin;
+    return CB_OK;
+}
+
+static cb_err resolve_batch(cb_options *o, cb_run *run) {
+    if (left_out(o->seq_length)) o->seq_length = run->model.positions;
+    if (o->seq_length > run->model.positions) {
+        return cb_fail(CB_EINVAL, "--seq-length %lld is more than the %lld positions of %s", (long long)o->seq_length,
+                       (long long)run->model.positions, run->model.name);
+    }
+    int64_t unit = o->micro_batch_size * o->dp;
+    if (left_out(o->global_batch_size)) o->global_batch_size = unit;
+    if (o->global_batch_size % unit != 0) {
+        int64_t below = o->global_batch_size / unit * unit;
+        char fits[64];
+        if (below) snprintf(fits, sizeof fits, "%lld or %lld", (long long)below, (long long)(below + unit));
+        else snprintf(fits, sizeof fits, "%lld", (long long)unit);
+        return cb_fail(CB_EINVAL, "a global batch of %lld sequences is not a multiple of micro-batch-size %lld x dp %lld = %lld; "
+                                  "%s would work", (long long)o->global_batch_size, (long long)o->micro_batch_size,
+                       (long long)o->dp, (long long)unit, fits);
+    }
+    run->B = (int)o->micro_batch_size;
+    run->T = (int)o->seq_length;
+    run->global_batch = o->global_batch_size;
+    run->micro_batches = (int)(o->global_batch_size / unit);
+    run->schedule = o->schedule;
+    return cb_placement_make(&run->placement, &run->model, (int)o->pp, o->seq_length, o->layers_per_stage);
+}
+
+static void resolve_optimizer(cb_options *o, cb_run *run) {
+    if (isnan(o->min_lr)) o->min_lr = o->lr / 10;
+    if (left_out(o->lr_warmup)) o->lr_warmup = o->steps / 20;
+    if (left_out(o->lr_decay_steps)) o->lr_decay_steps = o->steps > 0 ? o->steps : 1;
+    if (left_out(o->wsd_decay_steps)) o->wsd_decay_steps = o->lr_decay_steps / 5 > 0 ? o->lr_decay_steps / 5 : 1;
+    run->lr = (cb_lr){.peak = o->lr, .least = o->min_lr, .warmup = o->lr_warmup, .decay = o->lr_decay_steps,
+                      .wsd_decay = o->wsd_decay_steps, .style = (cb_decay)o->lr_decay};
+    run->steps = o->steps;
+    run->beta1 = o->beta1;
+    run->beta2 = o->beta2;
+    run->adam_eps = o->adam_eps;
+    run->weight_decay = o->weight_decay;
+    run->clip = o->clip;
+    run->bucket_elements = o->bucket_elements;
+    run->seed = (uint32_t)o->seed;
+}
+
+/* "95,5" or "949,50,1": shares of training and validation as fractions of the whole. */
+static cb_err parse_split(const char *text, double *train, double *both) {
+    double share[3] = {0};
+    char *end;
+    const char *at = text;
+    int n = 0;
+    for (; n < 3; n++) {
+        share[n] = strtod(at, &end);
+        if (end == at || share[n] < 0) break;
+        at = *end == ',' ? end + 1 : end;
+        if (*end != ',') {
+            n++;
+            break;
+        }
+    }
+    double sum = share[0] + share[1] + share[2];
+    if (n == 0 || *at != '\0' || sum <= 0) {
+        return cb_fail(CB_EUSAGE, "--split: '%s' is not a list of shares such as 95,5 or 949,50,1", text);
+    }
+    *train = share[0] / sum;
+    *both = (share[0] + share[1]) / sum;
+    return CB_OK;
+}
+
+/* Whole groups of dp x B samples, as many as asked for or as there are. */
+static cb_err resolve_eval(cb_options *o, cb_run *run) {
+    int64_t unit = o->micro_batch_size * o->dp, asked = o->eval_iters * o->global_batch_size;
+    int64_t there = run->validation.samples / unit * unit;
+    run->eval_interval = o->eval_interval;
+    run->eval_samples = asked < there ? asked : there;
+    if (asked > 0 && there == 0) {
+        return cb_fail(CB_EINVAL, "the validation part has %lld samples of %lld tokens, one evaluation needs micro-batch-size %lld x "
+                                  "dp %lld = %lld; give more by --split or --val-data, or --eval-iters 0",
+                       (long long)run->validation.samples, (long long)o->seq_length, (long long)o->micro_batch_size,
+                       (long long)o->dp, (long long)unit);
+    }
+    return CB_OK;
+}
+
+static cb_err resolve_data(cb_options *o, cb_resolved *r) {
+    cb_run *run = &r->run;
+    double train, both;
+    if (!o->data) return cb_fail(CB_EUSAGE, "no data: give --data PATH");
+    TRY(parse_split(o->split, &train, &both));
+    TRY(cb_tokens_open(&r->tokens, o->data, (cb_token_format)o->data_format));
+    if (o->val_data) TRY(cb_tokens_open(&r->val_tokens, o->val_data, (cb_token_format)o->data_format));
+    const cb_tokens *val = o->val_data ? r->val_tokens : r->tokens;
+    double train_end = o->val_data ? 1 : train, val_begin = o->val_data ? 0 : train, val_end = o->val_data ? 1 : both;
+    int64_t T = o->seq_length, V = run->model.vocab;
+    if (o->steps > 0) TRY(cb_sampler_make(&run->train, r->tokens, "training", 0, train_end, T, V, run->seed, true));
+    if (o->eval_iters > 0) TRY(cb_sampler_make(&run->validation, val, "validation", val_begin, val_end, T, V, run->seed, false));
+    return resolve_eval(o, run);
+}
+
+cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
+    cb_run *run = &r->run;
+    TRY(resolve_model(o, run));
+    TRY(resolve_mesh(o, run));
+    TRY(resolve_batch(o, run));
+    resolve_optimizer(o, run);
+    run->compute = o->compute;
+    run->init = o->init;
+    run->save = o->save;
+    run->logits = o->logits;
+    run->record = true;
+    /* The schedule's name is checked here, before any rank exists. */
+    int64_t total;
+    TRY(resolve_data(o, r));
+    return cb_run_check_memory(run, &total);
+}
+
+void cb_resolved_free(cb_resolved *r) {
+    if (r->val_tokens) cb_tokens_close(r->val_tokens);
+    if (r->tokens) cb_tokens_close(r->tokens);
+}
