@@ -1,0 +1,40 @@
+/* What a person sees while a run trains, and what a program reads afterwards: progress lines, the JSON log, the summary. */
+#ifndef CB_CLI_PROGRESS_H
+#define CB_CLI_PROGRESS_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "train/run.h"
+
+typedef struct cb_progress {
+    const cb_run *run;
+    double peak_flops;        /* of all ranks together */
+    double begin_s;
+    double tokens_per_step, flops_per_step;
+    int64_t log_interval;     /* lines, where stderr is no terminal */
+    bool terminal;
+    FILE *log;                /* JSON lines or NULL */
+    const char *log_path, *timeline_path;
+    double *loss;             /* (steps) for the curve */
+    int64_t losses;
+    cb_err failed;            /* first failure of the log or a file; reported at the end */
+} cb_progress;
+
+/* log_path, timeline_path may be NULL. Error CB_EIO if the log cannot be opened. */
+CB_MUST_USE cb_err cb_progress_open(cb_progress *progress, const cb_run *run, double peak_flops, int64_t log_interval,
+                                    const char *log_path, const char *timeline_path);
+/* Closes the log; returns the first failure to write anything. */
+CB_MUST_USE cb_err cb_progress_close(cb_progress *progress);
+/* Observers of the run. */
+void cb_progress_step(void *progress, const cb_step_report *report);
+void cb_progress_summary(void *progress, const cb_run_summary *summary);
+
+double cb_progress_mfu(const cb_progress *progress, double step_s);
+/* summary.c: tables for people on stdout; the summary as JSON. */
+void cb_summary_print(const cb_progress *progress, const cb_run_summary *summary, FILE *to);
+json_t *cb_summary_json(const cb_progress *progress, const cb_run_summary *summary);
+/* chart.c: y[0..n) as a curve of `columns` x `rows` characters with a labelled axis. */
+void cb_chart_print(const double *y, int64_t n, int columns, int rows, const char *title, FILE *to);
+
+#endif

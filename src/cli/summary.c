@@ -1,0 +1,137 @@
+/* The end of a run: for people as curve, timeline and tables, for programs as JSON. */
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/os.h"
+#include "cli/progress.h"
+
+/* Traffic of a purpose and kind over all ranks. */
+static cb_traffic total(const cb_run_summary *s, int purpose, int kind) {
+    cb_traffic sum = {0};
+    for (int r = 0; r < s->ranks; r++) {
+        const cb_traffic *t = &s->rank[r].traffic[purpose][kind];
+        sum.messages += t->messages;
+        sum.bytes += t->bytes;
+        sum.wait_s += t->wait_s;
+    }
+    return sum;
+}
+
+static void print_traffic(const cb_run_summary *s, FILE *to) {
+    fprintf(to, "\ntraffic, sent by all ranks per step\n  %-10s %-14s %12s %12s %16s\n", "for", "kind", "messages", "bytes",
+            "waiting, s/rank");
+    double steps = s->steps > 0 ? (double)s->steps : 1;
+    for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
+        for (int kind = 0; kind < CB_KINDS; kind++) {
+            cb_traffic t = total(s, purpose, kind);
+            char bytes[16];
+            if (t.messages == 0) continue;
+            fprintf(to, "  %-10s %-14s %12.0f %12s %16.4f\n", cb_purpose_name((cb_purpose)purpose), cb_kind_name((cb_kind)kind),
+                    (double)t.messages / steps, cb_os_human_bytes((int64_t)((double)t.bytes / steps), bytes),
+                    t.wait_s / steps / s->ranks);
+        }
+    }
+}
+
+static int64_t used(const cb_rank_summary *rank, bool predicted) {
+    int64_t sum = 0;
+    for (int kind = 0; kind < CB_MEM_KINDS; kind++) sum += predicted ? rank->predicted_bytes[kind] : rank->used_bytes[kind];
+    return sum;
+}
+
+static void print_memory_row(const cb_progress *p, const cb_run_summary *s, int r, FILE *to) {
+    char name[48], text[16];
+    fprintf(to, "  %-10s", cb_mesh_name(&p->run->mesh, r, name));
+    for (int kind = 0; kind < CB_MEM_KINDS; kind++) fprintf(to, " %13s", cb_os_human_bytes(s->rank[r].used_bytes[kind], text));
+    fprintf(to, " %11s", cb_os_human_bytes(used(&s->rank[r], false), text));
+    fprintf(to, " %11s\n", cb_os_human_bytes(used(&s->rank[r], true), text));
+}
+
+/* All ranks up to 16; of more, one of each stage (the others of a stage are alike). */
+static void print_memory(const cb_progress *p, const cb_run_summary *s, FILE *to) {
+    fprintf(to, "\nmemory per rank%s\n  %-10s", s->ranks > 16 ? " (one of each stage)" : "", "rank");
+    for (int kind = 0; kind < CB_MEM_KINDS; kind++) fprintf(to, " %13s", cb_memory_kind_name((cb_memory_kind)kind));
+    fprintf(to, " %11s %11s\n", "used", "predicted");
+    for (int r = 0; r < s->ranks; r++) {
+        int coord[CB_DIMS];
+        cb_mesh_coords(&p->run->mesh, r, coord);
+        if (s->ranks <= 16 || (coord[CB_TP] == 0 && coord[CB_DP] == 0)) print_memory_row(p, s, r, to);
+    }
+}
+
+static void print_speed(const cb_progress *p, const cb_run_summary *s, FILE *to) {
+    if (!isnan(s->val_loss)) {
+        fprintf(to, "validation loss %.4f nats per token (%lld samples of %d tokens)\n", s->val_loss,
+                (long long)p->run->eval_samples, p->run->T);
+    }
+    if (s->steps == 0) return;
+    double step_s = s->train_s / (double)s->steps;
+    fprintf(to, "%lld steps in %.1f s: %.3f s per step, %.0f tokens/s\n", (long long)s->steps, s->train_s, step_s,
+            p->tokens_per_step / step_s);
+    fprintf(to, "MFU %.1f%%: %.4g model FLOPs per step (6 x weights of products + causal attention, per token) over %.4g FLOP/s peak\n",
+            100 * cb_progress_mfu(p, step_s), p->flops_per_step, p->peak_flops);
+}
+
+void cb_summary_print(const cb_progress *p, const cb_run_summary *s, FILE *to) {
+    int columns = cb_os_terminal_columns(STDOUT_FILENO);
+    if (columns > 120) columns = 120;
+    fputc('\n', to);
+    if (p->losses > 1) cb_chart_print(p->loss, p->losses, columns - 12, 12, "training loss over steps, nats per token", to);
+    if (s->timeline) {
+        fprintf(to, "\nthe last step, rank by rank (bubble and waiting: %.1f%%)\n", 100 * s->bubble);
+        cb_err_free(cb_timeline_text(s->timeline, columns - 14, cb_os_is_terminal(STDOUT_FILENO), to));
+    }
+    if (s->steps > 0) print_traffic(s, to);
+    print_memory(p, s, to);
+    fputc('\n', to);
+    print_speed(p, s, to);
+}
+
+static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+
+static json_t *traffic_json(const cb_run_summary *s) {
+    json_t *all = json_object();
+    for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
+        json_t *kinds = json_object();
+        for (int kind = 0; kind < CB_KINDS; kind++) {
+            cb_traffic t = total(s, purpose, kind);
+            if (t.messages == 0) continue;
+            json_object_set_new(kinds, cb_kind_name((cb_kind)kind),
+                                json_pack("{s:I,s:I,s:f}", "messages", (json_int_t)t.messages, "bytes", (json_int_t)t.bytes,
+                                          "wait_s", t.wait_s));
+        }
+        json_object_set_new(all, cb_purpose_name((cb_purpose)purpose), kinds);
+    }
+    return all;
+}
+
+static json_t *memory_json(const cb_progress *p, const cb_run_summary *s) {
+    json_t *ranks = json_array();
+    for (int r = 0; r < s->ranks; r++) {
+        char name[48];
+        json_t *rank = json_pack("{s:i,s:s,s:I,s:I}", "rank", r, "name", cb_mesh_name(&p->run->mesh, r, name), "used_bytes",
+                                 (json_int_t)used(&s->rank[r], false), "predicted_bytes", (json_int_t)used(&s->rank[r], true));
+        for (int kind = 0; kind < CB_MEM_KINDS; kind++) {
+            json_object_set_new(rank, cb_memory_kind_name((cb_memory_kind)kind), json_integer(s->rank[r].used_bytes[kind]));
+        }
+        json_array_append_new(ranks, rank);
+    }
+    return ranks;
+}
+
+json_t *cb_summary_json(const cb_progress *p, const cb_run_summary *s) {
+    double step_s = s->steps > 0 ? s->train_s / (double)s->steps : NAN;
+    json_t *o = json_object();
+    json_object_set_new(o, "steps", json_integer(s->steps));
+    json_object_set_new(o, "val_loss", number(s->val_loss));
+    json_object_set_new(o, "val_samples", json_integer(p->run->eval_samples));
+    json_object_set_new(o, "step_s", number(step_s));
+    json_object_set_new(o, "tokens_per_s", number(p->tokens_per_step / step_s));
+    json_object_set_new(o, "mfu", number(cb_progress_mfu(p, step_s)));
+    json_object_set_new(o, "peak_flops", number(p->peak_flops));
+    json_object_set_new(o, "bubble", s->timeline ? number(s->bubble) : json_null());
+    json_object_set_new(o, "traffic", traffic_json(s));
+    json_object_set_new(o, "memory", memory_json(p, s));
+    return o;
+}
