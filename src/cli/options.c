@@ -51,7 +51,7 @@ static const cb_arg table[] = {
     REAL(lr, "lr", NULL, "6e-4", NULL, "highest learning rate", .min = 0, .max = 1000),
     REAL(min_lr, "min-lr", NULL, NULL, NULL, "lowest, at the end of the decay", .min = 0, .max = 1000, .derived = "lr / 10"),
     CHOICE(lr_decay, "lr-decay-style", NULL, "cosine", CB_DECAY_CHOICES, "after the warm-up"),
-    INT(lr_warmup, "lr-warmup-iters", "warmup", NULL, "steps", "linear warm-up", .min = 0, .max = 1e12, .derived = "steps / 20"),
+    INT(lr_warmup, "lr-warmup-iters", "warmup", "-1", "steps", "linear warm-up", .min = 0, .max = 1e12, .derived = "steps / 20"),
     INT(lr_decay_steps, "lr-decay-iters", NULL, NULL, "steps", "step at which min-lr is reached", .min = 1, .max = 1e12, .derived = "steps"),
     INT(wsd_decay_steps, "lr-wsd-decay-iters", NULL, NULL, "steps", "wsd: length of the final decay", .min = 1, .max = 1e12, .derived = "lr-decay-iters / 5"),
     REAL(weight_decay, "weight-decay", NULL, "0.1", NULL, "AdamW's decay, on matrices only", .min = 0, .max = 10),

@@ -7,8 +7,8 @@
 #include "base/os.h"
 #include "cli/options.h"
 
-/* An INT that was left out is -1, a REAL NaN, a STRING NULL (base/args.h). */
-static bool left_out(int64_t value) { return value < 0; }
+/* A size that was left out is 0, a REAL NaN, a STRING NULL (base/args.h). */
+static bool left_out(int64_t value) { return value == 0; }
 
 static cb_err resolve_model(cb_options *o, cb_run *run) {
     if (!o->model && !o->init) {
@@ -98,7 +98,7 @@ static cb_err resolve_batch(cb_options *o, cb_run *run) {
 
 static void resolve_optimizer(cb_options *o, cb_run *run) {
     if (isnan(o->min_lr)) o->min_lr = o->lr / 10;
-    if (left_out(o->lr_warmup)) o->lr_warmup = o->steps / 20;
+    if (o->lr_warmup < 0) o->lr_warmup = o->steps / 20;
     if (left_out(o->lr_decay_steps)) o->lr_decay_steps = o->steps > 0 ? o->steps : 1;
     if (left_out(o->wsd_decay_steps)) o->wsd_decay_steps = o->lr_decay_steps / 5 > 0 ? o->lr_decay_steps / 5 : 1;
     run->lr = (cb_lr){.peak = o->lr, .least = o->min_lr, .warmup = o->lr_warmup, .decay = o->lr_decay_steps,
@@ -154,7 +154,7 @@ static cb_err resolve_eval(cb_options *o, cb_run *run) {
 
 static cb_err resolve_data(cb_options *o, cb_resolved *r) {
     cb_run *run = &r->run;
-    double train, both;
+    double train = 1, both = 1;
     if (!o->data) return cb_fail(CB_EUSAGE, "no data: give --data PATH");
     TRY(parse_split(o->split, &train, &both));
     TRY(cb_tokens_open(&r->tokens, o->data, (cb_token_format)o->data_format));

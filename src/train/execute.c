@@ -38,6 +38,13 @@ static cb_err post_forward(cb_rank *rank, int micro_batch, bool *posted) {
     return CB_OK;
 }
 
+/* The ring's next buffer becomes the one in use. */
+static float *advance(cb_ring *ring) {
+    ring->now = ring->next;
+    ring->next = (ring->next + 1) % ring->size;
+    return ring->buffer[ring->now];
+}
+
 /* Posts the receive of a microbatch's gradient into the ring's next buffer, if its last send is through (or waits for that). */
 static cb_err post_backward(cb_rank *rank, int micro_batch, bool wait) {
     cb_ring *ring = &rank->grad;
@@ -76,7 +83,7 @@ static cb_err receive_backward(cb_rank *rank, int micro_batch) {
     TRY(post_backward(rank, micro_batch, true));
     rank->ahead_b.micro_batch = -1;
     TRY(cb_comm_wait(rank->comm, &rank->ahead_b.req));
-    rank->grad_now = rank->grad.buffer[rank->grad.next];
+    advance(&rank->grad);
     return CB_OK;
 }
 
@@ -85,29 +92,27 @@ static cb_err forward(cb_rank *rank, int micro_batch) {
     if (!slot) return cb_fail(CB_EINVAL, "no slot for microbatch %d: the schedule holds more than its peak", micro_batch);
     cb_ring *out = &rank->out;
     rank->forward_now = micro_batch;
-    if (out->size) TRY(cb_comm_wait(rank->comm, &out->sent[out->next]));
-    return cb_stage_forward(rank, slot, out->size ? out->buffer[out->next] : NULL);
+    if (rank->last) return cb_stage_forward(rank, slot, NULL);
+    TRY(cb_comm_wait(rank->comm, &out->sent[out->next]));
+    return cb_stage_forward(rank, slot, advance(out));
 }
 
 static cb_err backward(cb_rank *rank, int micro_batch) {
     cb_slot *slot = find_slot(rank, micro_batch);
     cb_ring *ring = &rank->grad;
-    if (rank->last) {
+    if (rank->last) { /* where gradients begin; elsewhere they were received into the buffer in use */
         TRY(cb_comm_wait(rank->comm, &ring->sent[ring->next]));
-        rank->grad_now = ring->buffer[ring->next];
+        advance(ring);
     }
     rank->backwards_left--;
-    TRY(cb_stage_backward(rank, slot, rank->grad_now, rank->backwards_left == 0));
+    TRY(cb_stage_backward(rank, slot, ring->buffer[ring->now], rank->backwards_left == 0));
     slot->micro_batch = -1;
-    if (rank->first) ring->next = (ring->next + 1) % ring->size;
     return CB_OK;
 }
 
 static cb_err send(cb_rank *rank, cb_ring *ring, bool back, int micro_batch) {
-    cb_msg msg = stage_msg(rank, back, back ? rank->prev_rank : rank->next_rank, micro_batch, ring->buffer[ring->next]);
-    TRY(cb_comm_isend(rank->comm, &msg, &ring->sent[ring->next]));
-    ring->next = (ring->next + 1) % ring->size;
-    return CB_OK;
+    cb_msg msg = stage_msg(rank, back, back ? rank->prev_rank : rank->next_rank, micro_batch, ring->buffer[ring->now]);
+    return cb_comm_isend(rank->comm, &msg, &ring->sent[ring->now]);
 }
 
 static cb_err run_instr(cb_rank *rank, cb_instr in) {

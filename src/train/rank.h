@@ -26,7 +26,7 @@ typedef struct cb_slot {
 typedef struct cb_ring {
     float *buffer[CB_SEND_WINDOW + 1];
     cb_req *sent[CB_SEND_WINDOW + 1];
-    int size, next; /* next: the buffer to use next */
+    int size, now, next; /* now: the buffer in use; next: the one to use after it */
 } cb_ring;
 
 /* A receive posted ahead of the instruction that needs it. */
@@ -63,7 +63,6 @@ typedef struct cb_rank {
     int slots;
     cb_ring out, grad; /* activations forward, gradients backward */
     cb_ahead ahead_f, ahead_b;
-    float *grad_now;   /* gradient buffer of the backward under way */
 
     /* of the step under way */
     int64_t step;
