@@ -68,7 +68,7 @@ static int by_row_and_begin(const void *a, const void *b) {
     return x->end_s < y->end_s ? -1 : x->end_s > y->end_s;
 }
 
-static void make_bars(cb_layout *layout, double begin_s) {
+static void make_bars(cb_drawing *layout, double begin_s) {
     const cb_timeline *timeline = layout->timeline;
     for (int64_t i = 0; i < timeline->count; i++) {
         const cb_event *e = &timeline->events[i];
@@ -88,14 +88,14 @@ static void make_bars(cb_layout *layout, double begin_s) {
     for (int row = 0; row < timeline->rows; row++) layout->row_begin[row + 1] += layout->row_begin[row];
 }
 
-static void choose_unit(cb_layout *layout) {
+static void choose_unit(cb_drawing *layout) {
     bool is_s = layout->span_s >= 1, is_ms = layout->span_s >= 1e-3;
     layout->unit = is_s ? "s" : is_ms ? "ms" : "us";
     layout->unit_s = is_s ? 1 : is_ms ? 1e-3 : 1e-6;
 }
 
-cb_err cb_layout_make(cb_layout *layout, const cb_timeline *timeline) {
-    *layout = (cb_layout){.timeline = timeline};
+cb_err cb_drawing_make(cb_drawing *layout, const cb_timeline *timeline) {
+    *layout = (cb_drawing){.timeline = timeline};
     TRY(check_events(timeline));
     double begin_s, end_s;
     find_range(timeline, &begin_s, &end_s);
@@ -104,20 +104,20 @@ cb_err cb_layout_make(cb_layout *layout, const cb_timeline *timeline) {
     layout->bars = malloc((size_t)timeline->count * sizeof *layout->bars);
     layout->row_begin = calloc((size_t)timeline->rows + 1, sizeof *layout->row_begin);
     if (!layout->bars || !layout->row_begin) {
-        cb_layout_free(layout);
+        cb_drawing_free(layout);
         return cb_fail(CB_ENOMEM, "not enough memory to draw %lld events", (long long)timeline->count);
     }
     make_bars(layout, begin_s);
     return CB_OK;
 }
 
-void cb_layout_free(cb_layout *layout) {
+void cb_drawing_free(cb_drawing *layout) {
     free(layout->bars);
     free(layout->row_begin);
-    *layout = (cb_layout){0};
+    *layout = (cb_drawing){0};
 }
 
-double cb_layout_tick_s(const cb_layout *layout, int most) {
+double cb_drawing_tick_s(const cb_drawing *layout, int most) {
     double least = layout->span_s / layout->unit_s / (most > 0 ? most : 1);
     double power = pow(10, floor(log10(least)));
     /* Not quite exact division must not push 1.0000000001 to the next rung. */
@@ -125,21 +125,21 @@ double cb_layout_tick_s(const cb_layout *layout, int most) {
     return rung * power * layout->unit_s;
 }
 
-const char *cb_layout_row_name(const cb_layout *layout, int row) {
+const char *cb_drawing_row_name(const cb_drawing *layout, int row) {
     const char *const *names = layout->timeline->row_names;
     return names && names[row] ? names[row] : "";
 }
 
-int cb_layout_longest_name(const cb_layout *layout) {
+int cb_drawing_longest_name(const cb_drawing *layout) {
     size_t longest = 0;
     for (int row = 0; row < layout->timeline->rows; row++) {
-        size_t length = strlen(cb_layout_row_name(layout, row));
+        size_t length = strlen(cb_drawing_row_name(layout, row));
         if (length > longest) longest = length;
     }
     return (int)longest;
 }
 
-char *cb_layout_summary(const cb_layout *layout, char out[64]) {
+char *cb_drawing_summary(const cb_drawing *layout, char out[64]) {
     snprintf(out, 64, "%.4g %s, bubble %.1f%%", layout->span_s / layout->unit_s, layout->unit,
              100 * cb_timeline_bubble(layout->timeline));
     return out;

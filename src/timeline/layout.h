@@ -24,7 +24,7 @@ typedef struct cb_bar {
     double begin_s, end_s;
 } cb_bar;
 
-typedef struct cb_layout {
+typedef struct cb_drawing {
     const cb_timeline *timeline;
     cb_bar *bars;       /* by row, then begin */
     int64_t *row_begin; /* (rows + 1): bars of row r are row_begin[r] .. row_begin[r+1]-1 */
@@ -32,17 +32,17 @@ typedef struct cb_layout {
     const char *unit;   /* "ms" */
     double unit_s;
     bool occurs[CB_FILLS];
-} cb_layout;
+} cb_drawing;
 
-CB_MUST_USE cb_err cb_layout_make(cb_layout *layout, const cb_timeline *timeline);
-void cb_layout_free(cb_layout *layout);
+CB_MUST_USE cb_err cb_drawing_make(cb_drawing *layout, const cb_timeline *timeline);
+void cb_drawing_free(cb_drawing *layout);
 
 /* A round distance of ticks (1, 2 or 5 times a power of ten, in the layout's unit), at most `most` of them after 0. In
  * s. */
-double cb_layout_tick_s(const cb_layout *layout, int most);
-const char *cb_layout_row_name(const cb_layout *layout, int row);
-int cb_layout_longest_name(const cb_layout *layout); /* in bytes */
+double cb_drawing_tick_s(const cb_drawing *layout, int most);
+const char *cb_drawing_row_name(const cb_drawing *layout, int row);
+int cb_drawing_longest_name(const cb_drawing *layout); /* in bytes */
 /* "33 ms, bubble 27.3%" */
-char *cb_layout_summary(const cb_layout *layout, char out[64]);
+char *cb_drawing_summary(const cb_drawing *layout, char out[64]);
 
 #endif

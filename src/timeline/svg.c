@@ -15,7 +15,7 @@ enum {
 };
 
 typedef struct picture {
-    const cb_layout *layout;
+    const cb_drawing *layout;
     FILE *to;
     double left, top, width, row_height, bar_height; /* of the plot */
     bool hints;                                      /* each bar tells its times when pointed at */
@@ -126,7 +126,7 @@ static void put_bar(const picture *p, const cb_bar *bar) {
 /* The ground of each row, which the axis's lines are drawn on. */
 static void put_ground(const picture *p) {
     for (int row = 0; row < p->layout->timeline->rows; row++) {
-        put_text(p, "r", p->left - 10, y_of(p, row) + p->bar_height / 2 + 4, cb_layout_row_name(p->layout, row));
+        put_text(p, "r", p->left - 10, y_of(p, row) + p->bar_height / 2 + 4, cb_drawing_row_name(p->layout, row));
         put_rect(p, "t", p->left, y_of(p, row), p->width, p->bar_height);
         fputs("/>\n", p->to);
     }
@@ -137,8 +137,8 @@ static void put_bars(const picture *p) {
 }
 
 static void put_axis(const picture *p) {
-    const cb_layout *layout = p->layout;
-    double y = y_of(p, layout->timeline->rows), tick_s = cb_layout_tick_s(layout, (int)(p->width / PIXELS_PER_TICK));
+    const cb_drawing *layout = p->layout;
+    double y = y_of(p, layout->timeline->rows), tick_s = cb_drawing_tick_s(layout, (int)(p->width / PIXELS_PER_TICK));
     for (int i = 0; i * tick_s <= layout->span_s * (1 + 1e-9); i++) {
         double x = x_of(p, i * tick_s);
         fprintf(p->to, "<line class=\"g\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x, p->top - 4, x,
@@ -162,7 +162,7 @@ static void put_legend(const picture *p) {
     }
 }
 
-static int64_t most_numbered_bars(const cb_layout *layout) {
+static int64_t most_numbered_bars(const cb_drawing *layout) {
     int64_t most = 0;
     for (int row = 0; row < layout->timeline->rows; row++) {
         int64_t bars = 0;
@@ -181,7 +181,7 @@ static void set_sizes(picture *p) {
     p->width = wanted < 900 ? 900 : wanted > 1800 ? 1800 : wanted;
     p->row_height = rows <= 24 ? 30 : rows <= 64 ? 20 : 14;
     p->bar_height = p->row_height - (rows <= 24 ? 6 : 2);
-    p->left = MARGIN + 7 * cb_layout_longest_name(p->layout) + 10;
+    p->left = MARGIN + 7 * cb_drawing_longest_name(p->layout) + 10;
     p->top = MARGIN + TITLE_HEIGHT;
     p->hints = p->layout->timeline->count <= MOST_HINTS;
 }
@@ -197,7 +197,7 @@ static void put_all(const picture *p) {
     put_style(p);
     fprintf(p->to, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n");
     put_text(p, "h", p->left, MARGIN + 12, timeline->title);
-    put_text(p, "s", p->left, MARGIN + 31, cb_layout_summary(p->layout, summary));
+    put_text(p, "s", p->left, MARGIN + 31, cb_drawing_summary(p->layout, summary));
     put_ground(p);
     put_axis(p);
     put_bars(p);
@@ -206,11 +206,11 @@ static void put_all(const picture *p) {
 }
 
 cb_err cb_timeline_svg(const cb_timeline *timeline, FILE *to) {
-    cb_layout layout;
-    TRY(cb_layout_make(&layout, timeline));
+    cb_drawing layout;
+    TRY(cb_drawing_make(&layout, timeline));
     picture p = {.layout = &layout, .to = to};
     set_sizes(&p);
     put_all(&p);
-    cb_layout_free(&layout);
+    cb_drawing_free(&layout);
     return fflush(to) || ferror(to) ? cb_fail(CB_EIO, "timeline '%s': writing its SVG failed", timeline->title) : CB_OK;
 }

@@ -12,7 +12,7 @@ typedef struct cell {
 } cell;
 
 typedef struct canvas {
-    const cb_layout *layout;
+    const cb_drawing *layout;
     FILE *to;
     bool colour;
     int label, cells; /* widths */
@@ -90,7 +90,7 @@ static void print_coloured(const canvas *c) {
 
 static void print_row(canvas *c, int row) {
     fill_line(c, row);
-    fprintf(c->to, "%-*s ", c->label, cb_layout_row_name(c->layout, row));
+    fprintf(c->to, "%-*s ", c->label, cb_drawing_row_name(c->layout, row));
     if (c->colour) {
         print_coloured(c);
     } else {
@@ -101,13 +101,13 @@ static void print_row(canvas *c, int row) {
 
 /* Marks, and below them numbers, the last with the unit. */
 static cb_err print_axis(const canvas *c) {
-    const cb_layout *layout = c->layout;
+    const cb_drawing *layout = c->layout;
     size_t width = (size_t)c->cells + 16;
     char *marks = calloc(2, width), *numbers = marks + width;
     if (!marks) return cb_fail(CB_ENOMEM, "not enough memory for an axis of %d columns", c->cells);
     memset(marks, '-', (size_t)c->cells);
     memset(numbers, ' ', width - 1);
-    double tick_s = cb_layout_tick_s(layout, c->cells / CELLS_PER_TICK);
+    double tick_s = cb_drawing_tick_s(layout, c->cells / CELLS_PER_TICK);
     for (int i = 0;; i++) {
         int at = (int)(i * tick_s / layout->span_s * c->cells + 0.5);
         if (at >= c->cells) break;
@@ -149,10 +149,10 @@ static int stage_of(const char *name) {
 }
 
 /* Rows whose stage no row before has. Returns how many, 0 where they are too many or some name has no stage. */
-static int choose_stages(const cb_layout *layout, int shown[MOST_ROWS]) {
+static int choose_stages(const cb_drawing *layout, int shown[MOST_ROWS]) {
     int stages[MOST_ROWS], count = 0;
     for (int row = 0; row < layout->timeline->rows; row++) {
-        int stage = stage_of(cb_layout_row_name(layout, row)), i = 0;
+        int stage = stage_of(cb_drawing_row_name(layout, row)), i = 0;
         while (i < count && stages[i] != stage) i++;
         if (i < count) continue;
         if (stage < 0 || count == MOST_ROWS) return 0;
@@ -177,7 +177,7 @@ static cb_err print_all(canvas *c) {
     const cb_timeline *timeline = c->layout->timeline;
     char summary[64];
     choose_rows(c);
-    fprintf(c->to, "%s: %s", timeline->title, cb_layout_summary(c->layout, summary));
+    fprintf(c->to, "%s: %s", timeline->title, cb_drawing_summary(c->layout, summary));
     if (c->choice) fprintf(c->to, " (%d of %d rows: %s)", c->shown_count, timeline->rows, c->choice);
     fputc('\n', c->to);
     for (int i = 0; i < c->shown_count; i++) print_row(c, c->shown[i]);
@@ -188,15 +188,15 @@ static cb_err print_all(canvas *c) {
 }
 
 cb_err cb_timeline_text(const cb_timeline *timeline, int columns, bool colour, FILE *to) {
-    cb_layout layout;
+    cb_drawing layout;
     int shown[MOST_ROWS];
-    TRY(cb_layout_make(&layout, timeline));
+    TRY(cb_drawing_make(&layout, timeline));
     canvas c = {
-        .layout = &layout, .to = to, .colour = colour, .label = cb_layout_longest_name(&layout), .shown = shown};
+        .layout = &layout, .to = to, .colour = colour, .label = cb_drawing_longest_name(&layout), .shown = shown};
     c.cells = columns - c.label - 1 > LEAST_CELLS ? columns - c.label - 1 : LEAST_CELLS;
     c.line = malloc((size_t)c.cells * sizeof *c.line);
     cb_err e = c.line ? print_all(&c) : cb_fail(CB_ENOMEM, "not enough memory for a line of %d columns", columns);
     free(c.line);
-    cb_layout_free(&layout);
+    cb_drawing_free(&layout);
     return e;
 }
