@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "compute/backend.h"
 
-enum { MAX_THREADS = 1024 };
+enum { MAX_THREADS = 16 }; /* up to here the bits of a product do not depend on it: see cpu_gemm.c */
 
 const char *cb_compute_backends(void) {
     return "cpu, ref";
@@ -26,7 +26,8 @@ cb_err cb_compute_create(cb_compute **compute, const char *backend, int threads)
     }
     if (!ops) return cb_fail(CB_EUSAGE, "compute backend \"%s\" is unknown; known: %s", backend, cb_compute_backends());
     if (threads < 1 || threads > MAX_THREADS) {
-        return cb_fail(CB_EUSAGE, "%d threads per rank asked for; possible are 1 to %d", threads, MAX_THREADS);
+        return cb_fail(CB_EUSAGE, "%d threads per rank asked for; possible are 1 to %d, and more ranks", threads,
+                       MAX_THREADS);
     }
     cb_compute *c = malloc(sizeof *c);
     if (!c) return cb_fail(CB_ENOMEM, "no memory for %zu bytes of compute backend", sizeof *c);

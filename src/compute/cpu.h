@@ -11,8 +11,9 @@ static inline int cb_cpu_width(const cb_compute *c, int64_t elements) {
     return elements < 16384 ? 1 : c->threads;
 }
 
-/* C = op(A) op(B) + beta C by oneDNN, on the calling thread alone inside a parallel region. */
 void cb_cpu_gemm(cb_compute *c, const cb_gemm *g);
+/* The same on the calling thread, which is in a parallel region where there are several. */
+void cb_cpu_gemm_serial(const cb_gemm *g);
 
 void cb_cpu_attention(cb_compute *c, const cb_attention *a);
 void cb_cpu_attention_backward(cb_compute *c, const cb_attention *a);

@@ -43,7 +43,7 @@ static void softmax(float *restrict x, int64_t n, float scale) {
     for (int64_t i = 0; i < n; i++) x[i] *= inverse;
 }
 
-static void forward_head(cb_compute *c, const head *h) {
+static void forward_head(const head *h) {
     for (int64_t t = 0; t < h->T; t += CB_ATTENTION_BLOCK) {
         int64_t rows = h->T - t < CB_ATTENTION_BLOCK ? h->T - t : CB_ATTENTION_BLOCK, keys = t + rows;
         float *p = h->probs + t * h->T;
@@ -57,7 +57,7 @@ static void forward_head(cb_compute *c, const head *h) {
                           .lda = h->in,
                           .ldb = h->in,
                           .ldc = h->T};
-        cb_cpu_gemm(c, &scores);
+        cb_cpu_gemm_serial(&scores);
         for (int64_t i = 0; i < rows; i++) {
             int64_t seen = t + i + 1;
             softmax(p + i * h->T, seen, h->scale);
@@ -72,7 +72,7 @@ static void forward_head(cb_compute *c, const head *h) {
                           .lda = h->T,
                           .ldb = h->in,
                           .ldc = h->outs};
-        cb_cpu_gemm(c, &values);
+        cb_cpu_gemm_serial(&values);
     }
 }
 
@@ -82,7 +82,7 @@ void cb_cpu_attention(cb_compute *c, const cb_attention *a) {
     for (int w = 0; w < threads; w++) {
         for (int i = w; i < heads; i += threads) {
             head h = head_of(a, i);
-            forward_head(c, &h);
+            forward_head(&h);
         }
     }
 }
@@ -100,7 +100,7 @@ static void softmax_backward(float *restrict ds, const float *restrict p, int64_
 }
 
 /* The last block comes first: it sees every key, so it writes dk and dv, to which the others add. */
-static void backward_head(cb_compute *c, const head *h, float *ds) {
+static void backward_head(const head *h, float *ds) {
     int64_t blocks = (h->T + CB_ATTENTION_BLOCK - 1) / CB_ATTENTION_BLOCK;
     for (int64_t b = blocks - 1; b >= 0; b--) {
         int64_t t = b * CB_ATTENTION_BLOCK;
@@ -148,15 +148,15 @@ static void backward_head(cb_compute *c, const head *h, float *ds) {
                       .ldb = h->in,
                       .ldc = h->in,
                       .beta = beta};
-        cb_cpu_gemm(c, &dv);
-        cb_cpu_gemm(c, &dp);
+        cb_cpu_gemm_serial(&dv);
+        cb_cpu_gemm_serial(&dp);
         for (int64_t i = 0; i < rows; i++) {
             int64_t seen = t + i + 1;
             softmax_backward(ds + i * h->T, p + i * h->T, seen, h->scale);
             memset(ds + i * h->T + seen, 0, (size_t)(keys - seen) * sizeof *ds);
         }
-        cb_cpu_gemm(c, &dq);
-        cb_cpu_gemm(c, &dk);
+        cb_cpu_gemm_serial(&dq);
+        cb_cpu_gemm_serial(&dk);
     }
 }
 
@@ -167,7 +167,7 @@ void cb_cpu_attention_backward(cb_compute *c, const cb_attention *a) {
     for (int w = 0; w < threads; w++) {
         for (int i = w; i < heads; i += threads) {
             head h = head_of(a, i);
-            backward_head(c, &h, a->scratch + w * share);
+            backward_head(&h, a->scratch + w * share);
         }
     }
 }
