@@ -28,6 +28,9 @@ cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec) {
                              .bucket_elements = run->bucket_elements};
     spec->attention_scratch_bytes =
         cb_attention_scratch_bytes(run->B, run->T, m->heads / run->shards, (int)(m->channels / m->heads), run->threads_per_rank);
+    /* A bucket larger than all gradients of the stage would only be room for nothing. */
+    int64_t gradients = cb_memory_predict(spec).bytes[CB_MEM_GRADS] / 4;
+    if (spec->bucket_elements > gradients) spec->bucket_elements = gradients;
     return peak_live(run, stage, &spec->live);
 }
 

@@ -28,7 +28,7 @@ static cb_err list_tensors(const cb_rank *rank, bool to_write, cb_local_tensor *
     return CB_OK;
 }
 
-static cb_err initialise(cb_rank *rank) {
+cb_err cb_rank_initialise(cb_rank *rank) {
     const cb_run *run = rank->run;
     if (!run->init) {
         for (int i = 0; i < rank->held_count; i++) {
@@ -45,7 +45,7 @@ static cb_err initialise(cb_rank *rank) {
     return e;
 }
 
-static cb_err save(cb_rank *rank) {
+cb_err cb_rank_save(cb_rank *rank) {
     cb_local_tensor *tensors;
     int count;
     if (!rank->run->save) return CB_OK;
@@ -94,7 +94,7 @@ static void add_traffic(cb_rank *rank) {
 }
 
 /* Data-parallel rank d takes the d-th part of the global batch, in the order of its samples. */
-static cb_err train_step(cb_rank *rank, int64_t step) {
+cb_err cb_rank_train_step(cb_rank *rank, int64_t step) {
     const cb_run *run = rank->run;
     double begin_s = cb_now_s();
     rank->step = step;
@@ -129,7 +129,7 @@ static cb_err train(cb_rank *rank, int64_t *steps, double *train_s) {
     const cb_run *run = rank->run;
     bool observed = cb_comm_rank(rank->comm) == 0 && run->observer.on_step;
     for (int64_t step = 0; step < run->steps; step++) {
-        TRY(train_step(rank, step));
+        TRY(cb_rank_train_step(rank, step));
         *train_s += rank->report.step_s;
         if (rank->report.nonfinite) return CB_OK;
         *steps = step + 1;
@@ -152,10 +152,10 @@ cb_err cb_rank_train(cb_rank *rank) {
     const cb_run *run = rank->run;
     int64_t steps = 0;
     double train_s = 0, val_loss = NAN;
-    TRY(initialise(rank));
+    TRY(cb_rank_initialise(rank));
     TRY(train(rank, &steps, &train_s));
     bool nonfinite = rank->report.nonfinite;
-    TRY(save(rank));
+    TRY(cb_rank_save(rank));
     if (nonfinite) return nonfinite_error(rank);
     TRY(open_logits(rank));
     if (run->eval_samples > 0) TRY(cb_rank_evaluate(rank, &val_loss));

@@ -108,7 +108,11 @@ CB_MUST_USE cb_err cb_rank_agree(cb_rank *rank, double *x, int64_t count);
 /* nonfinite.c: which tensor was the first that was not finite, agreed between all ranks, as text. *Collective over world.* */
 CB_MUST_USE cb_err cb_rank_explain_nonfinite(cb_rank *rank, char *text, int text_bytes);
 
-/* loop.c */
+/* loop.c. Weights from the generator or from run->init; one step, after which rank->held[].g are the whole batch's gradients
+ * before clipping and rank->report tells the rest; weights into run->save. *Collective over world.* */
+CB_MUST_USE cb_err cb_rank_initialise(cb_rank *rank);
+CB_MUST_USE cb_err cb_rank_train_step(cb_rank *rank, int64_t step);
+CB_MUST_USE cb_err cb_rank_save(cb_rank *rank);
 CB_MUST_USE cb_err cb_rank_train(cb_rank *rank);
 /* Forward only, over `micro_batches` of the rank's sampler from its first sample on; the loss goes to rank->loss_sum. */
 CB_MUST_USE cb_err cb_rank_execute_forward(cb_rank *rank, int micro_batches);
