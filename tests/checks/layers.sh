@@ -61,8 +61,8 @@ while IFS=: read -r file line text; do
             bad "$file:$line: \"$header\": write the path from src"
         elif [[ $header == */* && -n ${may[$target]+known} && $target != base && $target != "$room" &&
             " ${may[$room]//$'\n'/ } " != *" $target "* ]]; then
-            allowed=$(echo base ${may[$room]})
-            bad "$file:$line: \"$header\": $room may include $allowed, not $target"
+            read -rd '' -a allowed <<<"base ${may[$room]}" || true
+            bad "$file:$line: \"$header\": $room may include ${allowed[*]}, not $target"
         elif [[ $header == */* && -z ${may[$target]+known} ]]; then
             bad "$file:$line: \"$header\": src/$target has no row in the table of tests/checks/layers.sh"
         fi
