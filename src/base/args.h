@@ -40,7 +40,7 @@ CB_MUST_USE cb_err cb_args_parse(const cb_arg *table, int rows, void *into, int 
 /* Was the option given on the command line? For options whose default is derived, and for names that are no rows of the
  * table, like "help". */
 bool cb_args_given(const cb_arg *table, int rows, const char *name, int argc, char **argv);
-/* `usage`, then the options by section with defaults, units and other names, wrapped at 100 columns. */
+/* `usage` as it is, then the options by section with defaults, units and other names, wrapped at 100 columns. */
 void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to);
 /* One line per option with its value: the resolved configuration. */
 void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to);

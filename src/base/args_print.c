@@ -8,7 +8,12 @@
 
 enum { WIDTH = 100, INDENT = 2, WIDEST_LEFT = 30 };
 
-/* "--tp N", "--[no-]flag", "--comm threads|mpi" */
+static bool is_on(const cb_arg *row) {
+    const char *text = row->fallback ? row->fallback : "no";
+    return strcmp(text, "on") == 0 || *text == 't' || *text == 'y' || *text == '1';
+}
+
+/* "--tp N", "--flag", "--[no-]flag" of one that is on, "--comm threads|mpi" */
 static void left_side(const cb_arg *row, char *out, size_t size) {
     switch (row->type) {
     case CB_ARG_INT:
@@ -21,7 +26,7 @@ static void left_side(const cb_arg *row, char *out, size_t size) {
         snprintf(out, size, "--%s TEXT", row->name);
         break;
     case CB_ARG_BOOL:
-        snprintf(out, size, "--[no-]%s", row->name);
+        snprintf(out, size, is_on(row) ? "--[no-]%s" : "--%s", row->name);
         break;
     case CB_ARG_CHOICE:
         snprintf(out, size, "--%s %s", row->name, row->choices);
@@ -48,17 +53,22 @@ static void add(text *t, const char *fmt, ...) {
     if (t->used > sizeof t->chars - 1) t->used = sizeof t->chars - 1;
 }
 
-static bool starts_yes(const char *flag) {
-    return strcmp(flag, "on") == 0 || *flag == 't' || *flag == 'y' || *flag == '1';
+/* How much of a unit to print after a value: "1 rank", "2 ranks", "1 s" */
+static int unit_length(const char *unit, bool one) {
+    int length = (int)strlen(unit);
+    return one && length > 1 && unit[length - 1] == 's' ? length - 1 : length;
 }
 
-/* "default: 4 tokens", "default: ranks / (tp*pp), in s", "in tokens" or nothing */
+/* "default: 4 tokens", "default: ranks / (tp*pp), in s", "in tokens" or nothing. A flag that is off has none to show.
+ */
 static void add_default(const cb_arg *row, text *t) {
     const char *value = row->fallback;
-    if (value && row->type == CB_ARG_BOOL) value = starts_yes(value) ? "yes" : "no";
+    if (value && row->type == CB_ARG_BOOL) value = is_on(row) ? "yes" : NULL;
     if (row->derived) value = row->derived;
     if (value) add(t, "default: %s", value);
-    if (row->unit) add(t, "%s%s", row->derived ? ", in " : value ? " " : "in ", row->unit);
+    if (!row->unit) return;
+    add(t, "%s", row->derived ? ", in " : value ? " " : "in ");
+    add(t, "%.*s", unit_length(row->unit, value && strcmp(value, "1") == 0), row->unit);
 }
 
 /* The help sentence, then in brackets what is taken when the option is not given, its unit and its other names. */
@@ -105,7 +115,7 @@ static int left_width(const cb_arg *table, int rows) {
 
 void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to) {
     int width = left_width(table, rows), column = INDENT + width + 2;
-    if (usage) wrap(usage, 0, to);
+    if (usage) fprintf(to, "%s\n", usage);
     for (int i = 0; i < rows; i++) {
         if (table[i].type == CB_ARG_SECTION) {
             fprintf(to, "\n%s\n", table[i].name);
@@ -179,8 +189,10 @@ void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to) {
     for (int i = 0; i < rows; i++) {
         if (table[i].type == CB_ARG_SECTION) continue;
         fprintf(to, "%*s%-*s  ", INDENT, "", width, table[i].name);
-        bool has_value = print_value(&table[i], (const char *)from + table[i].offset, to);
-        if (has_value && table[i].unit) fprintf(to, " %s", table[i].unit);
+        const void *field = (const char *)from + table[i].offset;
+        bool has_value = print_value(&table[i], field, to);
+        bool one = table[i].type == CB_ARG_INT && *(const int64_t *)field == 1;
+        if (has_value && table[i].unit) fprintf(to, " %.*s", unit_length(table[i].unit, one), table[i].unit);
         fputc('\n', to);
     }
 }
