@@ -501,7 +501,7 @@ static const struct world_test {
     int threads[3]; /* sizes of worlds to run it in */
 } world_tests[] = {
     {"all_reduce_all_sizes", all_reduce_all_sizes, {9}},       {"all_reduce_all_ways", all_reduce_all_ways, {9}},
-    {"all_reduce_of_many", all_reduce_of_many, {33}},          {"all_reduce_large", all_reduce_large, {2, 3}},
+    {"all_reduce_of_many", all_reduce_of_many, {33}},          {"all_reduce_large", all_reduce_large, {3}},
     {"split_in_any_order", split_in_any_order, {9}},           {"split_without_waits", split_without_waits, {1, 4, 9}},
     {"progress_never_waits", progress_never_waits, {1, 2, 5}}, {"sequence_wraps", sequence_wraps, {3}},
     {"disjoint_groups", disjoint_groups, {2, 5, 8}},           {"overlapping_groups", overlapping_groups, {2, 4, 8}},

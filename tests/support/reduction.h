@@ -3,6 +3,7 @@
 #ifndef CB_TESTS_SUPPORT_REDUCTION_H
 #define CB_TESTS_SUPPORT_REDUCTION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
