@@ -1,2 +1,155 @@
+/* cuboid bench step: a training step against its floor - model FLOPs over the rate that oneDNN reaches on this machine in the
+ * same run with the same threads - and layouts of several ranks against one rank that shares the machine with independent
+ * others. */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/args.h"
+#include "base/os.h"
+#include "cli/bench.h"
 #include "cli/commands.h"
-cb_err cb_cmd_bench(int argc, char **argv) { (void)argc; (void)argv; return cb_fail(CB_EUSAGE, "soon"); }
+
+typedef struct bench_options {
+    const char *model, *layouts, *schedule, *compute;
+    int64_t micro_batch_size, micro_batches, seq_length, threads, ranks, repeats;
+    bool json, help;
+} bench_options;
+
+#define FIELD(name) offsetof(bench_options, name)
+static const cb_arg table[] = {
+    {.name = "model", .type = CB_ARG_STRING, .offset = FIELD(model), .fallback = "gpt2-124m", .help = "a preset or a config.json"},
+    {.name = "micro-batch-size", .type = CB_ARG_INT, .offset = FIELD(micro_batch_size), .fallback = "4", .unit = "sequences",
+     .help = "of one forward and backward pass", .min = 1, .max = 65536},
+    {.name = "micro-batches", .type = CB_ARG_INT, .offset = FIELD(micro_batches), .fallback = "8",
+     .help = "of the global batch, for the layouts and what they are compared with", .min = 1, .max = 65536},
+    {.name = "seq-length", .type = CB_ARG_INT, .offset = FIELD(seq_length), .fallback = "256", .unit = "tokens",
+     .help = "of a sequence", .min = 1, .max = 1 << 24},
+    {.name = "threads", .type = CB_ARG_INT, .offset = FIELD(threads), .unit = "threads", .help = "of the single rank",
+     .derived = "the cores", .min = 1, .max = 1024},
+    {.name = "layouts", .type = CB_ARG_STRING, .offset = FIELD(layouts), .fallback = "dp,tp,pp",
+     .help = "dimensions over which to spread --ranks ranks of one thread, or none"},
+    {.name = "ranks", .type = CB_ARG_INT, .offset = FIELD(ranks), .unit = "ranks", .help = "of those layouts",
+     .derived = "the cores", .min = 2, .max = 64},
+    {.name = "schedule", .type = CB_ARG_STRING, .offset = FIELD(schedule), .fallback = "1f1b", .help = "pipeline schedule"},
+    {.name = "compute", .type = CB_ARG_STRING, .offset = FIELD(compute), .fallback = "cpu", .help = "cpu or ref"},
+    {.name = "repeats", .type = CB_ARG_INT, .offset = FIELD(repeats), .fallback = "3", .unit = "steps",
+     .help = "timed per case, after one that warms up; the median counts", .min = 1, .max = 64},
+    {.name = "json", .type = CB_ARG_BOOL, .offset = FIELD(json), .fallback = "false", .help = "one JSON object per case"},
+    {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
+};
+enum { ROWS = sizeof table / sizeof table[0] };
+
+static const char usage[] = "cuboid bench step [--model gpt2-124m] [--micro-batch-size 4] [--seq-length 256] [options]";
+
+typedef struct bench {
+    bench_options o;
+    cb_model model;
+    cb_tokens *tokens;
+} bench;
+
+static cb_bench_case base_case(const bench *b) {
+    return (cb_bench_case){.model = &b->model, .tokens = b->tokens, .dp = 1, .tp = 1, .pp = 1, .threads = 1,
+                           .B = (int)b->o.micro_batch_size, .T = (int)b->o.seq_length, .micro_batches = (int)b->o.micro_batches,
+                           .schedule = b->o.schedule, .compute = b->o.compute, .copies = 1, .repeats = (int)b->o.repeats};
+}
+
+/* speedup: against `alone`, one rank with the others' places taken by independent copies; 0: not compared. */
+static void report(const bench *b, const char *name, const cb_bench_case *c, const cb_bench_time *t, double speedup) {
+    double without_bubble = speedup / (1 - t->bubble_closed);
+    double tokens = (double)c->micro_batches * c->B * c->T;
+    if (b->o.json) {
+        json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "case", name, "model",
+                              b->model.name, "dp", c->dp, "tp", c->tp, "pp", c->pp, "copies", c->copies, "threads_per_rank",
+                              c->threads, "micro_batch_size", c->B, "seq_length", c->T, "micro_batches", c->micro_batches,
+                              "step_s", t->step_s, "best_s", t->best_s, "floor_s", t->floor_s, "ratio_to_floor",
+                              t->step_s / t->floor_s, "flops", t->flops, "flops_per_s", t->rate, "tokens_per_s",
+                              tokens / t->step_s);
+        if (speedup > 0) {
+            json_object_set_new(o, "speedup", json_real(speedup));
+            json_object_set_new(o, "bubble", json_real(t->bubble_closed));
+            json_object_set_new(o, "speedup_without_bubble", json_real(without_bubble));
+        }
+        json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+        putchar('\n');
+        json_decref(o);
+    } else {
+        printf("%-34s %8.3f s  floor %8.3f s (%5.1f GFLOP/s)  ratio %5.2f  %7.0f tokens/s", name, t->step_s, t->floor_s,
+               t->rate / 1e9, t->step_s / t->floor_s, tokens / t->step_s);
+        if (speedup > 0) printf("  speed-up %.2f, %.2f without the bubble", speedup, without_bubble);
+        putchar('\n');
+    }
+    fflush(stdout);
+}
+
+/* One rank with many threads, one microbatch: the figure for arithmetic. */
+static cb_err bench_single(const bench *b) {
+    cb_bench_case c = base_case(b);
+    cb_bench_time t;
+    char name[64];
+    c.threads = (int)b->o.threads;
+    c.micro_batches = 1;
+    snprintf(name, sizeof name, "1 rank x %d threads", c.threads);
+    TRY(cb_bench_measure(&c, &t));
+    report(b, name, &c, &t, 0);
+    return CB_OK;
+}
+
+static cb_err bench_layout(const bench *b, const char *dim, double alone_s) {
+    cb_bench_case c = base_case(b);
+    cb_bench_time t;
+    char name[64];
+    int n = (int)b->o.ranks;
+    if (strcmp(dim, "dp") == 0) c.dp = n;
+    else if (strcmp(dim, "tp") == 0) c.tp = n;
+    else if (strcmp(dim, "pp") == 0) c.pp = n;
+    else return cb_fail(CB_EUSAGE, "--layouts: '%s' is not dp, tp, pp or none", dim);
+    if (c.micro_batches % c.dp) {
+        return cb_fail(CB_EINVAL, "--micro-batches %d cannot be divided over dp %d", c.micro_batches, c.dp);
+    }
+    snprintf(name, sizeof name, "%s %d, %d microbatches", dim, n, c.micro_batches);
+    TRY(cb_bench_measure(&c, &t));
+    report(b, name, &c, &t, alone_s / t.step_s);
+    return CB_OK;
+}
+
+static cb_err bench_layouts(const bench *b) {
+    cb_bench_case c = base_case(b);
+    cb_bench_time t;
+    char name[64], words[64], *rest = words;
+    if (strcmp(b->o.layouts, "none") == 0) return CB_OK;
+    c.copies = (int)b->o.ranks;
+    snprintf(name, sizeof name, "1 rank x 1 thread, %d side by side", c.copies);
+    TRY(cb_bench_measure(&c, &t));
+    report(b, name, &c, &t, 0);
+    snprintf(words, sizeof words, "%s", b->o.layouts);
+    for (char *dim = strtok_r(words, ",", &rest); dim; dim = strtok_r(NULL, ",", &rest)) TRY(bench_layout(b, dim, t.step_s));
+    return CB_OK;
+}
+
+static cb_err bench_step(bench *b) {
+    int64_t tokens = b->o.micro_batches * b->o.micro_batch_size * b->o.seq_length + 1;
+    if (b->o.threads == 0) b->o.threads = cb_os_cores();
+    if (b->o.ranks == 0) b->o.ranks = cb_os_cores() > 1 ? cb_os_cores() : 2;
+    TRY(cb_model_load(&b->model, b->o.model));
+    cb_model_pad_vocab(&b->model, 128);
+    TRY(cb_model_check(&b->model));
+    TRY(cb_bench_tokens(&b->tokens, tokens, b->model.vocab < 65536 ? b->model.vocab : 65536));
+    cb_err e = bench_single(b);
+    if (!e) e = bench_layouts(b);
+    cb_tokens_close(b->tokens);
+    return e;
+}
+
+cb_err cb_cmd_bench(int argc, char **argv) {
+    bench b = {0};
+    bool named = argc > 0 && argv[0][0] != '-';
+    if (named && strcmp(argv[0], "step") != 0) return cb_fail(CB_EUSAGE, "bench '%s' is not known; there is: step", argv[0]);
+    TRY(cb_args_parse(table, ROWS, &b.o, argc - named, argv + named));
+    if (b.o.help) {
+        cb_args_help(table, ROWS, usage, stdout);
+        return CB_OK;
+    }
+    if (!named) return cb_fail(CB_EUSAGE, "bench what? there is: step");
+    return bench_step(&b);
+}
