@@ -57,7 +57,8 @@ static cb_err order_per_tag(cb_comm *comm, void *arg) {
                 TRY(recv_now(comm, peer, tags[t], &in));
                 CHECK_INT(in, peer * 1000000 + me * 10000 + t * 100 + i);
             }
-    for (int i = 0; i < size * TAGS * EACH; i++) TRY(cb_comm_wait(comm, &sends[0][0][i]));
+    for (int i = 0; i < size * TAGS * EACH; i++)
+        TRY(cb_comm_wait(comm, &sends[i / (TAGS * EACH)][i / EACH % TAGS][i % EACH]));
     return CB_OK;
 }
 

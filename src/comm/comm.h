@@ -2,8 +2,13 @@
  * as threads of one process or as MPI processes; which one is chosen by name at launch.
  *
  * Contract, enforced by the checking wrapper (checked.c): isend and irecv never wait; the wait on a send may last until
- * the receiver has taken the message, and only then is the buffer free; order is kept per (source, destination, tag);
- * after an abort or a deadline every call returns an error (CB_EPEER, CB_ETIMEOUT) and no call waits for ever. */
+ * the receiver has taken it, and only then is the buffer free; order is kept per (source, destination, tag); after an
+ * abort or a deadline every call returns an error (CB_EPEER, CB_ETIMEOUT) and no call waits for ever.
+ *
+ * Buffers: once a call of a rank has returned CB_EPEER or CB_ETIMEOUT no peer touches any of its buffers. A rank that
+ * fails for a reason of its own calls cb_comm_abort before it frees what is under way. A rank that returns CB_OK has
+ * waited for all that it started (else CB_EMISMATCH "rank 2 ended with 3 messages under way ..."); who then waits for a
+ * message to or from it gets CB_EMISMATCH "... but rank 2 has ended", without waiting for the deadline. */
 #ifndef CB_COMM_COMM_H
 #define CB_COMM_COMM_H
 
@@ -59,10 +64,11 @@ typedef struct cb_launch {
 typedef cb_err (*cb_rank_fn)(cb_comm *comm, void *arg);
 
 /* Runs fn on every rank of the world and waits for all. Returns the first real error (never an echo, CB_EPEER, unless
- * there is nothing else), its text prefixed with "rank R: ". Under mpi each process runs one rank; a failing process
- * makes all others end (its error is printed by itself, with the rank, and the world is ended with exit code 1 or 2 if
- * peers cannot be told). Errors of its own: CB_EUNSUPPORTED "comm 'mpi' is not in this build; configure with
- * -DCB_MPI=ON", CB_EINVAL for a wrong number of processes. */
+ * there is nothing else), its text prefixed with "rank R: ". Under mpi each process runs one rank, once in its life; a
+ * process whose fn fails prints "rank R: text" to stderr and ends the world with cb_err_exit_code, and does not come
+ * back. An error that does come back under mpi is the same on all processes: print it where cb_comm_mpiexec_rank() is
+ * 0. Errors of its own: CB_EUNSUPPORTED "comm 'mpi' is not in this build; configure with -DCB_MPI=ON", CB_EINVAL for a
+ * wrong number of processes, CB_EUSAGE for an unknown name. */
 CB_MUST_USE cb_err cb_comm_launch(const cb_launch *launch, cb_rank_fn fn, void *arg);
 /* Backend names in this build and out of it, for --help: "threads, mpi". */
 const char *cb_comm_backends(void);
@@ -91,7 +97,8 @@ CB_MUST_USE cb_err cb_comm_irecv(cb_comm *comm, const cb_msg *msg, cb_req **req)
 CB_MUST_USE cb_err cb_comm_wait(cb_comm *comm, cb_req **req);
 /* Moves messages on without waiting; *done tells, and then *req is NULL. */
 CB_MUST_USE cb_err cb_comm_test(cb_comm *comm, cb_req **req, bool *done);
-/* Ends the world: every rank's next or current call returns CB_EPEER. Not collective. */
+/* Ends the world: every rank's next or current call returns CB_EPEER. Not collective. On threads any thread may call
+ * it, under mpi the rank's own. */
 void cb_comm_abort(cb_comm *comm);
 /* CB_EPEER if the world was aborted. */
 CB_MUST_USE cb_err cb_comm_alive(cb_comm *comm);

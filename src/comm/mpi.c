@@ -26,6 +26,9 @@ enum { NOTICE_ENDED, NOTICE_ABORT };
 /* Notices may overtake data on some networks: how long after a rank's end its last messages are still awaited; and how
  * long a rank that only knows of another's failure leaves it to that one to say so. */
 static const double grace_s = 1, echo_s = 5;
+/* mpiexec ends all processes when one does, and what it has not yet read of their output may be lost (seen with
+ * MPICH 4.0): so long it is given to read a line. */
+static const double print_s = 0.5;
 
 typedef struct mpi_end {
     cb_comm comm;
@@ -298,14 +301,23 @@ static cb_err leave(mpi_end *me) {
     return CB_OK;
 }
 
-/* Says what failed and ends the world. An echo waits for the one that knows the cause. */
+static void rest(double seconds) {
+    time_t whole = (time_t)seconds;
+    nanosleep(&(struct timespec){.tv_sec = whole, .tv_nsec = (long)(1e9 * (seconds - (double)whole))}, NULL);
+}
+
+/* Says what failed and ends the world. An echo waits for the one that knows the cause; the others become echoes. */
 static void end_world(mpi_end *me, cb_err e) {
     fflush(stdout);
-    if (cb_err_code(e) == CB_EPEER) nanosleep(&(struct timespec){.tv_sec = (time_t)echo_s}, NULL);
+    if (cb_err_code(e) == CB_EPEER)
+        rest(echo_s);
+    else
+        abort_world(&me->comm);
     char line[2600];
     int length = snprintf(line, sizeof line, "rank %d: %s\n", me->comm.rank, cb_err_text(e));
     if (length >= (int)sizeof line) length = sizeof line - 1;
     if (write(STDERR_FILENO, line, (size_t)length) < 0) fflush(stderr); /* nothing more can be done about it */
+    rest(print_s);
     MPI_Abort(MPI_COMM_WORLD, cb_err_exit_code(e));
 }
 
@@ -331,6 +343,7 @@ static cb_err launch_mpi(const cb_launch *launch, cb_wrap_fn wrap, void *wrap_ar
         MPI_Comm_free(&me.data);
     }
     MPI_Finalize();
+    if (e && me.comm.rank > 0) rest(print_s); /* rank 0 prints it for all */
     free(me.ended_s);
     cb_pool_destroy(&me.pool);
     return e;
