@@ -1,6 +1,6 @@
 #!/bin/sh
-# Worlds of MPI processes that fail: everybody ends in time, the cause is printed once, by the rank that had it, and the exit
-# code tells. Usage: mpi_faults.sh PROGRAM MPIEXEC [OPTION...], PROGRAM being comm_faults_test.
+# Worlds of MPI processes that fail: everybody ends in time, the cause is printed once, by the rank that had it, and the
+# exit code tells. Usage: mpi_faults.sh PROGRAM MPIEXEC [OPTION...], PROGRAM being comm_faults_test.
 #   mpi_faults.sh build/tests/comm_faults_test mpiexec.openmpi --oversubscribe
 program=$1
 shift
@@ -16,7 +16,7 @@ complain() {
     sed 's/^/    /' "$out"
 }
 
-# run MODE RANKS EXIT_CODE LINES PATTERN: LINES lines of ranks' errors, one of them with PATTERN. EXIT_CODE "any": not 0.
+# run MODE RANKS EXIT_CODE LINES PATTERN: LINES lines of errors, one of them with PATTERN. EXIT_CODE "any": not 0.
 run() {
     mode=$1 ranks=$2
     shift 2
