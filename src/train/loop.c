@@ -141,10 +141,18 @@ static cb_err train(cb_rank *rank, int64_t *steps, double *train_s) {
     return CB_OK;
 }
 
+/* World rank 0 makes the file anew, then the last stage's ranks open it. *Collective over world.* */
 static cb_err open_logits(cb_rank *rank) {
     const cb_run *run = rank->run;
-    if (!run->logits || !rank->last || rank->logits_fd >= 0) return CB_OK;
-    rank->logits_fd = open(run->logits, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (!run->logits) return CB_OK;
+    if (rank->world.me == 0) {
+        int fd = open(run->logits, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        if (fd < 0) return cb_fail(CB_EIO, "cannot write logits to %s: %s", run->logits, strerror(errno));
+        close(fd);
+    }
+    TRY(cb_barrier(&rank->world));
+    if (!rank->last) return CB_OK;
+    rank->logits_fd = open(run->logits, O_WRONLY | O_CLOEXEC);
     return rank->logits_fd >= 0 ? CB_OK : cb_fail(CB_EIO, "cannot write logits to %s: %s", run->logits, strerror(errno));
 }
 

@@ -2,7 +2,7 @@
 #include "train/rank.h"
 
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 static cb_err make_group(cb_rank *rank, cb_group *group, cb_purpose purpose, unsigned mask) {
     const cb_mesh *mesh = &rank->run->mesh;
@@ -61,6 +61,7 @@ cb_err cb_rank_create(cb_rank *rank, const cb_run *run, cb_comm *comm) {
 }
 
 void cb_rank_destroy(cb_rank *rank) {
+    if (rank->logits_fd >= 0) close(rank->logits_fd);
     cb_stage_destroy(rank);
     if (rank->compute) cb_compute_destroy(rank->compute);
     cb_group *groups[] = {&rank->tp_group, &rank->dp_group, &rank->pp_group, &rank->emb_group, &rank->world};
