@@ -1,5 +1,5 @@
-/* Host memory as a device: copies and tree reductions. The order of every reduction is the balanced binary tree over the
- * operands, pairs of neighbours first, so it depends on their number only. */
+/* Host memory as a device: copies and tree reductions. The order of every reduction is the balanced binary tree over
+ * the operands, pairs of neighbours first, so it depends on their number only. */
 #include <string.h>
 
 #include "device/device.h"
@@ -20,17 +20,17 @@ static void copy(void *to, const void *from, int64_t bytes) {
     if (bytes > 0 && to != from) memcpy(to, from, (size_t)bytes);
 }
 
-/* One pairwise loop per type; a (n) = a op b. */
-#define PAIR(suffix, T)                                                                                                \
-    static void sum_##suffix(void *a, const void *b, int64_t n) {                                                      \
-        T *x = a;                                                                                                      \
-        const T *y = b;                                                                                                \
-        for (int64_t i = 0; i < n; i++) x[i] = (T)(x[i] + y[i]);                                                       \
-    }                                                                                                                  \
-    static void max_##suffix(void *a, const void *b, int64_t n) {                                                      \
-        T *x = a;                                                                                                      \
-        const T *y = b;                                                                                                \
-        for (int64_t i = 0; i < n; i++) x[i] = y[i] > x[i] ? y[i] : x[i];                                              \
+/* One pairwise loop per type; out (n) = a op b. out may be a or b. */
+#define PAIR(suffix, T)                                                            \
+    static void sum_##suffix(void *out, const void *a, const void *b, int64_t n) { \
+        T *to = out;                                                               \
+        const T *x = a, *y = b;                                                    \
+        for (int64_t i = 0; i < n; i++) to[i] = (T)(x[i] + y[i]);                  \
+    }                                                                              \
+    static void max_##suffix(void *out, const void *a, const void *b, int64_t n) { \
+        T *to = out;                                                               \
+        const T *x = a, *y = b;                                                    \
+        for (int64_t i = 0; i < n; i++) to[i] = y[i] > x[i] ? y[i] : x[i];         \
     }
 PAIR(f32, float)
 PAIR(f64, double)
@@ -39,54 +39,56 @@ PAIR(i64, int64_t)
 PAIR(u8, uint8_t)
 #undef PAIR
 
-typedef void (*pair_fn)(void *a, const void *b, int64_t n);
+typedef void (*pair_fn)(void *out, const void *a, const void *b, int64_t n);
 static const pair_fn pair_table[][2] = {
     {sum_f32, max_f32}, {sum_f64, max_f64}, {sum_i32, max_i32}, {sum_i64, max_i64}, {sum_u8, max_u8}};
 
-/* Reduces operands first..first+span-1 at byte offset `at` into out; span is the power of two that covers them, n their number.
- * levels[depth] is a block of room for the right half. */
-static void tree(char *out, const void *const *from, int first, int span, int n, int64_t at, int64_t count, int64_t bytes,
-                 pair_fn pair, double levels[][BLOCK], int depth) {
-    if (span == 1) {
-        memcpy(out, (const char *)from[first] + at, (size_t)bytes);
-        return;
-    }
+/* One block of a reduction: count elements at byte offset `at` of each of n operands. */
+typedef struct block {
+    const void *const *from;
+    int n;
+    int64_t at, count;
+    pair_fn pair;
+} block;
+
+/* Reduces operands first..first+span-1 (span a power of two, the first at least there) and returns where the result
+ * lies: an operand itself where there is only one, else out. levels[depth] is room for the right half. */
+static const void *tree(const block *b, void *out, int first, int span, double levels[][BLOCK], int depth) {
+    if (span == 1) return (const char *)b->from[first] + b->at;
     int half = span / 2;
-    if (first + half >= n) { /* a lone left half moves up unchanged */
-        tree(out, from, first, half, n, at, count, bytes, pair, levels, depth);
-        return;
-    }
-    char *right = (char *)levels[depth];
-    tree(out, from, first, half, n, at, count, bytes, pair, levels, depth + 1);
-    tree(right, from, first + half, half, n, at, count, bytes, pair, levels, depth + 1);
-    pair(out, right, count);
+    const void *left = tree(b, out, first, half, levels, depth + 1);
+    if (first + half >= b->n) return left; /* a lone left half moves up unchanged */
+    const void *right = tree(b, levels[depth], first + half, half, levels, depth + 1);
+    b->pair(out, left, right, b->count);
+    return out;
 }
 
-static void reduce_block(char *to, const void *const *from, int n, int64_t at, int64_t count, int64_t bytes, pair_fn pair) {
+/* Nothing is written to `to`, which may be an operand, before all operands are read. */
+static void reduce_block(char *to, const block *b) {
     double room[BLOCK], levels[10][BLOCK]; /* 2^10 operands; 88 KiB of stack */
-    int span = 1;
-    while (span < n) span *= 2;
-    tree((char *)room, from, 0, span, n, at, count, bytes, pair, levels, 0);
-    memcpy(to + at, room, (size_t)bytes);
+    int half = 1;
+    while (2 * half < b->n) half *= 2;
+    const void *left = tree(b, room, 0, half, levels, 1);
+    const void *right = tree(b, levels[0], half, half, levels, 1);
+    b->pair(to + b->at, left, right, b->count);
 }
 
 static void reduce(void *to, const void *const *from, int n, int64_t count, cb_type type, cb_reduce_op op) {
     int64_t size = cb_type_bytes(type);
-    pair_fn pair = pair_table[type][op];
     if (n == 1) {
         copy(to, from[0], count * size);
         return;
     }
-    if (n == 2 && to == from[0]) { /* the common case needs no room */
-        pair(to, from[1], count);
-        return;
-    }
+    block b = {.from = from, .n = n, .pair = pair_table[type][op]};
     for (int64_t i = 0; i < count; i += BLOCK) {
-        int64_t part = count - i < BLOCK ? count - i : BLOCK;
-        reduce_block(to, from, n, i * size, part, part * size, pair);
+        b.at = i * size;
+        b.count = count - i < BLOCK ? count - i : BLOCK;
+        reduce_block(to, &b);
     }
 }
 
 static const cb_device host = {.name = "host", .copy = copy, .reduce = reduce};
 
-const cb_device *cb_device_host(void) { return &host; }
+const cb_device *cb_device_host(void) {
+    return &host;
+}
