@@ -76,6 +76,20 @@ static void ways_are_chosen(void) {
     CHECK_INT(cb_all_reduce_scratch_bytes(9, 100, CB_U8), 100);
 }
 
+/* The most is that of the greediest count up to the given one, never more. */
+static void scratch_for_several_counts(void) {
+    for (int size = 1; size <= 40; size++) {
+        int64_t most = 0;
+        bool equal = true;
+        for (int64_t count = 0; count <= 24000; count++) {
+            int64_t bytes = cb_all_reduce_scratch_bytes(size, count, CB_F32);
+            if (bytes > most) most = bytes;
+            equal &= cb_all_reduce_scratch_most(size, count, CB_F32) == most;
+        }
+        CHECK(equal);
+    }
+}
+
 /* What all members send together, by formulas of its own. */
 static void costs_add_up(void) {
     for (int p = 1; p <= 40; p++) {
@@ -544,6 +558,7 @@ int main(void) {
     RUN(blocks_partition);
     RUN(pieces_are_one_tree);
     RUN(ways_are_chosen);
+    RUN(scratch_for_several_counts);
     RUN(costs_add_up);
     for (int i = 0; i < WORLD_TESTS; i++) run_on_threads(&world_tests[i]);
     return test_end();

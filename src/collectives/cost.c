@@ -34,6 +34,14 @@ int64_t cb_all_reduce_scratch_bytes(int size, int64_t count, cb_type type) {
     return cb_all_reduce_scratch_by(cb_all_reduce_choose(size, count), size, count, type);
 }
 
+int64_t cb_all_reduce_scratch_most(int size, int64_t count, cb_type type) {
+    int64_t blocks_from = (int64_t)CB_SMALL_BLOCK * size > CB_SMALL_COUNT ? (int64_t)CB_SMALL_BLOCK * size : CB_SMALL_COUNT;
+    int64_t small = count < blocks_from ? count : blocks_from - 1;
+    int64_t whole_bytes = cb_all_reduce_scratch_bytes(size, small, type);
+    int64_t bytes = cb_all_reduce_scratch_bytes(size, count, type);
+    return bytes > whole_bytes ? bytes : whole_bytes;
+}
+
 static int binomial_children(int size, int v) {
     int children = 0;
     for (int d = cb_binomial_bit(size, v) / 2; d > 0; d /= 2) children += v + d < size;

@@ -27,6 +27,9 @@ const char *cb_all_reduce_way_name(cb_all_reduce_way way); /* "direct" "blocks" 
 /* Bytes of scratch that an all-reduce of count elements over size ranks uses: size-1 pieces of ceil(count/size) for
  * blocks, size-1 of count for direct, one of count for doubling and tree. */
 int64_t cb_all_reduce_scratch_bytes(int size, int64_t count, cb_type type);
+/* The most that all-reduces of up to count elements use: for memory that serves operations of several sizes. A small one
+ * that travels whole may use more than a larger one in blocks. */
+int64_t cb_all_reduce_scratch_most(int size, int64_t count, cb_type type);
 int64_t cb_all_reduce_scratch_by(cb_all_reduce_way way, int size, int64_t count, cb_type type);
 
 /* Messages and bytes that one rank sends in an operation with the operation's count. */

@@ -59,16 +59,6 @@ static int64_t workspace_bytes(const cb_memory_spec *spec) {
     return sum;
 }
 
-int64_t cb_comm_piece_bytes(int size, int64_t elements) {
-    return size == 1 ? 0 : 4 * (size - 1) * ((elements + size - 1) / size);
-}
-
-int64_t cb_comm_tp_bytes(const cb_memory_spec *spec) {
-    return cb_comm_piece_bytes(spec->tp, max64(rows(spec) * spec->model->channels, 2 * rows(spec)));
-}
-
-int64_t cb_comm_bucket_bytes(const cb_memory_spec *spec) { return cb_comm_piece_bytes(spec->dp, spec->bucket_elements); }
-
 int cb_ring_out(const cb_memory_spec *spec) { return cb_memory_last(spec) ? 0 : spec->window + 1; }
 
 int cb_ring_grad(const cb_memory_spec *spec) {
@@ -78,8 +68,8 @@ int cb_ring_grad(const cb_memory_spec *spec) {
 
 static int64_t comm_bytes(const cb_memory_spec *spec) {
     int64_t sum = (cb_ring_out(spec) + cb_ring_grad(spec)) * cb_aligned(cb_workspace_stream_bytes(spec));
-    sum += cb_aligned(cb_comm_tp_bytes(spec));
-    sum += CB_BUCKETS_UNDER_WAY * cb_aligned(cb_comm_bucket_bytes(spec));
+    sum += cb_aligned(spec->tp_scratch_bytes);
+    sum += CB_BUCKETS_UNDER_WAY * cb_aligned(spec->bucket_scratch_bytes);
     return sum;
 }
 

@@ -29,6 +29,7 @@ typedef struct cb_memory_spec {
     int window;        /* sends outstanding per direction */
     int64_t bucket_elements; /* of a gradient reduction */
     int64_t attention_scratch_bytes; /* of the compute backend */
+    int64_t tp_scratch_bytes, bucket_scratch_bytes; /* of the all-reduces over tp and over dp: see collectives/cost.h */
 } cb_memory_spec;
 
 typedef struct cb_memory {
@@ -47,10 +48,6 @@ int64_t cb_workspace_wide_bytes(const cb_memory_spec *spec);    /* (owned, M, ma
 int64_t cb_workspace_heads_bytes(const cb_memory_spec *spec);   /* (owned, M, C/S): gradient of ATT */
 int64_t cb_workspace_partial_bytes(const cb_memory_spec *spec); /* (owned, M, C) */
 int64_t cb_workspace_rows_bytes(const cb_memory_spec *spec);    /* (owned + 1, 2, M): softmax's maxima and sums */
-/* Pieces of the comm memory, bytes. */
-int64_t cb_comm_piece_bytes(int size, int64_t elements); /* scratch of an all-reduce, as collectives promise it */
-int64_t cb_comm_tp_bytes(const cb_memory_spec *spec);
-int64_t cb_comm_bucket_bytes(const cb_memory_spec *spec);
 
 /* Buffers in the rings that activations leave from forward and gradients backward: as many as sends may be outstanding and one
  * to work in; the first stage sends no gradients and needs one to work in and one to receive into. */

@@ -31,6 +31,10 @@ cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec) {
     /* A bucket larger than all gradients of the stage would only be room for nothing. */
     int64_t gradients = cb_memory_predict(spec).bytes[CB_MEM_GRADS] / 4;
     if (spec->bucket_elements > gradients) spec->bucket_elements = gradients;
+    /* Over tp the residual stream and two numbers per row are summed, over dp ranges of gradients up to a bucket. */
+    int64_t rows = (int64_t)run->B * run->T, widest = rows * (m->channels > 2 ? m->channels : 2);
+    spec->tp_scratch_bytes = cb_all_reduce_scratch_most(tp, widest, CB_F32);
+    spec->bucket_scratch_bytes = cb_all_reduce_scratch_most(spec->dp, spec->bucket_elements, CB_F32);
     return peak_live(run, stage, &spec->live);
 }
 

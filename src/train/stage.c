@@ -126,10 +126,10 @@ static void create_buffers(cb_rank *rank, const cb_memory_spec *spec) {
     int64_t bytes = cb_workspace_stream_bytes(spec);
     create_ring(rank, &rank->out, cb_ring_out(spec), bytes);
     create_ring(rank, &rank->grad, cb_ring_grad(spec), bytes);
-    rank->tp.scratch = take(rank, CB_MEM_COMM, cb_comm_tp_bytes(spec));
+    rank->tp.scratch = take(rank, CB_MEM_COMM, spec->tp_scratch_bytes);
     cb_buckets_init(&rank->buckets, &rank->dp_group, spec->bucket_elements);
     for (int i = 0; i < CB_BUCKETS_UNDER_WAY; i++) {
-        rank->buckets.scratch[i] = take(rank, CB_MEM_COMM, cb_comm_bucket_bytes(spec));
+        rank->buckets.scratch[i] = take(rank, CB_MEM_COMM, spec->bucket_scratch_bytes);
     }
 }
 
