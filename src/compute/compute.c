@@ -43,9 +43,14 @@ void cb_compute_destroy(cb_compute *compute) {
     free(compute);
 }
 
+/* See CB_ATTENTION_PAD. */
+int64_t cb_attention_block_bytes(int T) {
+    return cb_aligned((int64_t)CB_ATTENTION_BLOCK * (T + CB_ATTENTION_PAD) * (int64_t)sizeof(float));
+}
+
 int64_t cb_attention_scratch_bytes(int B, int T, int H, int D, int threads) {
     (void)B, (void)H, (void)D;
-    return threads * cb_aligned((int64_t)CB_ATTENTION_BLOCK * T * (int64_t)sizeof(float));
+    return threads * 2 * cb_attention_block_bytes(T);
 }
 
 double cb_compute_measure_rate(cb_compute *c, int64_t n, int repeats) {

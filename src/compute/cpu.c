@@ -8,6 +8,8 @@
 
 enum { BLOCK = 4096, GROUP = 256 };
 
+/* In `parallel for simd`, a bare if() would switch off the simd as well where it is false: hence if(parallel : ...). */
+
 void cb_cpu_zero(cb_compute *c, float *x, int64_t n) {
     int width = cb_cpu_width(c, n);
 #pragma omp parallel for num_threads(width) if (width > 1)
@@ -16,7 +18,7 @@ void cb_cpu_zero(cb_compute *c, float *x, int64_t n) {
 
 void cb_cpu_accumulate(cb_compute *c, float *y, const float *x, int64_t n) {
     int width = cb_cpu_width(c, n);
-#pragma omp parallel for simd num_threads(width) if (width > 1)
+#pragma omp parallel for simd num_threads(width) if (parallel : width > 1)
     for (int64_t i = 0; i < n; i++) y[i] += x[i];
 }
 
@@ -25,7 +27,7 @@ void cb_cpu_adamw(cb_compute *c, float *p, const float *g, float *m, float *v, i
     const float beta1 = h->beta1, beta2 = h->beta2, rest1 = 1 - h->beta1, rest2 = 1 - h->beta2, eps = h->eps;
     const float scale = h->grad_scale, keep = 1 - h->lr * h->weight_decay, rate = h->lr / h->correction1;
     const float root = 1 / sqrtf(h->correction2);
-#pragma omp parallel for simd num_threads(width) if (width > 1)
+#pragma omp parallel for simd num_threads(width) if (parallel : width > 1)
     for (int64_t i = 0; i < n; i++) {
         float d = g[i] * scale;
         m[i] = cb_madd(beta1, m[i], rest1 * d);

@@ -35,10 +35,12 @@ static head head_of(const cb_attention *a, int i) {
     return it;
 }
 
-/* x (n) becomes softmax of scale x (s0..n-1 counted) */
-static void softmax(float *restrict x, int64_t n, float scale) {
+/* x (n) becomes softmax(scale x). The exponential may run on to x[room - 1], where there are scores too that the caller
+ * will overwrite: whole vectors are faster than their last elements one by one. */
+static void softmax(float *restrict x, int64_t n, int64_t room, float scale) {
     float max = cb_row_max(x, n) * scale;
-    for (int64_t i = 0; i < n; i++) x[i] = cb_expf(cb_madd(x[i], scale, -max));
+    int64_t whole = (n + 7) / 8 * 8 < room ? (n + 7) / 8 * 8 : room;
+    for (int64_t i = 0; i < whole; i++) x[i] = cb_expf(cb_madd(x[i], scale, -max));
     float inverse = 1.0f / cb_row_sum(x, n);
     for (int64_t i = 0; i < n; i++) x[i] *= inverse;
 }
@@ -60,7 +62,7 @@ static void forward_head(const head *h) {
         cb_cpu_gemm_serial(&scores);
         for (int64_t i = 0; i < rows; i++) {
             int64_t seen = t + i + 1;
-            softmax(p + i * h->T, seen, h->scale);
+            softmax(p + i * h->T, seen, keys, h->scale);
             memset(p + i * h->T + seen, 0, (size_t)(h->T - seen) * sizeof *p);
         }
         cb_gemm values = {.m = rows,
@@ -77,97 +79,67 @@ static void forward_head(const head *h) {
 }
 
 void cb_cpu_attention(cb_compute *c, const cb_attention *a) {
-    int threads = c->threads, heads = a->B * a->H;
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int w = 0; w < threads; w++) {
-        for (int i = w; i < heads; i += threads) {
-            head h = head_of(a, i);
-            forward_head(&h);
-        }
+    int heads = a->B * a->H;
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (c->threads > 1)
+    for (int i = 0; i < heads; i++) {
+        head h = head_of(a, i);
+        forward_head(&h);
     }
 }
 
-/* ds becomes p (ds - p . ds) scale for n columns */
+/* ds (n) becomes p (ds - p . ds) scale */
 static void softmax_backward(float *restrict ds, const float *restrict p, int64_t n, float scale) {
-    float lane[CB_LANES] = {0};
-    int64_t i = 0;
-    for (; i + CB_LANES <= n; i += CB_LANES) {
-        for (int l = 0; l < CB_LANES; l++) lane[l] = cb_madd(p[i + l], ds[i + l], lane[l]);
+    float sum = cb_row_dot(p, ds, n);
+    for (int64_t i = 0; i < n; i++) ds[i] = p[i] * (ds[i] - sum) * scale;
+}
+
+/* From query t on, `rows` queries against `keys` keys; dk and dv are written where beta is 0, else added to. p and ds
+ * are scratch: the block's probabilities, copied to rows of length ld, and the gradient of its scores. */
+static void backward_block(const head *h, int64_t t, int64_t rows, float beta, float *p, float *ds) {
+    int64_t keys = t + rows, ld = h->T + CB_ATTENTION_PAD;
+    const float *dout = h->dout + t * h->outs;
+    cb_gemm dp = {.tb = true, .m = rows, .n = keys, .k = h->D, .a = dout, .b = h->v, .c = ds};
+    cb_gemm dv = {.ta = true, .m = keys, .n = h->D, .k = rows, .a = p, .b = dout, .c = h->dv, .beta = beta};
+    cb_gemm dq = {.m = rows, .n = h->D, .k = keys, .a = ds, .b = h->k, .c = h->dq + t * h->in};
+    cb_gemm dk = {
+        .ta = true, .m = keys, .n = h->D, .k = rows, .a = ds, .b = h->q + t * h->in, .c = h->dk, .beta = beta};
+    dp.lda = dv.ldb = h->outs;
+    dp.ldb = dv.ldc = dq.ldb = dq.ldc = dk.ldb = dk.ldc = h->in;
+    dp.ldc = dv.lda = dq.lda = dk.lda = ld;
+    cb_cpu_gemm_serial(&dp);
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t seen = t + i + 1;
+        memcpy(p + i * ld, h->probs + (t + i) * h->T, (size_t)keys * sizeof *p);
+        softmax_backward(ds + i * ld, p + i * ld, seen, h->scale);
+        memset(ds + i * ld + seen, 0, (size_t)(keys - seen) * sizeof *ds);
     }
-    for (int l = 0; i + l < n; l++) lane[l] = cb_madd(p[i + l], ds[i + l], lane[l]);
-    float sum = cb_lanes_sum(lane);
-    for (i = 0; i < n; i++) ds[i] = p[i] * (ds[i] - sum) * scale;
+    cb_cpu_gemm_serial(&dv);
+    cb_cpu_gemm_serial(&dq);
+    cb_cpu_gemm_serial(&dk);
 }
 
 /* The last block comes first: it sees every key, so it writes dk and dv, to which the others add. */
-static void backward_head(const head *h, float *ds) {
-    int64_t blocks = (h->T + CB_ATTENTION_BLOCK - 1) / CB_ATTENTION_BLOCK;
-    for (int64_t b = blocks - 1; b >= 0; b--) {
-        int64_t t = b * CB_ATTENTION_BLOCK;
-        int64_t rows = h->T - t < CB_ATTENTION_BLOCK ? h->T - t : CB_ATTENTION_BLOCK, keys = t + rows;
-        float beta = b == blocks - 1 ? 0 : 1;
-        const float *p = h->probs + t * h->T, *dout = h->dout + t * h->outs;
-        cb_gemm dv = {.ta = true,
-                      .m = keys,
-                      .n = h->D,
-                      .k = rows,
-                      .a = p,
-                      .b = dout,
-                      .c = h->dv,
-                      .lda = h->T,
-                      .ldb = h->outs,
-                      .ldc = h->in,
-                      .beta = beta};
-        cb_gemm dp = {.tb = true,
-                      .m = rows,
-                      .n = keys,
-                      .k = h->D,
-                      .a = dout,
-                      .b = h->v,
-                      .c = ds,
-                      .lda = h->outs,
-                      .ldb = h->in,
-                      .ldc = h->T};
-        cb_gemm dq = {.m = rows,
-                      .n = h->D,
-                      .k = keys,
-                      .a = ds,
-                      .b = h->k,
-                      .c = h->dq + t * h->in,
-                      .lda = h->T,
-                      .ldb = h->in,
-                      .ldc = h->in};
-        cb_gemm dk = {.ta = true,
-                      .m = keys,
-                      .n = h->D,
-                      .k = rows,
-                      .a = ds,
-                      .b = h->q + t * h->in,
-                      .c = h->dk,
-                      .lda = h->T,
-                      .ldb = h->in,
-                      .ldc = h->in,
-                      .beta = beta};
-        cb_cpu_gemm_serial(&dv);
-        cb_cpu_gemm_serial(&dp);
-        for (int64_t i = 0; i < rows; i++) {
-            int64_t seen = t + i + 1;
-            softmax_backward(ds + i * h->T, p + i * h->T, seen, h->scale);
-            memset(ds + i * h->T + seen, 0, (size_t)(keys - seen) * sizeof *ds);
-        }
-        cb_cpu_gemm_serial(&dq);
-        cb_cpu_gemm_serial(&dk);
+static void backward_head(const head *h, float *p, float *ds) {
+    int64_t last = (h->T - 1) / CB_ATTENTION_BLOCK * CB_ATTENTION_BLOCK;
+    for (int64_t t = last; t >= 0; t -= CB_ATTENTION_BLOCK) {
+        int64_t rows = h->T - t < CB_ATTENTION_BLOCK ? h->T - t : CB_ATTENTION_BLOCK;
+        backward_block(h, t, rows, t == last ? 0 : 1, p, ds);
     }
 }
 
 void cb_cpu_attention_backward(cb_compute *c, const cb_attention *a) {
-    int threads = c->threads, heads = a->B * a->H;
-    int64_t share = cb_attention_scratch_bytes(a->B, a->T, a->H, a->D, 1) / (int64_t)sizeof(float);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int w = 0; w < threads; w++) {
-        for (int i = w; i < heads; i += threads) {
+    int heads = a->B * a->H, next = 0;
+    int64_t block = cb_attention_block_bytes(a->T) / (int64_t)sizeof(float);
+#pragma omp parallel num_threads(c->threads) if (c->threads > 1)
+    {
+        int mine; /* which part of the scratch */
+#pragma omp atomic capture
+        mine = next++;
+        float *p = a->scratch + 2 * mine * block, *ds = p + block;
+#pragma omp for schedule(dynamic)
+        for (int i = 0; i < heads; i++) {
             head h = head_of(a, i);
-            backward_head(&h, a->scratch + w * share);
+            backward_head(&h, p, ds);
         }
     }
 }

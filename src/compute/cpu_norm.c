@@ -7,14 +7,24 @@
 
 enum { COLUMNS = 64 };
 
+static void add_square_deviations(cb_lanes *sum, cb_lanes *x, float mean) {
+    x->a -= mean;
+    x->b -= mean;
+    cb_lanes_add_product(sum, x, x);
+}
+
 static float square_deviations(const float *x, float mean, int64_t n) {
-    float lane[CB_LANES] = {0};
+    cb_lanes sum = {{0}, {0}}, v;
     int64_t i = 0;
     for (; i + CB_LANES <= n; i += CB_LANES) {
-        for (int l = 0; l < CB_LANES; l++) lane[l] = cb_madd(x[i + l] - mean, x[i + l] - mean, lane[l]);
+        cb_lanes_load(&v, x + i);
+        add_square_deviations(&sum, &v, mean);
     }
-    for (int l = 0; i + l < n; l++) lane[l] = cb_madd(x[i + l] - mean, x[i + l] - mean, lane[l]);
-    return cb_lanes_sum(lane);
+    if (i < n) {
+        cb_lanes_load_part(&v, x + i, n - i, mean);
+        add_square_deviations(&sum, &v, mean);
+    }
+    return cb_lanes_total(&sum);
 }
 
 void cb_cpu_layernorm(cb_compute *c, float *y, float *mean, float *rstd, const float *x, const float *w, const float *b,
@@ -33,34 +43,46 @@ void cb_cpu_layernorm(cb_compute *c, float *y, float *mean, float *rstd, const f
     }
 }
 
-/* The row's sums of g = dy w and of g n, n = (x - m) r */
-static void backward_sums(float *g_sum, float *gn_sum, const float *dy, const float *x, const float *w, float m,
-                          float r, int64_t n) {
-    float lane[CB_LANES] = {0}, lane_n[CB_LANES] = {0};
+/* One row of backward: sums over it of g = dy w and of g n, n = (x - mean) rstd. */
+typedef struct row_sums {
+    cb_lanes g, gn;
+    float mean, rstd;
+} row_sums;
+
+static inline void add_to_sums(row_sums *s, cb_lanes *dy, cb_lanes *x, const cb_lanes *w) {
+    dy->a *= w->a;
+    dy->b *= w->b;
+    x->a = (x->a - s->mean) * s->rstd;
+    x->b = (x->b - s->mean) * s->rstd;
+    cb_lanes_add(&s->g, dy);
+    cb_lanes_add_product(&s->gn, dy, x);
+}
+
+static void sum_row(row_sums *sums, const float *dy, const float *x, const float *w, int64_t n) {
+    row_sums s = *sums;
+    cb_lanes d, v, u;
     int64_t i = 0;
     for (; i + CB_LANES <= n; i += CB_LANES) {
-        for (int l = 0; l < CB_LANES; l++) {
-            float g = dy[i + l] * w[i + l];
-            lane[l] += g;
-            lane_n[l] = cb_madd(g, (x[i + l] - m) * r, lane_n[l]);
-        }
+        cb_lanes_load(&d, dy + i);
+        cb_lanes_load(&v, x + i);
+        cb_lanes_load(&u, w + i);
+        add_to_sums(&s, &d, &v, &u);
     }
-    for (int l = 0; i + l < n; l++) {
-        float g = dy[i + l] * w[i + l];
-        lane[l] += g;
-        lane_n[l] = cb_madd(g, (x[i + l] - m) * r, lane_n[l]);
+    if (i < n) {
+        cb_lanes_load_part(&d, dy + i, n - i, 0);
+        cb_lanes_load_part(&v, x + i, n - i, 0);
+        cb_lanes_load_part(&u, w + i, n - i, 0);
+        add_to_sums(&s, &d, &v, &u);
     }
-    *g_sum = cb_lanes_sum(lane);
-    *gn_sum = cb_lanes_sum(lane_n);
+    *sums = s;
 }
 
 /* dx += r (g - mean(g) - n mean(g n)) */
 static void backward_row(float *restrict dx, const float *restrict dy, const float *restrict x, const float *restrict w,
                          float m, float r, int64_t C) {
-    float g_mean, gn_mean;
-    backward_sums(&g_mean, &gn_mean, dy, x, w, m, r, C);
-    g_mean /= (float)C;
-    gn_mean /= (float)C;
+    row_sums sums = {.mean = m, .rstd = r};
+    sum_row(&sums, dy, x, w, C);
+    float g_mean = cb_lanes_total(&sums.g) / (float)C, gn_mean = cb_lanes_total(&sums.gn) / (float)C;
     for (int64_t j = 0; j < C; j++) {
         float n = (x[j] - m) * r;
         dx[j] = cb_madd(r, cb_madd(-n, gn_mean, dy[j] * w[j] - g_mean), dx[j]);

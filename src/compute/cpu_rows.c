@@ -51,7 +51,7 @@ void cb_cpu_bias_gelu(cb_compute *c, float *y, float *x, const float *b, int64_t
 
 void cb_cpu_gelu_backward(cb_compute *c, float *dx, const float *x, const float *dy, int64_t n) {
     int width = cb_cpu_width(c, n);
-#pragma omp parallel for simd num_threads(width) if (width > 1)
+#pragma omp parallel for simd num_threads(width) if (parallel : width > 1)
     for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * cb_gelu_slope(x[i]);
 }
 

@@ -29,12 +29,14 @@ static inline uint32_t cb_bits_of_float(float x) {
     return bits;
 }
 
-/* exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln(2)/2, ln 2 in two parts (Cody and Waite); polynomial of degree 6
- * by least maximum of the relative error. 2^n is two factors, so that n may leave the range of normal exponents. */
-static inline float cb_expf(float x) {
+/* exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln(2)/2, with ln 2 in two parts (Cody and Waite, 1980). */
+typedef struct cb_exp_parts {
+    float p;   /* exp(r) */
+    int32_t n; /* defined, if meaningless, where x is NaN; p is NaN there */
+} cb_exp_parts;
+
+static inline cb_exp_parts cb_exp_split(float x) {
     const float round_by = 12582912.0f; /* 1.5 * 2^23: adding it leaves the integer in the low bits */
-    x = 89.0f < x ? 89.0f : x;          /* the comparison is false for NaN, which stays */
-    x = -104.0f > x ? -104.0f : x;
     float shifted = cb_madd(x, 1.44269504088896341f, round_by), n = shifted - round_by;
     float r = cb_madd(n, -0.693145751953125f, x);
     r = cb_madd(n, -1.42860682030941723e-6f, r);
@@ -45,10 +47,19 @@ static inline float cb_expf(float x) {
     p = cb_madd(p, r, 0.5f);
     p = cb_madd(p, r, 1.0f);
     p = cb_madd(p, r, 1.0f);
-    int32_t whole = (int32_t)(cb_bits_of_float(shifted) - cb_bits_of_float(round_by)), half = whole >> 1;
-    float low = cb_float_of_bits((uint32_t)(half + 127) << 23);
-    float high = cb_float_of_bits((uint32_t)(whole - half + 127) << 23);
-    return p * low * high;
+    return (cb_exp_parts){p, (int32_t)(cb_bits_of_float(shifted) - cb_bits_of_float(round_by))};
+}
+
+static inline float cb_power_of_2(int32_t n) {
+    return cb_float_of_bits((uint32_t)(n + 127) << 23);
+}
+
+/* 2^n is two factors, so that n may leave the range of normal exponents. */
+static inline float cb_expf(float x) {
+    x = 89.0f < x ? 89.0f : x; /* the comparison is false for NaN, which stays */
+    x = -104.0f > x ? -104.0f : x;
+    cb_exp_parts e = cb_exp_split(x);
+    return e.p * cb_power_of_2(e.n >> 1) * cb_power_of_2(e.n - (e.n >> 1));
 }
 
 /* -2 sqrt(2/pi) (x + 0.044715 x^3): gelu(x) = x / (1 + exp(this)), the same as x/2 (1 + tanh(-this/2)) */
@@ -60,16 +71,21 @@ static inline float cb_gelu(float x) {
     return x / (1.0f + cb_expf(cb_gelu_exponent(x)));
 }
 
-/* gelu'(x) = s + x s (1 - s) (-exponent'), s = 1 / (1 + e). Past 12 it is 0 or 1 to the last bit, and e would overflow.
- */
+/* x, or limit with the sign of x where |x| is larger; the comparison is of integers, which compilers do not make a
+ * branch of. Loses NaN. */
+static inline float cb_clip(float x, float limit) {
+    uint32_t bits = cb_bits_of_float(x), size = bits & 0x7fffffffu, most = cb_bits_of_float(limit);
+    return cb_float_of_bits((bits & 0x80000000u) | (size < most ? size : most));
+}
+
+/* gelu'(x) = s + x s (1 - s) (-exponent'), s = 1 / (1 + e), 1 - s = e s. Beyond 9.6 it is 0 or 1 to 1e-31, and e^2
+ * would overflow not far off. NaN also for infinities. */
 static inline float cb_gelu_slope(float x) {
-    x = 12.0f < x ? 12.0f : x;
-    x = -12.0f > x ? -12.0f : x;
-    float exponent = cb_gelu_exponent(x);
-    exponent = 80.0f < exponent ? 80.0f : exponent;
-    float e = cb_expf(exponent), s = 1.0f / (1.0f + e);
-    float rise = x * cb_madd(x * x, 3 * 0.0713548162726f, 1.5957691216057308f);
-    return cb_madd(rise * s, e * s, s);
+    float near = cb_clip(x, 9.6f), lost = x - x; /* 0 or NaN */
+    cb_exp_parts parts = cb_exp_split(cb_gelu_exponent(near));
+    float e = parts.p * cb_power_of_2(parts.n), s = 1.0f / (1.0f + e);
+    float rise = near * cb_madd(near * near, 3 * 0.0713548162726f, 1.5957691216057308f);
+    return cb_madd(rise * s, e * s, s) + lost;
 }
 
 #endif
