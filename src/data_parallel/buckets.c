@@ -61,6 +61,10 @@ static cb_err finish_lane(cb_buckets *b, int lane) {
     return cb_all_reduce_finish(&b->pending[lane]);
 }
 
+void cb_buckets_abandon(cb_buckets *b) {
+    for (int lane = 0; lane < CB_BUCKETS_UNDER_WAY; lane++) cb_err_free(finish_lane(b, lane));
+}
+
 cb_err cb_buckets_finish(cb_buckets *b) {
     while (b->started < b->queued) {
         int lane = b->started % CB_BUCKETS_UNDER_WAY;

@@ -32,5 +32,7 @@ CB_MUST_USE cb_err cb_buckets_ready(cb_buckets *buckets, float *data, int64_t co
 CB_MUST_USE cb_err cb_buckets_progress(cb_buckets *buckets);
 /* All ranges handed over are summed on return. *Collective over dp.* */
 CB_MUST_USE cb_err cb_buckets_finish(cb_buckets *buckets);
+/* After the world was aborted: lets go of what was under way. */
+void cb_buckets_abandon(cb_buckets *buckets);
 
 #endif

@@ -58,12 +58,26 @@ cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes) {
                    cb_os_human_bytes(cb_os_available_bytes(), available));
 }
 
+/* After a failure: the world ends, and no peer touches this rank's memory any more once its messages have been waited for,
+ * which after an abort takes no time. */
+static void abandon(cb_rank *rank) {
+    cb_comm_abort(rank->comm);
+    cb_ring *rings[] = {&rank->out, &rank->grad};
+    for (int r = 0; r < 2; r++) {
+        for (int i = 0; i < rings[r]->size; i++) cb_err_free(cb_comm_wait(rank->comm, &rings[r]->sent[i]));
+    }
+    cb_err_free(cb_comm_wait(rank->comm, &rank->ahead_f.req));
+    cb_err_free(cb_comm_wait(rank->comm, &rank->ahead_b.req));
+    cb_buckets_abandon(&rank->buckets);
+}
+
 static cb_err live(cb_comm *comm, void *arg) {
     const cb_run *run = arg;
     cb_rank *rank = calloc(1, sizeof *rank);
     if (!rank) return cb_fail(CB_ENOMEM, "no memory for a rank's state");
     cb_err e = cb_rank_create(rank, run, comm);
     if (!e) e = cb_rank_train(rank);
+    if (e) abandon(rank);
     e = cb_err_context(e, "%s", rank->name);
     cb_rank_destroy(rank);
     free(rank);
