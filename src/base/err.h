@@ -24,7 +24,7 @@ typedef struct cb_error *cb_err;
 #define CB_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Makes an error. Never returns CB_OK; without memory for the message it returns a constant error of code CB_ENOMEM. */
-CB_MUST_USE cb_err cb_fail(cb_code code, const char *fmt, ...) CB_PRINTF(2, 3);
+CB_MUST_USE cb_err cb_fail(cb_code code, const char *fmt, ...) CB_PRINTF(2, 3) __attribute__((returns_nonnull));
 
 /* Puts "prefix: " before the message of e and returns e (CB_OK stays CB_OK). */
 CB_MUST_USE cb_err cb_err_context(cb_err e, const char *fmt, ...) CB_PRINTF(2, 3);
@@ -34,10 +34,10 @@ const char *cb_err_text(cb_err e); /* valid until cb_err_free */
 void cb_err_free(cb_err e);        /* CB_OK is allowed */
 int cb_err_exit_code(cb_err e);    /* 0 ok, 2 usage or sizes, 1 the rest */
 
-#define TRY(call)                                                                                                      \
-    do {                                                                                                               \
-        cb_err try_error_ = (call);                                                                                    \
-        if (try_error_) return try_error_;                                                                             \
+#define TRY(call)                          \
+    do {                                   \
+        cb_err try_error_ = (call);        \
+        if (try_error_) return try_error_; \
     } while (0)
 
 #endif
