@@ -13,7 +13,7 @@ tests/golden/gpt2_tiny/
   config.json            GPT-2 of 2 layers, 32 channels, 4 heads, width 128, 16 positions, vocabulary 67
   model.safetensors      the weights at the start: Hugging Face names, c_attn, c_fc and c_proj as (in, out)
   reference.safetensors
-    tokens         I32 (10, 12, 17)   step, sample, token: inputs are tokens 0..15, targets 1..16
+    tokens         I32 (1921)    a stream; sample k of step n has inputs tokens[i..i+15] and targets tokens[i+1..i+16], i = 16 (12 n + k)
     logits         F32 (3, 16, 67)    of the first 3 samples of step 0, before any update
     grad.NAME      F32, shape of NAME in model.safetensors: gradient of step 0, before clipping
     final.NAME     F32, shape of NAME: the weight after 10 steps
@@ -25,8 +25,8 @@ tests/golden/gpt2_tiny/
                    of each c_attn.bias is told apart as "NAME (keys)"
     settings       the numbers of the optimizer
 
-A step: mean loss over all 12 samples, backward, clip the global norm to 1.0 (factor 1 / (norm + 1e-6) where below 1: steps
-0, 2 and 4 are not clipped, the others are), AdamW with lr 1e-3, betas 0.9 and 0.95, eps 1e-8; decay 0.1 on every matrix,
+A step: mean loss over all 12 samples, backward, clip the global norm to 1.0 (factor 1 / (norm + 1e-6) where below 1:
+step 5 is not clipped, the others are), AdamW with lr 1e-3, betas 0.9 and 0.95, eps 1e-8; decay 0.1 on every matrix,
 that is on wte and wpe too, and none on vectors.
 
 The gradient of the keys' bias (elements 32..63 of c_attn.bias) is zero in exact arithmetic: the softmax does not see a
@@ -49,16 +49,20 @@ STEPS, SAMPLES, SHOWN = 10, 12, 3
 SETTINGS = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.1, "clip_grad": 1.0}
 
 
-def make_tokens():
-    """Sequences in which a token mostly decides the next, so that there is something to learn."""
+def make_stream():
+    """Tokens of which each mostly decides the next, so that there is something to learn."""
     random = np.random.default_rng(20240520)
-    tokens = np.zeros((STEPS, SAMPLES, POSITIONS + 1), np.int32)
-    tokens[:, :, 0] = random.integers(0, VOCAB, (STEPS, SAMPLES))
-    for i in range(1, POSITIONS + 1):
-        rule = (tokens[:, :, i - 1] * 5 + 7) % VOCAB
-        chance = random.integers(0, VOCAB, (STEPS, SAMPLES))
-        tokens[:, :, i] = np.where(random.random((STEPS, SAMPLES)) < 0.75, rule, chance)
-    return tokens
+    stream = np.zeros(STEPS * SAMPLES * POSITIONS + 1, np.int32)
+    for i in range(1, len(stream)):
+        follows = random.random() < 0.75
+        stream[i] = (stream[i - 1] * 5 + 7) % VOCAB if follows else random.integers(0, VOCAB)
+    return stream
+
+
+def cut(stream):
+    """(STEPS, SAMPLES, POSITIONS + 1): a sample's last token is the next one's first."""
+    starts = np.arange(STEPS * SAMPLES).reshape(STEPS, SAMPLES, 1) * POSITIONS
+    return stream[starts + np.arange(POSITIONS + 1)]
 
 
 def make_config():
@@ -135,11 +139,12 @@ def deviation(a, b):
 
 def compute():
     torch.set_num_threads(1)
-    config, tokens = make_config(), make_tokens()
+    config, stream = make_config(), make_stream()
+    tokens = cut(stream)
     weights = make_weights(config)
     exact = run(config, weights, tokens, torch.float64)
     single = run(config, weights, tokens, torch.float32)
-    tensors = {"tokens": tokens, "logits": exact["logits"].astype(np.float32)}
+    tensors = {"tokens": stream, "logits": exact["logits"].astype(np.float32)}
     for kind in ("grad", "final"):
         tensors.update({f"{kind}.{name}": value.astype(np.float32) for name, value in exact[kind].items()})
     summary = {

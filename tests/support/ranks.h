@@ -285,6 +285,7 @@ static inline cb_err ranks_steps(cb_rank *rank, float *packed, ranks_reports *re
 typedef struct ranks_job {
     const cb_run *run;
     float padding;
+    bool as_is;           /* weights as they were made or loaded */
     ranks_result *result; /* filled by rank 0 */
 } ranks_job;
 
@@ -297,7 +298,7 @@ static inline cb_err ranks_live(cb_comm *comm, void *arg) {
     cb_err e = cb_rank_create(&rank, job->run, comm);
     float *packed = e ? NULL : calloc((size_t)ranks_held_elements(job->run, cb_comm_rank(comm)) * RANKS_ARRAYS, sizeof *packed);
     if (!e) e = cb_rank_initialise(&rank);
-    if (!e) ranks_perturb(&rank, job->padding);
+    if (!e && !job->as_is) ranks_perturb(&rank, job->padding);
     if (!e) e = ranks_steps(&rank, packed, &reports);
     if (!e) e = ranks_collect(&rank, packed, &reports, job->result);
     free(packed);
@@ -315,7 +316,7 @@ static inline bool ranks_train(const ranks_case *c, ranks_result *result) {
     cb_err e = ranks_run_make(&run, &tokens, c);
     if (!e) {
         ranks_result_make(result, &run);
-        ranks_job job = {&run, c->padding, result};
+        ranks_job job = {.run = &run, .padding = c->padding, .result = result};
         e = cb_comm_launch(&run.launch, ranks_live, &job);
     }
     cb_tokens_close(tokens);
