@@ -62,6 +62,11 @@ static cb_err find_backend(const char *name, const cb_backend **found) {
     return cb_fail(CB_EUSAGE, "comm '%s' is not known; there are: %s", name, cb_comm_backends());
 }
 
+cb_err cb_comm_check_backend(const char *name) {
+    const cb_backend *backend;
+    return find_backend(name, &backend);
+}
+
 cb_err cb_comm_launch_wrapped(const cb_launch *launch, cb_wrap_fn wrap, void *wrap_arg, cb_rank_fn fn, void *arg) {
     const cb_backend *backend = NULL;
     TRY(find_backend(launch->backend, &backend));

@@ -70,6 +70,8 @@ typedef cb_err (*cb_rank_fn)(cb_comm *comm, void *arg);
  * 0. Errors of its own: CB_EUNSUPPORTED "comm 'mpi' is not in this build; configure with -DCB_MPI=ON", CB_EINVAL for a
  * wrong number of processes, CB_EUSAGE for an unknown name. */
 CB_MUST_USE cb_err cb_comm_launch(const cb_launch *launch, cb_rank_fn fn, void *arg);
+/* What launch would say of this name: CB_EUSAGE if there is none such, CB_EUNSUPPORTED if it is not in this build. */
+CB_MUST_USE cb_err cb_comm_check_backend(const char *name);
 /* Backend names in this build and out of it, for --help: "threads, mpi". */
 const char *cb_comm_backends(void);
 /* Number of processes mpiexec started (1 outside), found from the environment of the known launchers (Open MPI,
