@@ -1,10 +1,12 @@
 /* cuboid: the command line. Each command is a row of the table. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/args.h"
 #include "cli/commands.h"
 #include "comm/comm.h"
+#include "train/run.h"
 
 static const struct {
     const char *name;
@@ -34,6 +36,18 @@ static cb_err run(int argc, char **argv) {
                    near ? near : "", near ? "'?" : "");
 }
 
+/* Prints the error, under mpiexec once for all processes; returns the exit code. As mpiexec may end the others as soon as
+ * one has failed, the one that prints leaves first. */
+static int report(cb_err e) {
+    int rank = cb_comm_mpiexec_rank();
+    if (e) e = cb_run_refuse(e);
+    int code = cb_err_exit_code(e);
+    if (e && rank == 0) fprintf(stderr, "cuboid: error: %s\n", cb_err_text(e));
+    if (e && rank > 0) nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
+    cb_err_free(e);
+    return code;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(argc < 2 ? stderr : stdout);
@@ -43,10 +57,5 @@ int main(int argc, char **argv) {
         puts("cuboid " CB_VERSION);
         return 0;
     }
-    cb_err e = run(argc, argv);
-    int code = cb_err_exit_code(e);
-    /* Under mpiexec an error that all processes find alike is printed once. */
-    if (e && cb_comm_mpiexec_rank() == 0) fprintf(stderr, "cuboid: error: %s\n", cb_err_text(e));
-    cb_err_free(e);
-    return code;
+    return report(run(argc, argv));
 }

@@ -1,7 +1,10 @@
-/* From a resolved run to running ranks: memory checked before anything is allocated, ranks launched, each one's life. */
+/* From a resolved run to running ranks: memory checked before anything is allocated, ranks launched, each one's life.
+ * Processes may find different things wrong, such as a file that is missing on one machine: none trains unless all do,
+ * so every process comes to the launch, also one that has nothing to run, and there they agree on one outcome. */
 #include <stdlib.h>
 
 #include "base/os.h"
+#include "checkpoint/agree.h"
 #include "train/rank.h"
 
 static cb_err peak_live(const cb_run *run, int stage, int *live) {
@@ -58,6 +61,26 @@ cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes) {
                    cb_os_human_bytes(cb_os_available_bytes(), available));
 }
 
+/* What a process brings to the launch: a run, or the reason why there is none; and what all ranks agree on. */
+typedef struct attempt {
+    const cb_run *run;
+    cb_err refusal; /* the same in all processes; first written before any rank trains, then by rank 0 of a process */
+} attempt;
+
+static cb_err agree(cb_comm *comm, attempt *a) {
+    cb_group world;
+    int size = cb_comm_size(comm), me = cb_comm_rank(comm), *ranks = malloc((size_t)size * sizeof *ranks);
+    if (!ranks) return cb_fail(CB_ENOMEM, "no memory for a group of %d ranks", size);
+    for (int i = 0; i < size; i++) ranks[i] = i;
+    cb_err e = cb_group_make(&world, comm, CB_FOR_WORLD, ranks, size);
+    free(ranks);
+    TRY(e);
+    if (me > 0) a->refusal = cb_err_context(a->refusal, "rank %d", me);
+    a->refusal = cb_group_agree(&world, a->refusal);
+    cb_group_free(&world);
+    return CB_OK;
+}
+
 /* After a failure: the world ends, and no peer touches this rank's memory any more once its messages have been waited for,
  * which after an abort takes no time. */
 static void abandon(cb_rank *rank) {
@@ -71,21 +94,53 @@ static void abandon(cb_rank *rank) {
     cb_buckets_abandon(&rank->buckets);
 }
 
-static cb_err live(cb_comm *comm, void *arg) {
-    const cb_run *run = arg;
+/* An error that all ranks return alike is the run's and not a rank's: the world ends as after a run that went well. */
+static cb_err settle(cb_rank *rank, cb_err e, attempt *a) {
+    if (!e) return CB_OK;
+    if (!rank->agreed) {
+        abandon(rank);
+        return cb_err_context(e, "%s", rank->name);
+    }
+    bool told = cb_comm_in_process(rank->comm) && cb_comm_rank(rank->comm) > 0; /* by rank 0 of this process */
+    if (told) cb_err_free(e);
+    else a->refusal = e;
+    return CB_OK;
+}
+
+static cb_err train(cb_comm *comm, attempt *a) {
     cb_rank *rank = calloc(1, sizeof *rank);
     if (!rank) return cb_fail(CB_ENOMEM, "no memory for a rank's state");
-    cb_err e = cb_rank_create(rank, run, comm);
+    cb_err e = cb_rank_create(rank, a->run, comm);
     if (!e) e = cb_rank_train(rank);
-    if (e) abandon(rank);
-    e = cb_err_context(e, "%s", rank->name);
+    e = settle(rank, e, a);
     cb_rank_destroy(rank);
     free(rank);
     return e;
 }
 
+static cb_err live(cb_comm *comm, void *arg) {
+    attempt *a = arg;
+    if (!cb_comm_in_process(comm)) {
+        TRY(agree(comm, a));
+        if (a->refusal) return CB_OK;
+    }
+    return train(comm, a);
+}
+
+cb_err cb_run_refuse(cb_err why) {
+    attempt a = {.refusal = why};
+    if (cb_comm_mpiexec_ranks() == 1) return why;
+    cb_err_free(cb_comm_launch(&(cb_launch){.backend = "mpi"}, live, &a)); /* without MPI each process is on its own */
+    return a.refusal;
+}
+
 cb_err cb_run_train(const cb_run *run) {
     int64_t total;
-    TRY(cb_run_check_memory(run, &total));
-    return cb_comm_launch(&run->launch, live, (void *)(uintptr_t)run);
+    attempt a = {.run = run};
+    cb_err e = cb_run_check_memory(run, &total);
+    if (e) return cb_run_refuse(e);
+    e = cb_comm_launch(&run->launch, live, &a);
+    if (!e) return a.refusal;
+    cb_err_free(a.refusal);
+    return e;
 }

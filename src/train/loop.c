@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "checkpoint/agree.h"
 #include "train/rank.h"
 
 static cb_local_tensor local_tensor(const cb_rank *rank, const cb_held *h) {
@@ -28,6 +29,13 @@ static cb_err list_tensors(const cb_rank *rank, bool to_write, cb_local_tensor *
     return CB_OK;
 }
 
+/* e is the same on all ranks, unless the agreement itself failed. */
+static cb_err agreed(cb_rank *rank, cb_err e) {
+    cb_code code = e ? cb_err_code(e) : 0;
+    rank->agreed = e && code != CB_EPEER && code != CB_ETIMEOUT && code != CB_EMISMATCH;
+    return e;
+}
+
 cb_err cb_rank_initialise(cb_rank *rank) {
     const cb_run *run = rank->run;
     if (!run->init) {
@@ -42,7 +50,7 @@ cb_err cb_rank_initialise(cb_rank *rank) {
     TRY(list_tensors(rank, false, &tensors, &count));
     cb_err e = cb_weights_load(run->init, &run->model, tensors, count);
     free(tensors);
-    return e;
+    return agreed(rank, cb_group_agree(&rank->world, e));
 }
 
 cb_err cb_rank_save(cb_rank *rank) {
@@ -52,7 +60,7 @@ cb_err cb_rank_save(cb_rank *rank) {
     TRY(list_tensors(rank, true, &tensors, &count));
     cb_err e = cb_weights_save(&rank->world, rank->run->save, &rank->run->model, tensors, count);
     free(tensors);
-    return e;
+    return agreed(rank, e);
 }
 
 cb_err cb_rank_execute_forward(cb_rank *rank, int micro_batches) {
@@ -111,13 +119,19 @@ cb_err cb_rank_train_step(cb_rank *rank, int64_t step) {
     return CB_OK;
 }
 
+/* NaN has a sign that means nothing. */
+static double shown(double x) { return isnan(x) ? NAN : x; }
+
 static cb_err nonfinite_error(cb_rank *rank) {
     char text[256];
+    const cb_run *run = rank->run;
     double loss = rank->report.loss, norm = rank->report.grad_norm;
+    long long step = rank->step;
     TRY(cb_rank_explain_nonfinite(rank, text, sizeof text));
-    return cb_fail(CB_ENONFINITE, "step %lld: loss %g, gradient norm %g; first value that is not finite: %s; training stopped, "
-                                  "the weights are those after %lld steps", (long long)rank->step, loss, norm, text,
-                   (long long)rank->step);
+    cb_err e = cb_fail(CB_ENONFINITE, "step %lld of %lld: loss %g, gradient norm %g; first value that is not finite: %s; training "
+                                      "stopped, the weights after %lld step%s are %s%s", step + 1, (long long)run->steps, shown(loss),
+                       shown(norm), text, step, step == 1 ? "" : "s", run->save ? "in " : "not saved", run->save ? run->save : "");
+    return agreed(rank, e);
 }
 
 static bool eval_due(const cb_run *run, int64_t step) {

@@ -71,6 +71,7 @@ typedef struct cb_rank {
     double loss_sum;   /* last stage: nats over this rank's tokens so far */
     int backwards_left;
     cb_step_report report;
+    bool agreed; /* the error that this rank returns is the same on all */
     int forward_now;   /* microbatch of the forward under way */
     double *norms;     /* (parameters * S + 2) sums of squares by parameter and shard, then loss and stop */
 

@@ -85,6 +85,10 @@ struct cb_run_summary {
 
 /* Trains. Launches the ranks and waits for them. Error: the first real one of any rank. */
 CB_MUST_USE cb_err cb_run_train(const cb_run *run);
+/* What a process that mpiexec started calls where it cannot call cb_run_train, so that the others do not wait for it.
+ * Takes `why`, returns the error of the first process that has one, the same in all processes. Outside of mpiexec, after
+ * a launch, and in a build without MPI it returns `why`. *Collective over the processes, with cb_run_train.* */
+CB_MUST_USE cb_err cb_run_refuse(cb_err why);
 
 /* The memory specification of a stage in this run, and of every rank of it. */
 CB_MUST_USE cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec);
