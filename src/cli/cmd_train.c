@@ -1,43 +1,75 @@
 /* cuboid train: options, the resolved configuration, the run, its progress. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "base/os.h"
 #include "cli/commands.h"
 #include "cli/machine.h"
 #include "cli/options.h"
+#include "cli/outputs.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 
 static const char usage[] = "cuboid train --model gpt2-124m --data PATH [--dp 2 --tp 2 --pp 2] [options]\n"
                             "       mpiexec -n 8 cuboid train ... (the same options)";
 
-static void print_configuration(const cb_options *options, const cb_run *run) {
+static void print_data(const cb_options *options, const cb_run *run, const cb_tokens *tokens) {
+    int64_t asked = options->eval_iters * options->global_batch_size;
+    printf("data: %s, ", cb_tokens_format_name(tokens));
+    if (run->steps > 0) {
+        printf("%lld tokens for training, %lld samples of %d", (long long)run->train.count, (long long)run->train.samples, run->T);
+    } else {
+        printf("no training");
+    }
+    if (run->eval_samples == 0) {
+        puts("; no validation");
+    } else if (run->eval_samples == asked) {
+        printf("; validation on %lld samples\n", (long long)asked);
+    } else {
+        printf("; validation on %lld samples, not on the %lld asked for: its data has %lld\n", (long long)run->eval_samples,
+               (long long)asked, (long long)run->validation.samples);
+    }
+}
+
+static void print_configuration(const cb_options *options, const cb_resolved *resolved) {
+    const cb_run *run = &resolved->run;
     int rows;
     const cb_arg *table = cb_options_table(&rows);
     cb_args_echo(table, rows, options, stdout);
-    printf("\n%s: %lld parameters, vocabulary %lld padded to %lld; %lld ranks = dp %lld x tp %lld x pp %lld, "
-           "%d microbatches of %d x %d tokens each\n", run->model.name, (long long)cb_model_parameters(&run->model),
-           (long long)run->model.vocab, (long long)run->model.vocab_padded, (long long)options->ranks, (long long)options->dp,
-           (long long)options->tp, (long long)options->pp, run->micro_batches, run->B, run->T);
-    if (run->train.tokens) {
-        printf("data: %s, %lld tokens for training, %lld samples; validation on %lld samples\n",
-               cb_tokens_format_name(run->train.tokens), (long long)run->train.count, (long long)run->train.samples,
-               (long long)run->eval_samples);
-    }
+    printf("\n%s: %lld parameters, vocabulary %lld padded to %lld\n", run->model.name,
+           (long long)cb_model_parameters(&run->model), (long long)run->model.vocab, (long long)run->model.vocab_padded);
+    printf("%lld rank%s = dp %lld x tp %lld x pp %lld; a step: %d microbatch%s of %d x %d tokens per dp rank\n",
+           (long long)options->ranks, options->ranks == 1 ? "" : "s", (long long)options->dp, (long long)options->tp,
+           (long long)options->pp, run->micro_batches, run->micro_batches == 1 ? "" : "es", run->B, run->T);
+    print_data(options, run, resolved->tokens);
     cb_placement_print(&run->placement, &run->model, run->T, stdout);
     fflush(stdout);
+}
+
+/* Three digits are what a measurement of a fraction of a second is worth. */
+static cb_err measure_peak(const cb_run *run, double *flops_per_s) {
+    char text[32];
+    TRY(cb_machine_peak_flops(run, flops_per_s));
+    snprintf(text, sizeof text, "%.3g", *flops_per_s);
+    *flops_per_s = strtod(text, NULL);
+    return CB_OK;
+}
+
+/* The process that speaks and writes for all. */
+static cb_err open_outputs(cb_options *options, const cb_resolved *resolved, cb_progress *progress) {
+    const cb_run *run = &resolved->run;
+    TRY(cb_outputs_check(options, run));
+    if (isnan(options->peak_flops)) TRY(measure_peak(run, &options->peak_flops));
+    print_configuration(options, resolved);
+    cb_progress_open(progress, run, options->peak_flops, options->log_interval, options->log, options->timeline);
+    return CB_OK;
 }
 
 static cb_err train(cb_options *options, cb_resolved *resolved) {
     cb_run *run = &resolved->run;
     cb_progress progress = {0};
     bool first = cb_comm_mpiexec_rank() == 0;
-    if (first) {
-        if (isnan(options->peak_flops)) TRY(cb_machine_peak_flops(run, &options->peak_flops));
-        print_configuration(options, run);
-        TRY(cb_progress_open(&progress, run, options->peak_flops, options->log_interval, options->log, options->timeline));
-    }
+    if (first) TRY(open_outputs(options, resolved, &progress));
     run->stop = cb_signals_watch();
     run->observer = (cb_observer){&progress, cb_progress_step, cb_progress_summary};
     cb_err e = cb_run_train(run);

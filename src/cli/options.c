@@ -12,9 +12,9 @@
      .help = what, __VA_ARGS__}
 #define BOOL(field, option, alias, value, what)                                                                        \
     {.name = option, .aliases = alias, .type = CB_ARG_BOOL, .offset = FIELD(field), .fallback = value, .help = what}
-#define CHOICE(field, option, alias, value, words, what)                                                               \
+#define CHOICE(field, option, alias, value, words, what, ...)                                                          \
     {.name = option, .aliases = alias, .type = CB_ARG_CHOICE, .offset = FIELD(field), .fallback = value, .choices = words, \
-     .help = what}
+     .help = what, __VA_ARGS__}
 #define SECTION(title) {.name = title, .type = CB_ARG_SECTION}
 
 static const cb_arg table[] = {
@@ -34,7 +34,7 @@ static const cb_arg table[] = {
     INT(tp, "tp", "tensor-model-parallel-size", "1", "ranks", "tensor parallelism: each matrix is split", .min = 1, .max = 4096),
     INT(pp, "pp", "pipeline-model-parallel-size", "1", "stages", "pipeline parallelism: the layers are split", .min = 1, .max = CB_MAX_STAGES),
     INT(ranks, "ranks", NULL, NULL, NULL, "how many ranks", .min = 1, .max = 1 << 20, .derived = "mpiexec's number, or dp * tp * pp"),
-    STRING(comm, "comm", "distributed-backend", NULL, "how ranks reach each other: threads (of one process) or mpi", .derived = "mpi under mpiexec, else threads"),
+    CHOICE(comm, "comm", "distributed-backend", NULL, CB_COMM_CHOICES, "how ranks reach each other: as threads of one process, or by MPI", .derived = "mpi under mpiexec, else threads"),
     STRING(order, "order", NULL, CB_DEFAULT_ORDER, "which dimension of the mesh runs fastest over the ranks"),
     STRING(layers_per_stage, "layers-per-stage", NULL, "auto", "auto (equal FLOPs, the head counted), even, or a list like 6,6"),
     STRING(schedule, "schedule", NULL, "1f1b", "pipeline schedule: 1f1b or gpipe"),
@@ -70,7 +70,7 @@ static const cb_arg table[] = {
     STRING(logits, "logits", NULL, NULL, "write the final evaluation's logits here: f32 (samples, T, V)", .derived = "not written"),
 
     SECTION("Machine"),
-    STRING(compute, "compute", NULL, "cpu", "arithmetic: cpu (oneDNN) or ref (plain loops)"),
+    CHOICE(compute, "compute", NULL, "cpu", CB_COMPUTE_CHOICES, "arithmetic: cpu (oneDNN) or ref (plain loops, slow)"),
     REAL(peak_flops, "peak-flops", NULL, NULL, "FLOP/s", "of all ranks together, for MFU", .min = 1, .max = 1e30, .derived = "measured at the start"),
     REAL(deadline_s, "deadline", "distributed-timeout-seconds", "600", "s", "longest wait for another rank", .min = 0.1, .max = 1e6),
     BOOL(checked, "check-messages", NULL, "false", "check every message against the contract between ranks (slow)"),

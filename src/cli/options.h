@@ -5,13 +5,17 @@
 #include "base/args.h"
 #include "train/run.h"
 
+#define CB_COMM_CHOICES "threads,mpi"
+#define CB_COMPUTE_CHOICES "cpu,ref"
+
 typedef struct cb_options {
     const char *model, *data, *val_data, *split, *init, *save, *log, *timeline, *logits;
     int data_format;
     int64_t vocab_multiple;
 
     int64_t ranks, dp, tp, pp, threads_per_rank;
-    const char *order, *layers_per_stage, *schedule, *comm, *compute;
+    int comm, compute; /* positions in the choices below; comm: -1 where left out */
+    const char *order, *layers_per_stage, *schedule;
     bool pin, checked;
     double deadline_s;
 
@@ -25,7 +29,7 @@ typedef struct cb_options {
     bool help;
 } cb_options;
 
-/* The table for a command: "train" or "eval" (fewer rows, other defaults). */
+/* The table of `cuboid train`. */
 const cb_arg *cb_options_table(int *rows);
 
 /* What a resolved run holds open. */

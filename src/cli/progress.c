@@ -11,23 +11,49 @@
 #include "base/clock.h"
 #include "base/os.h"
 
-cb_err cb_progress_open(cb_progress *p, const cb_run *run, double peak_flops, int64_t log_interval, const char *log_path,
-                        const char *timeline_path) {
+void cb_progress_open(cb_progress *p, const cb_run *run, double peak_flops, int64_t log_interval, const char *log_path,
+                      const char *timeline_path) {
     double tokens = (double)run->global_batch * run->T;
     *p = (cb_progress){.run = run, .peak_flops = peak_flops, .begin_s = cb_now_s(), .tokens_per_step = tokens,
                        .flops_per_step = tokens * cb_model_flops_per_token(&run->model, run->T), .log_interval = log_interval,
                        .terminal = cb_os_is_terminal(STDERR_FILENO), .log_path = log_path, .timeline_path = timeline_path};
-    p->loss = calloc((size_t)(run->steps > 0 ? run->steps : 1), sizeof *p->loss);
-    if (!p->loss) return cb_fail(CB_ENOMEM, "no memory for the losses of %lld steps", (long long)run->steps);
-    if (!log_path) return CB_OK;
-    p->log = fopen(log_path, "w");
-    return p->log ? CB_OK : cb_fail(CB_EIO, "cannot write the log %s: %s", log_path, strerror(errno));
+}
+
+/* Without memory the curve ends early; nothing else depends on it. */
+static void keep_loss(cb_progress *p, double loss) {
+    if (p->losses == p->capacity) {
+        int64_t more = p->capacity ? 2 * p->capacity : 1024;
+        double *larger = realloc(p->loss, (size_t)more * sizeof *larger);
+        if (!larger) return;
+        p->loss = larger;
+        p->capacity = more;
+    }
+    p->loss[p->losses++] = loss;
+}
+
+static void end_line(cb_progress *p) {
+    if (p->line_open) fputc('\n', stderr);
+    p->line_open = false;
+}
+
+/* Said at once, and once; the run goes on, as its weights are worth more than what is written about it. */
+static void fail(cb_progress *p, cb_err e) {
+    if (p->failed) {
+        cb_err_free(e);
+        return;
+    }
+    end_line(p);
+    fprintf(stderr, "cuboid: warning: %s; the run goes on\n", cb_err_text(e));
+    p->failed = e;
+}
+
+static cb_err log_error(const cb_progress *p) {
+    return cb_fail(CB_EIO, "cannot write the log %s: %s", p->log_path, strerror(errno));
 }
 
 cb_err cb_progress_close(cb_progress *p) {
-    if (p->log && fclose(p->log) != 0 && !p->failed) {
-        p->failed = cb_fail(CB_EIO, "cannot write the log %s: %s", p->log_path, strerror(errno));
-    }
+    end_line(p);
+    if (p->log && fclose(p->log) != 0 && !p->failed) p->failed = log_error(p);
     free(p->loss);
     p->loss = NULL;
     p->log = NULL;
@@ -38,11 +64,13 @@ double cb_progress_mfu(const cb_progress *p, double step_s) { return p->flops_pe
 
 /* One JSON object on a line, flushed. Takes the reference. */
 static void write_line(cb_progress *p, json_t *object) {
+    if (p->log_path && !p->log && !p->failed) {
+        p->log = fopen(p->log_path, "w");
+        if (!p->log) fail(p, log_error(p));
+    }
     if (p->log && !p->failed) {
-        int bad = json_dumpf(object, p->log, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        if (bad || fputc('\n', p->log) == EOF || fflush(p->log) != 0) {
-            p->failed = cb_fail(CB_EIO, "cannot write the log %s: %s", p->log_path, strerror(errno));
-        }
+        bool bad = json_dumpf(object, p->log, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0;
+        if (bad || fputc('\n', p->log) == EOF || fflush(p->log) != 0) fail(p, log_error(p));
     }
     json_decref(object);
 }
@@ -66,26 +94,61 @@ static void log_step(cb_progress *p, const cb_step_report *r) {
 static void duration_text(double s, char out[24]) {
     if (s < 60) snprintf(out, 24, "%.0f s", s);
     else if (s < 3600) snprintf(out, 24, "%d:%02d min", (int)(s / 60), (int)s % 60);
-    else snprintf(out, 24, "%d:%02d h", (int)(s / 3600), (int)(s / 60) % 60);
+    else snprintf(out, 24, "%lld:%02d h", (long long)(s / 3600), (int)fmod(s / 60, 60));
 }
 
-static void print_step(const cb_progress *p, const cb_step_report *r) {
-    const cb_run *run = p->run;
-    bool last = r->step + 1 == run->steps || r->stop, shown = last || !isnan(r->val_loss) || (r->step + 1) % p->log_interval == 0;
-    if (!p->terminal && !shown) return;
-    char eta[24], val[40] = "";
-    duration_text((cb_now_s() - p->begin_s) / (double)(r->step + 1) * (double)(run->steps - r->step - 1), eta);
-    if (!isnan(r->val_loss)) snprintf(val, sizeof val, " | val loss %.4f", r->val_loss);
-    fprintf(stderr, "%sstep %*lld/%lld | loss %.4f | norm %.3f | lr %.2e | %.0f tokens/s | MFU %.1f%% | ETA %s%s%s",
-            p->terminal ? "\r\033[K" : "", (int)snprintf(NULL, 0, "%lld", (long long)run->steps), (long long)(r->step + 1),
-            (long long)run->steps, r->loss, r->grad_norm, r->lr, p->tokens_per_step / r->step_s,
-            100 * cb_progress_mfu(p, r->step_s), eta, val, p->terminal && isnan(r->val_loss) && !last ? "" : "\n");
+/* A progress line in parts; those of the highest rank are left out first where the terminal is narrow. */
+typedef struct part {
+    int rank;
+    char text[64];
+} part;
+
+enum { STEP, LOSS, VAL_LOSS, NORM, RATE, SPEED, MFU, ETA, PARTS };
+
+static void make_parts(const cb_progress *p, const cb_step_report *r, part parts[PARTS]) {
+    static const int ranks[PARTS] = {[STEP] = 0, [LOSS] = 1, [VAL_LOSS] = 2, [ETA] = 3, [SPEED] = 4, [MFU] = 5, [NORM] = 6, [RATE] = 7};
+    long long step = r->step + 1, steps = p->run->steps;
+    char eta[24];
+    for (int i = 0; i < PARTS; i++) parts[i] = (part){.rank = ranks[i]};
+    duration_text((cb_now_s() - p->begin_s) / (double)step * (double)(steps - step), eta);
+    snprintf(parts[STEP].text, 64, "step %*lld/%lld", snprintf(NULL, 0, "%lld", steps), step, steps);
+    snprintf(parts[LOSS].text, 64, "loss %.4f", r->loss);
+    if (!isnan(r->val_loss)) snprintf(parts[VAL_LOSS].text, 64, "val loss %.4f", r->val_loss);
+    snprintf(parts[NORM].text, 64, "norm %.3f", r->grad_norm);
+    snprintf(parts[RATE].text, 64, "lr %.2e", r->lr);
+    snprintf(parts[SPEED].text, 64, "%.0f tokens/s", p->tokens_per_step / r->step_s);
+    snprintf(parts[MFU].text, 64, "MFU %.1f%%", 100 * cb_progress_mfu(p, r->step_s));
+    snprintf(parts[ETA].text, 64, "ETA %s", eta);
+}
+
+/* Joins the parts into at most `columns` characters. */
+static void join_parts(part parts[PARTS], int columns, char line[512]) {
+    for (int keep = PARTS;; keep--) {
+        int used = 0;
+        line[0] = '\0';
+        for (int i = 0; i < PARTS; i++) {
+            if (parts[i].text[0] == '\0' || parts[i].rank >= keep) continue;
+            used += snprintf(line + used, 512 - (size_t)used, "%s%s", used ? " | " : "", parts[i].text);
+        }
+        if (used <= columns || keep == 1) return;
+    }
+}
+
+static void print_step(cb_progress *p, const cb_step_report *r) {
+    bool last = r->step + 1 == p->run->steps || r->stop, stays = last || !isnan(r->val_loss);
+    if (!p->terminal && !stays && (r->step + 1) % p->log_interval != 0) return;
+    part parts[PARTS];
+    char line[512];
+    make_parts(p, r, parts);
+    join_parts(parts, p->terminal ? cb_os_terminal_columns(STDERR_FILENO) - 1 : (int)sizeof line, line);
+    fprintf(stderr, "%s%s%s", p->terminal ? "\r\033[K" : "", line, p->terminal && !stays ? "" : "\n");
     fflush(stderr);
+    p->line_open = p->terminal && !stays;
 }
 
 void cb_progress_step(void *arg, const cb_step_report *report) {
     cb_progress *p = arg;
-    p->loss[p->losses++] = report->loss;
+    keep_loss(p, report->loss);
     log_step(p, report);
     print_step(p, report);
 }
@@ -95,8 +158,7 @@ static void draw_timeline(cb_progress *p, const cb_timeline *timeline) {
     cb_err e = CB_OK;
     if (file) e = cb_timeline_svg(timeline, file);
     if (!file || (fclose(file) != 0 && !e)) e = cb_fail(CB_EIO, "cannot write %s: %s", p->timeline_path, strerror(errno));
-    if (p->failed) cb_err_free(e);
-    else p->failed = e;
+    if (e) fail(p, e);
 }
 
 void cb_progress_summary(void *arg, const cb_run_summary *summary) {

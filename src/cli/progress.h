@@ -13,18 +13,19 @@ typedef struct cb_progress {
     double begin_s;
     double tokens_per_step, flops_per_step;
     int64_t log_interval;     /* lines, where stderr is no terminal */
-    bool terminal;
-    FILE *log;                /* JSON lines or NULL */
+    bool terminal, line_open; /* line_open: the cursor stands behind a line that is still to be rewritten */
+    FILE *log;                /* JSON lines; NULL before the first */
     const char *log_path, *timeline_path;
-    double *loss;             /* (steps) for the curve */
-    int64_t losses;
+    double *loss;             /* (losses) of the steps so far, for the curve; room for `capacity` */
+    int64_t losses, capacity;
     cb_err failed;            /* first failure of the log or a file; reported at the end */
 } cb_progress;
 
-/* log_path, timeline_path may be NULL. Error CB_EIO if the log cannot be opened. */
-CB_MUST_USE cb_err cb_progress_open(cb_progress *progress, const cb_run *run, double peak_flops, int64_t log_interval,
-                                    const char *log_path, const char *timeline_path);
-/* Closes the log; returns the first failure to write anything. */
+/* log_path, timeline_path may be NULL. The log is made when its first line comes, so that a run that fails before leaves
+ * an older one alone. */
+void cb_progress_open(cb_progress *progress, const cb_run *run, double peak_flops, int64_t log_interval, const char *log_path,
+                      const char *timeline_path);
+/* Ends the progress line and the log; returns the first failure to write anything. */
 CB_MUST_USE cb_err cb_progress_close(cb_progress *progress);
 /* Observers of the run. */
 void cb_progress_step(void *progress, const cb_step_report *report);

@@ -4,66 +4,95 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/os.h"
+#include "cli/machine.h"
 #include "cli/options.h"
 
 /* A size that was left out is 0, a REAL NaN, a STRING NULL (base/args.h). */
 static bool left_out(int64_t value) { return value == 0; }
 
-static cb_err resolve_model(cb_options *o, cb_run *run) {
+/* What is missing, or means nothing together. */
+static cb_err check_given(const cb_options *o) {
     if (!o->model && !o->init) {
         return cb_fail(CB_EUSAGE, "no model: give --model NAME or --model PATH/config.json, or --init DIR");
     }
+    if (!o->data) return cb_fail(CB_EUSAGE, "no data: give --data PATH");
+    if (o->timeline && o->steps == 0) {
+        return cb_fail(CB_EUSAGE, "--timeline draws the last training step, but with --steps 0 there is none");
+    }
+    if (o->logits && o->eval_iters == 0) {
+        return cb_fail(CB_EUSAGE, "--logits are those of the final evaluation, but with --eval-iters 0 there is none");
+    }
+    if (o->steps == 0 && o->eval_iters == 0 && !o->save) {
+        return cb_fail(CB_EUSAGE, "--steps 0 with --eval-iters 0 leaves nothing to do (without --save)");
+    }
+    return CB_OK;
+}
+
+static cb_err resolve_model(cb_options *o, cb_run *run) {
     if (!o->model) o->model = o->init;
     TRY(cb_model_load(&run->model, o->model));
     cb_model_pad_vocab(&run->model, o->vocab_multiple);
     return cb_model_check(&run->model);
 }
 
+static const char *const comm_names[] = {"threads", "mpi"}, *const compute_names[] = {"cpu", "ref"}; /* as the choices */
+
 static cb_err resolve_backend(cb_options *o, cb_run *run) {
+    enum { THREADS, MPI };
     int started = cb_comm_mpiexec_ranks();
-    if (!o->comm) o->comm = started > 1 ? "mpi" : "threads";
-    bool mpi = strcmp(o->comm, "mpi") == 0;
-    if (!mpi && started > 1) {
-        return cb_fail(CB_EUSAGE, "mpiexec started %d processes, but --comm %s would train %d times the same; "
-                                  "leave --comm out or say --comm mpi", started, o->comm, started);
+    if (o->comm < 0) o->comm = started > 1 ? MPI : THREADS;
+    run->launch = (cb_launch){.backend = comm_names[o->comm], .deadline_s = o->deadline_s, .checked = o->checked};
+    run->compute = compute_names[o->compute];
+    TRY(cb_comm_check_backend(run->launch.backend));
+    if (o->comm == THREADS && started > 1) {
+        return cb_fail(CB_EUSAGE, "mpiexec started %d processes, but --comm threads would train %d times the same; "
+                                  "leave --comm out or say --comm mpi", started, started);
     }
-    if (mpi && left_out(o->ranks)) o->ranks = started;
-    if (mpi && o->ranks != started) {
-        return cb_fail(CB_EINVAL, "--ranks %lld, but mpiexec started %d", (long long)o->ranks, started);
-    }
-    run->launch = (cb_launch){.backend = o->comm, .deadline_s = o->deadline_s, .checked = o->checked};
+    if (o->comm == THREADS) return CB_OK;
+    if (left_out(o->ranks) && started > 1) o->ranks = started;
     return CB_OK;
+}
+
+/* Under MPI, mpiexec decides how many ranks there are. */
+static cb_err check_started(const cb_options *o) {
+    int started = cb_comm_mpiexec_ranks();
+    if (o->comm == 0 || o->ranks == started) return CB_OK;
+    const char *others = started == 1 ? "" : "es";
+    return cb_fail(CB_EINVAL, "dp=%lld x tp=%lld x pp=%lld are %lld ranks, but %s %d process%s; start them with mpiexec -n %lld",
+                   (long long)o->dp, (long long)o->tp, (long long)o->pp, (long long)o->ranks,
+                   started == 1 ? "there is" : "mpiexec started", started, others, (long long)o->ranks);
 }
 
 /* dp from the number of ranks, or the number of ranks from dp. */
 static cb_err resolve_ranks(cb_options *o) {
     int64_t model_ranks = o->tp * o->pp;
+    if (left_out(o->dp) && left_out(o->ranks)) o->dp = 1;
     if (left_out(o->dp)) {
-        if (left_out(o->ranks)) o->ranks = model_ranks;
         if (o->ranks % model_ranks != 0) {
-            return cb_fail(CB_EINVAL, "%lld ranks cannot be divided into tp=%lld x pp=%lld = %lld ranks per copy of the model",
-                           (long long)o->ranks, (long long)o->tp, (long long)o->pp, (long long)model_ranks);
+            return cb_fail(CB_EINVAL, "%lld ranks cannot be divided into tp=%lld x pp=%lld = %lld ranks per copy of the model; "
+                                      "a multiple of %lld would work", (long long)o->ranks, (long long)o->tp, (long long)o->pp, (long long)model_ranks,
+                           (long long)model_ranks);
         }
         o->dp = o->ranks / model_ranks;
     }
     if (left_out(o->ranks)) o->ranks = o->dp * model_ranks;
     if (o->ranks == o->dp * model_ranks) return CB_OK;
-    return cb_fail(CB_EINVAL, "dp=%lld x tp=%lld x pp=%lld = %lld ranks, but there are %lld%s", (long long)o->dp, (long long)o->tp,
-                   (long long)o->pp, (long long)(o->dp * model_ranks), (long long)o->ranks,
-                   strcmp(o->comm, "mpi") == 0 ? "; start as many with mpiexec -n" : "");
+    return cb_fail(CB_EINVAL, "dp=%lld x tp=%lld x pp=%lld are %lld ranks, but %s %lld", (long long)o->dp, (long long)o->tp,
+                   (long long)o->pp, (long long)(o->dp * model_ranks),
+                   cb_comm_mpiexec_ranks() == o->ranks && o->comm == 1 ? "mpiexec started" : "--ranks is", (long long)o->ranks);
 }
 
 static cb_err resolve_mesh(cb_options *o, cb_run *run) {
     TRY(resolve_backend(o, run));
     TRY(resolve_ranks(o));
+    TRY(check_started(o));
     int size[CB_DIMS] = {[CB_TP] = (int)o->tp, [CB_CP] = 1, [CB_EP] = 1, [CB_DP] = (int)o->dp, [CB_PP] = (int)o->pp};
     TRY(cb_mesh_make(&run->mesh, size, o->order));
     run->launch.ranks = (int)o->ranks;
     TRY(cb_model_check_tp(&run->model, (int)o->tp));
     run->shards = (int)o->tp;
     if (left_out(o->threads_per_rank)) {
-        int share = cb_os_cores() / cb_comm_launch_local_ranks(&run->launch);
+        int here = cb_comm_launch_local_ranks(&run->launch), share = cb_machine_cores(here) / here;
         o->threads_per_rank = share > 1 ? share : 1;
     }
     run->threads_per_rank = (int)o->threads_per_rank;
@@ -155,7 +184,6 @@ static cb_err resolve_eval(cb_options *o, cb_run *run) {
 static cb_err resolve_data(cb_options *o, cb_resolved *r) {
     cb_run *run = &r->run;
     double train = 1, both = 1;
-    if (!o->data) return cb_fail(CB_EUSAGE, "no data: give --data PATH");
     TRY(parse_split(o->split, &train, &both));
     TRY(cb_tokens_open(&r->tokens, o->data, (cb_token_format)o->data_format));
     if (o->val_data) TRY(cb_tokens_open(&r->val_tokens, o->val_data, (cb_token_format)o->data_format));
@@ -169,19 +197,18 @@ static cb_err resolve_data(cb_options *o, cb_resolved *r) {
 
 cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
     cb_run *run = &r->run;
+    TRY(check_given(o));
     TRY(resolve_model(o, run));
     TRY(resolve_mesh(o, run));
     TRY(resolve_batch(o, run));
     resolve_optimizer(o, run);
-    run->compute = o->compute;
     run->init = o->init;
     run->save = o->save;
     run->logits = o->logits;
     run->record = true;
-    /* The schedule's name is checked here, before any rank exists. */
     int64_t total;
-    TRY(resolve_data(o, r));
-    return cb_run_check_memory(run, &total);
+    TRY(cb_run_check_memory(run, &total)); /* and the schedule's name */
+    return resolve_data(o, r);
 }
 
 void cb_resolved_free(cb_resolved *r) {

@@ -67,8 +67,12 @@ static void print_speed(const cb_progress *p, const cb_run_summary *s, FILE *to)
     }
     if (s->steps == 0) return;
     double step_s = s->train_s / (double)s->steps;
-    fprintf(to, "%lld steps in %.1f s: %.3f s per step, %.0f tokens/s\n", (long long)s->steps, s->train_s, step_s,
-            p->tokens_per_step / step_s);
+    fprintf(to, "%lld step%s in %.1f s: %.3f s per step, %.0f tokens/s\n", (long long)s->steps, s->steps == 1 ? "" : "s",
+            s->train_s, step_s, p->tokens_per_step / step_s);
+    if (s->steps < p->run->steps) {
+        fprintf(to, "stopped by a signal: %lld of %lld steps were not done\n", (long long)(p->run->steps - s->steps),
+                (long long)p->run->steps);
+    }
     fprintf(to, "MFU %.1f%%: %.4g model FLOPs per step (6 x weights of products + causal attention, per token) over %.4g FLOP/s peak\n",
             100 * cb_progress_mfu(p, step_s), p->flops_per_step, p->peak_flops);
 }
