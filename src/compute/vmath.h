@@ -29,7 +29,8 @@ static inline uint32_t cb_bits_of_float(float x) {
     return bits;
 }
 
-/* exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln(2)/2, with ln 2 in two parts (Cody and Waite, 1980). */
+/* exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln(2)/2, with ln 2 in two parts (Cody and Waite, 1980).
+ * The polynomial has the least maximal relative error on that range (Remez exchange). */
 typedef struct cb_exp_parts {
     float p;   /* exp(r) */
     int32_t n; /* defined, if meaningless, where x is NaN; p is NaN there */
@@ -40,13 +41,12 @@ static inline cb_exp_parts cb_exp_split(float x) {
     float shifted = cb_madd(x, 1.44269504088896341f, round_by), n = shifted - round_by;
     float r = cb_madd(n, -0.693145751953125f, x);
     r = cb_madd(n, -1.42860682030941723e-6f, r);
-    float p = 1.0f / 720;
-    p = cb_madd(p, r, 1.0f / 120);
-    p = cb_madd(p, r, 1.0f / 24);
-    p = cb_madd(p, r, 1.0f / 6);
-    p = cb_madd(p, r, 0.5f);
-    p = cb_madd(p, r, 1.0f);
-    p = cb_madd(p, r, 1.0f);
+    float p = 0.0013814560370519757f; /* (exp(r) - 1 - r) / r^2, to 2^-28 of exp(r) */
+    p = cb_madd(p, r, 0.008368735201656818f);
+    p = cb_madd(p, r, 0.04166838899254799f);
+    p = cb_madd(p, r, 0.1666652113199234f);
+    p = cb_madd(p, r, 0.4999999403953552f);
+    p = cb_madd(p, r * r, r) + 1.0f;
     return (cb_exp_parts){p, (int32_t)(cb_bits_of_float(shifted) - cb_bits_of_float(round_by))};
 }
 
