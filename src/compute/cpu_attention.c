@@ -79,8 +79,8 @@ static void forward_head(const head *h) {
 }
 
 void cb_cpu_attention(cb_compute *c, const cb_attention *a) {
-    int heads = a->B * a->H;
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (c->threads > 1)
+    int threads = c->threads, heads = a->B * a->H;
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
     for (int i = 0; i < heads; i++) {
         head h = head_of(a, i);
         forward_head(&h);
@@ -128,9 +128,9 @@ static void backward_head(const head *h, float *p, float *ds) {
 }
 
 void cb_cpu_attention_backward(cb_compute *c, const cb_attention *a) {
-    int heads = a->B * a->H, next = 0;
+    int threads = c->threads, heads = a->B * a->H, next = 0;
     int64_t block = cb_attention_block_bytes(a->T) / (int64_t)sizeof(float);
-#pragma omp parallel num_threads(c->threads) if (c->threads > 1)
+#pragma omp parallel num_threads(threads) if (threads > 1)
     {
         int mine; /* which part of the scratch */
 #pragma omp atomic capture

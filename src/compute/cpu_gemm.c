@@ -39,9 +39,10 @@ void cb_cpu_gemm(cb_compute *c, const cb_gemm *g) {
         product(g, 0, 0, g->m, g->n);
         return;
     }
+    int threads = c->threads;
     int64_t rows = (g->m + TILE_M - 1) / TILE_M, columns = (g->n + TILE_N - 1) / TILE_N;
     /* Even a single tile: inside a region of several threads oneDNN uses one. */
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (c->threads > 1)
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
     for (int64_t t = 0; t < rows * columns; t++) {
         int64_t i = t % rows * TILE_M, j = t / rows * TILE_N, m = g->m - i, n = g->n - j;
         product(g, i, j, m < TILE_M ? m : TILE_M, n < TILE_N ? n : TILE_N);

@@ -1,5 +1,5 @@
 /* Internal: scalar functions written so that loops of them vectorise: no branches, no calls, no tables. NaN stays NaN.
- * cb_expf: at most 1 ulp from exp for all inputs (a test tries them), with subnormal results, 0 and infinity where due.
+ * cb_expf: at most 1.009 ulp from exp, all inputs tried, with subnormal results, 0 and infinity where due.
  */
 #ifndef CB_COMPUTE_VMATH_H
 #define CB_COMPUTE_VMATH_H
