@@ -82,7 +82,7 @@ typedef struct cb_compute_ops {
     void (*ce_backward)(cb_compute *c, float *exps, const float *sum, const int32_t *targets, int64_t begin, int64_t M,
                         int64_t ld, int64_t valid, float scale);
     void (*adamw)(cb_compute *c, float *p, const float *g, float *m, float *v, int64_t n, const cb_adamw *h);
-    /* sum of squares in f64: blocks of 4096 elements in order, then the blocks in order */
+    /* sum of squares in f64: blocks of 4096 elements (the order in a block is the backend's), then the blocks in order */
     double (*sum_squares)(cb_compute *c, const float *x, int64_t n);
     void (*zero)(cb_compute *c, float *x, int64_t n);
     /* y += x */
@@ -104,7 +104,7 @@ CB_MUST_USE cb_err cb_compute_create(cb_compute **compute, const char *backend, 
 void cb_compute_destroy(cb_compute *compute);
 const char *cb_compute_backends(void); /* "cpu, ref" */
 
-/* Scratch of attention_backward, bytes (depends on nothing but the arguments: not on the backend). */
+/* Scratch of attention_backward, bytes: threads * 2 * 64 * (T + 16) floats, whatever the backend. */
 int64_t cb_attention_scratch_bytes(int B, int T, int H, int D, int threads);
 
 /* The f32 rate that a large square product (n, n, n) reaches now with these threads: FLOPs per second, best of

@@ -54,12 +54,16 @@ static inline float cb_power_of_2(int32_t n) {
     return cb_float_of_bits((uint32_t)(n + 127) << 23);
 }
 
-/* 2^n is two factors, so that n may leave the range of normal exponents. */
-static inline float cb_expf(float x) {
+/* exp of x between least and 89. 2^n is two factors, so that n may leave the range of normal exponents. */
+static inline float cb_exp_from(float least, float x) {
     x = 89.0f < x ? 89.0f : x; /* the comparison is false for NaN, which stays */
-    x = -104.0f > x ? -104.0f : x;
+    x = least > x ? least : x;
     cb_exp_parts e = cb_exp_split(x);
     return e.p * cb_power_of_2(e.n >> 1) * cb_power_of_2(e.n - (e.n >> 1));
+}
+
+static inline float cb_expf(float x) {
+    return cb_exp_from(-104.0f, x);
 }
 
 /* -2 sqrt(2/pi) (x + 0.044715 x^3): gelu(x) = x / (1 + exp(this)), the same as x/2 (1 + tanh(-this/2)) */
@@ -67,8 +71,9 @@ static inline float cb_gelu_exponent(float x) {
     return x * cb_madd(x * x, -0.0713548162726f, -1.5957691216057308f);
 }
 
+/* Less than exp(-80) is nothing beside 1, and subnormal numbers are slow. */
 static inline float cb_gelu(float x) {
-    return x / (1.0f + cb_expf(cb_gelu_exponent(x)));
+    return x / (1.0f + cb_exp_from(-80.0f, cb_gelu_exponent(x)));
 }
 
 /* x, or limit with the sign of x where |x| is larger; the comparison is of integers, which compilers do not make a
