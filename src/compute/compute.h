@@ -82,7 +82,7 @@ typedef struct cb_compute_ops {
     void (*ce_backward)(cb_compute *c, float *exps, const float *sum, const int32_t *targets, int64_t begin, int64_t M,
                         int64_t ld, int64_t valid, float scale);
     void (*adamw)(cb_compute *c, float *p, const float *g, float *m, float *v, int64_t n, const cb_adamw *h);
-    /* sum of squares in f64: blocks of 4096 elements (the order in a block is the backend's), then the blocks in order */
+    /* sum of squares in f64: blocks of 4096 elements (order in a block: the backend's), then the blocks in order */
     double (*sum_squares)(cb_compute *c, const float *x, int64_t n);
     void (*zero)(cb_compute *c, float *x, int64_t n);
     /* y += x */
@@ -99,7 +99,8 @@ struct cb_compute {
 };
 
 /* backend: "cpu" or "ref". Must be called on the thread that will call the operations (it sets that thread's OpenMP
- * width). Error CB_EUSAGE: unknown name, with the known ones. */
+ * width; of several on one thread the last created has its width). threads: 1 to 16, see cpu_gemm.c.
+ * Error CB_EUSAGE: unknown name, with the known ones; threads out of range. */
 CB_MUST_USE cb_err cb_compute_create(cb_compute **compute, const char *backend, int threads);
 void cb_compute_destroy(cb_compute *compute);
 const char *cb_compute_backends(void); /* "cpu, ref" */
