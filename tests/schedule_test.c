@@ -42,9 +42,9 @@ static void exact_orders(void) {
 static void exact_lowering(void) {
     check_text("1f1b", 1, 1, true, "0: F0 B0 grads step\n");
     check_text("1f1b", 3, 2, true,
-               "0: F0 sendF0 F1 sendF1 recvB0 B0 recvB1 B1 tied grads step\n"
+               "0: F0 sendF0 F1 sendF1 recvB0 B0 recvB1 B1 grads tied step\n"
                "1: recvF0 F0 sendF0 recvF1 F1 sendF1 recvB0 B0 sendB0 recvB1 B1 sendB1 grads step\n"
-               "2: recvF0 F0 B0 sendB0 recvF1 F1 B1 sendB1 tied grads step\n");
+               "2: recvF0 F0 B0 sendB0 recvF1 F1 B1 sendB1 grads tied step\n");
     check_text("forward", 2, 2, true, "0: F0 sendF0 F1 sendF1\n1: recvF0 F0 recvF1 F1\n");
 }
 
@@ -260,7 +260,7 @@ static void wrong_order(void) {
     CHECK_BROKEN(&s, "stage 0: sendF1 (instruction 2) comes before F1 (instruction 3)");
     s = whole("1f1b");
     swap(&s, 0, "B3", "grads");
-    CHECK_BROKEN(&s, "stage 0: tied (instruction 16) comes after grads");
+    CHECK_BROKEN(&s, "stage 0: B3 (instruction 16) comes after grads");
     s = whole("1f1b");
     swap(&s, 1, "grads", "step");
     CHECK_BROKEN(&s, "stage 1: grads (instruction 25) comes after step");
@@ -287,12 +287,12 @@ static void true_cycle(void) {
     static const cb_instr first[] = {
         {CB_F, 0, 0, -1},          {CB_SEND_F, 0, 0, 1},        {CB_RECV_B, 0, 0, 1}, {CB_B, 0, 0, -1},
         {CB_F, 1, 0, -1},          {CB_SEND_F, 1, 0, 1},        {CB_RECV_B, 1, 0, 1}, {CB_B, 1, 0, -1},
-        {CB_REDUCE_TIED, 0, 0, 1}, {CB_REDUCE_GRADS, 0, 0, -1}, {CB_STEP, 0, 0, -1}};
+        {CB_REDUCE_GRADS, 0, 0, -1}, {CB_REDUCE_TIED, 0, 0, 1}, {CB_STEP, 0, 0, -1}};
     static const cb_instr second[] = {{CB_RECV_F, 0, 0, 0},      {CB_F, 0, 0, -1},
                                       {CB_RECV_F, 1, 0, 0},      {CB_F, 1, 0, -1},
                                       {CB_B, 0, 0, -1},          {CB_SEND_B, 0, 0, 0},
                                       {CB_B, 1, 0, -1},          {CB_SEND_B, 1, 0, 0},
-                                      {CB_REDUCE_TIED, 0, 0, 0}, {CB_REDUCE_GRADS, 0, 0, -1},
+                                      {CB_REDUCE_GRADS, 0, 0, -1}, {CB_REDUCE_TIED, 0, 0, 0},
                                       {CB_STEP, 0, 0, -1}};
     cb_instr_list lists[2] = {0};
     cb_schedule s = {.name = "handmade", .stages = 2, .micro_batches = 2, .chunks = 1, .list = lists};

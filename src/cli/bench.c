@@ -47,7 +47,7 @@ static void on_step(void *arg, const cb_step_report *report) {
 static cb_err make_run(const cb_bench_case *c, cb_run *run) {
     int size[CB_DIMS] = {[CB_TP] = c->tp, [CB_CP] = 1, [CB_EP] = 1, [CB_DP] = c->dp, [CB_PP] = c->pp};
     *run = (cb_run){.model = *c->model, .B = c->B, .T = c->T, .global_batch = (int64_t)c->micro_batches * c->B,
-                    .micro_batches = c->micro_batches / c->dp, .shards = c->tp, .schedule = c->schedule, .compute = c->compute,
+                    .micro_batches = c->micro_batches / c->dp, .shards = c->shards, .schedule = c->schedule, .compute = c->compute,
                     .threads_per_rank = c->threads, .seed = 1, .steps = c->repeats + 1, .beta1 = 0.9, .beta2 = 0.95,
                     .adam_eps = 1e-8, .weight_decay = 0.1, .clip = 1, .bucket_elements = 1 << 20};
     run->lr = (cb_lr){.peak = 1e-4, .least = 1e-4, .style = CB_DECAY_CONSTANT};

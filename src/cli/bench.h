@@ -8,7 +8,7 @@
 typedef struct cb_bench_case {
     const cb_model *model;
     const cb_tokens *tokens;
-    int dp, tp, pp;
+    int dp, tp, pp, shards;
     int threads;       /* per rank */
     int B, T;
     int micro_batches; /* of the global batch: global batch = micro_batches * B sequences */

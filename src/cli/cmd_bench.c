@@ -49,7 +49,7 @@ typedef struct bench {
 } bench;
 
 static cb_bench_case base_case(const bench *b) {
-    return (cb_bench_case){.model = &b->model, .tokens = b->tokens, .dp = 1, .tp = 1, .pp = 1, .threads = 1,
+    return (cb_bench_case){.model = &b->model, .tokens = b->tokens, .dp = 1, .tp = 1, .pp = 1, .shards = 1, .threads = 1,
                            .B = (int)b->o.micro_batch_size, .T = (int)b->o.seq_length, .micro_batches = (int)b->o.micro_batches,
                            .schedule = b->o.schedule, .compute = b->o.compute, .copies = 1, .repeats = (int)b->o.repeats};
 }
@@ -101,7 +101,7 @@ static cb_err bench_layout(const bench *b, const char *dim, double alone_s) {
     char name[64];
     int n = (int)b->o.ranks;
     if (strcmp(dim, "dp") == 0) c.dp = n;
-    else if (strcmp(dim, "tp") == 0) c.tp = n;
+    else if (strcmp(dim, "tp") == 0) c.tp = c.shards = n;
     else if (strcmp(dim, "pp") == 0) c.pp = n;
     else return cb_fail(CB_EUSAGE, "--layouts: '%s' is not dp, tp, pp or none", dim);
     if (c.micro_batches % c.dp) {

@@ -35,6 +35,10 @@ static const cb_arg table[] = {
     INT(pp, "pp", "pipeline-model-parallel-size", "1", "stages", "pipeline parallelism: the layers are split", .min = 1, .max = CB_MAX_STAGES),
     INT(ranks, "ranks", NULL, NULL, NULL, "how many ranks", .min = 1, .max = 1 << 20, .derived = "mpiexec's number, or dp * tp * pp"),
     CHOICE(comm, "comm", "distributed-backend", NULL, CB_COMM_CHOICES, "how ranks reach each other: as threads of one process, or by MPI", .derived = "mpi under mpiexec, else threads"),
+    STRING(shards, "shards", NULL, NULL, "parts of every cut dimension that arithmetic is defined on: with the same number the layout changes no bit; "
+           "tp: one product per layer and rank, fastest", .derived = "the largest power of two up to 8 that divides heads, MLP and vocabulary"),
+    INT(data_shards, "data-shards", NULL, NULL, "parts", "of the global batch, each summed by itself and then as a tree: with the same number dp changes no bit",
+        .min = 1, .max = 65536, .derived = "dp"),
     STRING(order, "order", NULL, CB_DEFAULT_ORDER, "which dimension of the mesh runs fastest over the ranks"),
     STRING(layers_per_stage, "layers-per-stage", NULL, "auto", "auto (equal FLOPs, the head counted), even, or a list like 6,6"),
     STRING(schedule, "schedule", NULL, "1f1b", "pipeline schedule: 1f1b or gpipe"),

@@ -16,6 +16,9 @@ typedef struct cb_options {
     int64_t ranks, dp, tp, pp, threads_per_rank;
     int comm, compute; /* positions in the choices below; comm: -1 where left out */
     const char *order, *layers_per_stage, *schedule;
+    const char *shards; /* "tp" or a number */
+    char shards_text[24];
+    int64_t data_shards;
     bool pin, checked;
     double deadline_s;
 
@@ -41,6 +44,8 @@ typedef struct cb_resolved {
 /* Derives what was left out, checks that all sizes fit together, opens the data; options gets the derived values for the echo.
  * Errors: CB_EUSAGE, CB_EINVAL, CB_EIO, CB_EFORMAT with the numbers and what would work. */
 CB_MUST_USE cb_err cb_options_resolve(cb_options *options, cb_resolved *resolved);
+/* resolve_shards.c: S and D. Part of cb_options_resolve. */
+CB_MUST_USE cb_err cb_options_resolve_shards(cb_options *options, cb_run *run);
 void cb_resolved_free(cb_resolved *resolved);
 
 #endif

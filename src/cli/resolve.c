@@ -90,7 +90,6 @@ static cb_err resolve_mesh(cb_options *o, cb_run *run) {
     TRY(cb_mesh_make(&run->mesh, size, o->order));
     run->launch.ranks = (int)o->ranks;
     TRY(cb_model_check_tp(&run->model, (int)o->tp));
-    run->shards = (int)o->tp;
     if (left_out(o->threads_per_rank)) {
         int here = cb_comm_launch_local_ranks(&run->launch), share = cb_machine_cores(here) / here;
         o->threads_per_rank = share > 1 ? share : 1;
@@ -122,6 +121,7 @@ static cb_err resolve_batch(cb_options *o, cb_run *run) {
     run->global_batch = o->global_batch_size;
     run->micro_batches = (int)(o->global_batch_size / unit);
     run->schedule = o->schedule;
+    TRY(cb_options_resolve_shards(o, run));
     return cb_placement_make(&run->placement, &run->model, (int)o->pp, o->seq_length, o->layers_per_stage);
 }
 
@@ -168,7 +168,7 @@ static cb_err parse_split(const char *text, double *train, double *both) {
 
 /* Whole groups of dp x B samples, as many as asked for or as there are. */
 static cb_err resolve_eval(cb_options *o, cb_run *run) {
-    int64_t unit = o->micro_batch_size * o->dp, asked = o->eval_iters * o->global_batch_size;
+    int64_t unit = o->micro_batch_size * o->data_shards, asked = o->eval_iters * o->global_batch_size;
     int64_t there = run->validation.samples / unit * unit;
     run->eval_interval = o->eval_interval;
     run->eval_samples = asked < there ? asked : there;

@@ -73,12 +73,18 @@ static int64_t comm_bytes(const cb_memory_spec *spec) {
     return sum;
 }
 
+int cb_memory_part_levels(const cb_memory_spec *spec) {
+    int levels = 0;
+    while (2 << levels <= spec->data_parts) levels++;
+    return levels;
+}
+
 cb_memory cb_memory_predict(const cb_memory_spec *spec) {
     cb_act_sizes sizes = {spec->model, spec->B, spec->T, spec->shards, owned(spec)};
     cb_memory memory = {.total = 0};
     int64_t params = param_bytes(spec);
     memory.bytes[CB_MEM_PARAMS] = params;
-    memory.bytes[CB_MEM_GRADS] = params + second_tied_bytes(spec);
+    memory.bytes[CB_MEM_GRADS] = (1 + cb_memory_part_levels(spec)) * (params + second_tied_bytes(spec));
     memory.bytes[CB_MEM_OPTIMIZER] = 2 * params;
     memory.bytes[CB_MEM_ACTIVATIONS] =
         spec->live * cb_act_slot_bytes(&sizes, cb_placement_layers(spec->placement, spec->stage), cb_memory_first(spec),

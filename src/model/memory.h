@@ -24,6 +24,7 @@ typedef struct cb_memory_spec {
     int stage;
     int tp, dp;
     int shards;        /* S, a multiple of tp */
+    int data_parts;    /* of the global batch that a rank owns: D / dp, a power of two; 0: one */
     int B, T;
     int live;          /* microbatches live at once: the checker's peak */
     int window;        /* sends outstanding per direction */
@@ -51,6 +52,8 @@ int64_t cb_workspace_rows_bytes(const cb_memory_spec *spec);    /* (owned + 1, 2
 
 /* Buffers in the rings that activations leave from forward and gradients backward: as many as sends may be outstanding and one
  * to work in; the first stage sends no gradients and needs one to work in and one to receive into. */
+/* Further gradient buffers that hold the sums of finished parts of the batch: log2(data_parts). */
+int cb_memory_part_levels(const cb_memory_spec *spec);
 int cb_ring_out(const cb_memory_spec *spec);
 int cb_ring_grad(const cb_memory_spec *spec);
 

@@ -19,7 +19,7 @@ static bool is_expected(const cb_schedule *schedule, int stage, cb_instr instr) 
     if (schedule->forward_only && instr.kind != CB_F && instr.kind != CB_RECV_F && instr.kind != CB_SEND_F)
         return false;
     if (instr.kind == CB_W) return schedule->split_backward;
-    if (instr.kind >= CB_RECV_F && instr.kind <= CB_REDUCE_TIED) {
+    if ((instr.kind >= CB_RECV_F && instr.kind < CB_REDUCE_GRADS) || instr.kind == CB_REDUCE_TIED) {
         return cb_instr_partner(schedule, stage, instr, &peer, NULL);
     }
     return true;
@@ -55,7 +55,7 @@ static cb_err check_presence(const check *c, int stage, cb_instr instr) {
 
 static cb_err check_complete(const check *c, int stage) {
     for (int kind = 0; kind < CB_INSTR_KINDS; kind++) {
-        bool once = kind >= CB_REDUCE_TIED;
+        bool once = kind >= CB_REDUCE_GRADS;
         for (int chunk = 0; chunk < (once ? 1 : c->schedule->chunks); chunk++) {
             for (int i = 0; i < (once ? 1 : c->schedule->micro_batches); i++) {
                 TRY(check_presence(c, stage,
@@ -101,7 +101,7 @@ static cb_err check_end(const check *c, int stage) {
     const cb_instr_list *list = &c->schedule->list[stage];
     for (int i = 1; i < list->count; i++) {
         cb_instr before = list->at[i - 1], it = list->at[i];
-        if (before.kind < CB_REDUCE_TIED || it.kind > before.kind) continue;
+        if (before.kind < CB_REDUCE_GRADS || it.kind > before.kind) continue;
         char text[24], before_text[24];
         return cb_fail(CB_EINVAL, "stage %d: %s (instruction %d) comes after %s", stage,
                        cb_instr_text(c->schedule, it, text), i, cb_instr_text(c->schedule, before, before_text));

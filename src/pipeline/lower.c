@@ -24,8 +24,8 @@ static cb_err push_lowered(const cb_schedule *schedule, int stage, cb_instr_list
 
 static cb_err push_end_of_step(const cb_schedule *schedule, int stage, cb_instr_list *to) {
     cb_instr tied = {.kind = CB_REDUCE_TIED, .peer = -1};
-    if (cb_instr_partner(schedule, stage, tied, &tied.peer, NULL)) TRY(cb_instr_push(to, tied));
     TRY(cb_instr_push(to, (cb_instr){.kind = CB_REDUCE_GRADS, .peer = -1}));
+    if (cb_instr_partner(schedule, stage, tied, &tied.peer, NULL)) TRY(cb_instr_push(to, tied));
     return cb_instr_push(to, (cb_instr){.kind = CB_STEP, .peer = -1});
 }
 

@@ -17,8 +17,8 @@ typedef enum cb_instr_kind {
     CB_SEND_F,       /* and to the next */
     CB_RECV_B,       /* their gradients from the next stage */
     CB_SEND_B,       /* and to the previous */
-    CB_REDUCE_TIED,  /* tied embedding's gradient between first and last stage */
     CB_REDUCE_GRADS, /* finish of the gradient reduction over dp */
+    CB_REDUCE_TIED,  /* tied embedding's gradient between first and last stage */
     CB_STEP,         /* optimizer */
     CB_INSTR_KINDS
 } cb_instr_kind;

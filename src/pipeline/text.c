@@ -19,7 +19,7 @@ char *cb_instr_text(const cb_schedule *schedule, cb_instr instr, char out[24]) {
     };
     if ((unsigned)instr.kind >= CB_INSTR_KINDS) {
         snprintf(out, 24, "kind %d", (int)instr.kind);
-    } else if (instr.kind >= CB_REDUCE_TIED) {
+    } else if (instr.kind >= CB_REDUCE_GRADS) {
         snprintf(out, 24, "%s", words[instr.kind]);
     } else if (schedule->chunks == 1) {
         snprintf(out, 24, "%s%d", words[instr.kind], instr.micro_batch);

@@ -20,7 +20,7 @@ int cb_position(const cb_positions *table, const cb_schedule *schedule, int stag
 }
 
 static bool in_range(const cb_schedule *schedule, cb_instr instr) {
-    bool per_micro_batch = instr.kind < CB_REDUCE_TIED;
+    bool per_micro_batch = instr.kind < CB_REDUCE_GRADS;
     return (unsigned)instr.kind < CB_INSTR_KINDS && instr.micro_batch >= 0 && instr.chunk >= 0 &&
            instr.micro_batch < (per_micro_batch ? schedule->micro_batches : 1) &&
            instr.chunk < (per_micro_batch ? schedule->chunks : 1);

@@ -100,7 +100,7 @@ static void put_hint(const picture *p, const cb_bar *bar) {
         "F", "B", "W", "receive F", "send F", "receive B", "send B", "tied embedding", "gradients", "optimizer"};
     double unit_s = p->layout->unit_s;
     fprintf(p->to, "><title>%s", words[bar->kind]);
-    if (bar->kind < CB_REDUCE_TIED) fprintf(p->to, " %d", bar->micro_batch);
+    if (bar->kind < CB_REDUCE_GRADS) fprintf(p->to, " %d", bar->micro_batch);
     if (bar->chunk > 0) fprintf(p->to, ".%d", bar->chunk);
     fprintf(p->to, ": %.6g to %.6g %s</title></rect>\n", bar->begin_s / unit_s, bar->end_s / unit_s, p->layout->unit);
 }

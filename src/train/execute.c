@@ -104,8 +104,7 @@ static cb_err backward(cb_rank *rank, int micro_batch) {
         TRY(cb_comm_wait(rank->comm, &ring->sent[ring->next]));
         advance(ring);
     }
-    rank->backwards_left--;
-    TRY(cb_stage_backward(rank, slot, ring->buffer[ring->now], rank->backwards_left == 0));
+    TRY(cb_stage_backward(rank, slot, ring->buffer[ring->now]));
     slot->micro_batch = -1;
     return CB_OK;
 }
@@ -167,9 +166,9 @@ static cb_err run_all(cb_rank *rank, const cb_schedule *schedule) {
 }
 
 cb_err cb_rank_execute(cb_rank *rank, const cb_schedule *schedule) {
-    rank->backwards_left = schedule->forward_only ? 0 : schedule->micro_batches;
+    rank->micro_batches_now = schedule->micro_batches;
     if (rank->recording) rank->event_count = 0;
-    rank->loss_sum = 0;
+    for (int i = 0; i < cb_rank_parts(rank); i++) rank->part_loss[i] = 0;
     rank->step_begin_s = cb_now_s();
     return run_all(rank, schedule);
 }

@@ -27,12 +27,12 @@ cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec) {
     const cb_model *m = &run->model;
     int tp = run->mesh.size[CB_TP];
     *spec = (cb_memory_spec){.model = m, .placement = &run->placement, .stage = stage, .tp = tp, .dp = run->mesh.size[CB_DP],
-                             .shards = run->shards, .B = run->B, .T = run->T, .window = CB_SEND_WINDOW,
+                             .shards = run->shards, .data_parts = run->data_shards / run->mesh.size[CB_DP], .B = run->B, .T = run->T, .window = CB_SEND_WINDOW,
                              .bucket_elements = run->bucket_elements};
     spec->attention_scratch_bytes =
         cb_attention_scratch_bytes(run->B, run->T, m->heads / run->shards, (int)(m->channels / m->heads), run->threads_per_rank);
     /* A bucket larger than all gradients of the stage would only be room for nothing. */
-    int64_t gradients = cb_memory_predict(spec).bytes[CB_MEM_GRADS] / 4;
+    int64_t gradients = cb_memory_predict(spec).bytes[CB_MEM_GRADS] / 4 / (1 + cb_memory_part_levels(spec));
     if (spec->bucket_elements > gradients) spec->bucket_elements = gradients;
     /* Over tp the residual stream and two numbers per row are summed, over dp ranges of gradients up to a bucket. */
     int64_t rows = (int64_t)run->B * run->T, widest = rows * (m->channels > 2 ? m->channels : 2);

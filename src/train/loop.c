@@ -78,15 +78,15 @@ cb_err cb_rank_evaluate(cb_rank *rank, double *val_loss) {
     rank->sampler = &run->validation;
     rank->sample = rank->d * share;
     TRY(cb_rank_execute_forward(rank, (int)(share / run->B)));
-    double sum = rank->last && rank->t == 0 ? rank->loss_sum : 0;
+    double sum = rank->last && rank->t == 0 ? cb_part_loss(rank) : 0;
     TRY(cb_rank_agree(rank, &sum, 1));
     *val_loss = sum / ((double)run->eval_samples * run->T);
     return CB_OK;
 }
 
 static void zero_gradients(cb_rank *rank) {
-    cb_arena *grads = &rank->arena[CB_MEM_GRADS];
-    rank->compute->ops->zero(rank->compute, (float *)(void *)grads->base, grads->used_bytes / 4);
+    float *grads = (float *)(void *)rank->arena[CB_MEM_GRADS].base;
+    rank->compute->ops->zero(rank->compute, grads, rank->grad_count);
 }
 
 static void add_traffic(cb_rank *rank) {

@@ -53,6 +53,8 @@ typedef struct cb_rank {
     cb_layer *layer;       /* (layers) */
     cb_embedding embedding; /* first stage */
     cb_head head;           /* last stage */
+    int64_t grad_count;     /* elements of the gradients, gaps of the arena included */
+    float *part_sum[16];    /* sums of finished parts of the batch, as large as the gradients; see parts.c */
     float *second_tied;     /* gradient of the table as head, where one stage is first and last; else NULL */
 
     cb_tp tp;
@@ -68,8 +70,8 @@ typedef struct cb_rank {
     int64_t step;
     int64_t sample;    /* number of this rank's first sample */
     const cb_sampler *sampler;
-    double loss_sum;   /* last stage: nats over this rank's tokens so far */
-    int backwards_left;
+    int micro_batches_now; /* of the list being executed */
+    double *part_loss;     /* last stage: nats over the tokens of each of this rank's parts so far */
     cb_step_report report;
     bool agreed; /* the error that this rank returns is the same on all */
     int forward_now;   /* microbatch of the forward under way */
@@ -93,8 +95,18 @@ cb_held *cb_rank_held(cb_rank *rank, cb_role role, int layer); /* NULL: not on t
 /* stage_run.c: one microbatch through this stage. Collective over tp. */
 CB_MUST_USE cb_err cb_stage_load_tokens(cb_rank *rank, cb_slot *slot, int micro_batch);
 CB_MUST_USE cb_err cb_stage_forward(cb_rank *rank, cb_slot *slot, float *out);
-CB_MUST_USE cb_err cb_stage_backward(cb_rank *rank, cb_slot *slot, float *dx, bool last);
+CB_MUST_USE cb_err cb_stage_backward(cb_rank *rank, cb_slot *slot, float *dx);
 float **cb_slot_layer(const cb_slot *slot, int layer);
+
+/* parts.c: how many parts of the batch this rank owns; to which one a microbatch belongs, and whether it is its last. */
+int cb_rank_parts(const cb_rank *rank);
+int cb_part_of(const cb_rank *rank, int micro_batch);
+bool cb_part_ends(const cb_rank *rank, int micro_batch);
+/* Part `part` is complete in the gradients g (count). True: it was the last, and g is the sum of all parts of this rank. Else
+ * the part is put aside and g is zero for the next one. */
+bool cb_part_close(cb_rank *rank, float *g, int64_t count, int part);
+/* The tree sum of the parts' losses. */
+double cb_part_loss(cb_rank *rank);
 
 /* execute.c: runs this stage's instruction list. */
 CB_MUST_USE cb_err cb_rank_execute(cb_rank *rank, const cb_schedule *schedule);
@@ -115,7 +127,7 @@ CB_MUST_USE cb_err cb_rank_initialise(cb_rank *rank);
 CB_MUST_USE cb_err cb_rank_train_step(cb_rank *rank, int64_t step);
 CB_MUST_USE cb_err cb_rank_save(cb_rank *rank);
 CB_MUST_USE cb_err cb_rank_train(cb_rank *rank);
-/* Forward only, over `micro_batches` of the rank's sampler from its first sample on; the loss goes to rank->loss_sum. */
+/* Forward only, over `micro_batches` of the rank's sampler from its first sample on; the loss goes to rank->part_loss. */
 CB_MUST_USE cb_err cb_rank_execute_forward(cb_rank *rank, int micro_batches);
 CB_MUST_USE cb_err cb_rank_evaluate(cb_rank *rank, double *val_loss);
 /* summary.c: everything about all ranks to rank 0's observer. *Collective over world.* */

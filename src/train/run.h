@@ -39,7 +39,8 @@ typedef struct cb_run {
     int B, T;              /* microbatch: B sequences of T tokens */
     int64_t global_batch;  /* sequences per step */
     int micro_batches;     /* per data-parallel rank and step: global_batch / (dp * B) */
-    int shards;            /* S */
+    int shards;            /* S: parts of a cut dimension */
+    int data_shards;       /* D: parts of the global batch, a multiple of dp; 0: dp */
     const char *schedule, *compute;
     int threads_per_rank;
     bool pin;

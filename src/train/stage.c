@@ -36,6 +36,7 @@ static cb_err hold_params(cb_rank *rank) {
         if (cb_param_on_stage(&param, &run->placement, rank->p)) hold(rank, param);
     }
     if (rank->first && rank->last) rank->second_tied = take(rank, CB_MEM_GRADS, 4 * cb_rank_held(rank, CB_WTE, -1)->count);
+    rank->grad_count = rank->arena[CB_MEM_GRADS].used_bytes / 4;
     return CB_OK;
 }
 
@@ -133,6 +134,14 @@ static void create_buffers(cb_rank *rank, const cb_memory_spec *spec) {
     }
 }
 
+static cb_err create_parts(cb_rank *rank, const cb_memory_spec *spec) {
+    for (int level = 0; level < cb_memory_part_levels(spec); level++) {
+        rank->part_sum[level] = take(rank, CB_MEM_GRADS, 4 * rank->grad_count);
+    }
+    rank->part_loss = calloc((size_t)cb_rank_parts(rank), sizeof *rank->part_loss);
+    return rank->part_loss ? CB_OK : cb_fail(CB_ENOMEM, "no memory for the losses of %d parts", cb_rank_parts(rank));
+}
+
 static cb_err create_schedule(cb_rank *rank) {
     TRY(cb_schedule_make(&rank->schedule, rank->run->schedule, rank->pp_group.size, rank->run->micro_batches));
     return cb_schedule_lower(&rank->schedule);
@@ -146,6 +155,7 @@ cb_err cb_stage_create(cb_rank *rank) {
     TRY(hold_params(rank));
     TRY(point_layers(rank));
     point_ends(rank);
+    TRY(create_parts(rank, &spec));
     TRY(create_slots(rank, spec.live));
     create_workspace(rank, &spec);
     create_buffers(rank, &spec);
@@ -159,6 +169,7 @@ void cb_stage_destroy(cb_rank *rank) {
     free(rank->slot);
     free(rank->layer);
     free(rank->held);
+    free(rank->part_loss);
     free(rank->norms);
     free(rank->events);
     cb_buckets_free(&rank->buckets);

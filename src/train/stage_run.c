@@ -43,7 +43,7 @@ static cb_err forward_head(cb_rank *rank, cb_slot *slot) {
     cb_head_logits(&rank->transformer, &rank->head, slot->own);
     if (rank->logits_fd >= 0) TRY(write_logits(rank, slot));
     TRY(cb_head_loss(&rank->transformer, &rank->head, slot->own, &loss));
-    rank->loss_sum += loss;
+    rank->part_loss[cb_part_of(rank, slot->micro_batch)] += loss;
     return CB_OK;
 }
 
@@ -63,25 +63,36 @@ cb_err cb_stage_forward(cb_rank *rank, cb_slot *slot, float *out) {
     return rank->last ? forward_head(rank, slot) : CB_OK;
 }
 
-/* The gradients of held parameters from the first to the last one of `layer` (as table order has them) are final. */
-static cb_err hand_over(cb_rank *rank, cb_role from, cb_role to, int layer) {
-    cb_held *a = cb_rank_held(rank, from, layer), *b = cb_rank_held(rank, to, layer);
-    return cb_buckets_ready(&rank->buckets, a->g, b->g + b->count - a->g);
+/* Gradients g (count) got a microbatch's share. At the end of a part of the batch they join the sum of parts; after the last
+ * part they are final and travel. */
+static cb_err hand_over(cb_rank *rank, float *g, int64_t count, int micro_batch) {
+    if (!cb_part_ends(rank, micro_batch)) return cb_buckets_progress(&rank->buckets);
+    bool final = cb_part_close(rank, g, count, cb_part_of(rank, micro_batch));
+    return final ? cb_buckets_ready(&rank->buckets, g, count) : CB_OK;
 }
 
-cb_err cb_stage_backward(cb_rank *rank, cb_slot *slot, float *dx, bool last) {
+/* The same for the parameters from role `from` to role `to` of a layer, which are neighbours in memory. */
+static cb_err hand_over_roles(cb_rank *rank, cb_role from, cb_role to, int layer, int micro_batch) {
+    cb_held *a = cb_rank_held(rank, from, layer), *b = cb_rank_held(rank, to, layer);
+    return hand_over(rank, a->g, b->g + b->count - a->g, micro_batch);
+}
+
+static cb_err backward_head(cb_rank *rank, cb_slot *slot, float *dx) {
+    float scale = (float)(1.0 / ((double)rank->run->global_batch * rank->run->T));
+    int k = slot->micro_batch;
+    TRY(cb_head_backward(&rank->transformer, &rank->head, slot->own, dx, scale));
+    TRY(hand_over(rank, rank->head.vocab.dtable, cb_rank_held(rank, CB_WTE, -1)->count, k));
+    return hand_over_roles(rank, CB_LNF_W, CB_LNF_B, -1, k);
+}
+
+cb_err cb_stage_backward(cb_rank *rank, cb_slot *slot, float *dx) {
     cb_transformer *t = &rank->transformer;
-    if (rank->last) {
-        float scale = (float)(1.0 / ((double)rank->run->global_batch * rank->run->T));
-        TRY(cb_head_backward(t, &rank->head, slot->own, dx, scale));
-        if (last) TRY(hand_over(rank, CB_LNF_W, CB_LNF_B, -1));
-    }
+    if (rank->last) TRY(backward_head(rank, slot, dx));
     for (int l = rank->layers - 1; l >= 0; l--) {
         TRY(cb_block_backward(t, &rank->layer[l], cb_slot_layer(slot, l), dx));
-        if (last) TRY(hand_over(rank, CB_LN1_W, CB_FC2_B, rank->first_layer + l));
-        else TRY(cb_buckets_progress(&rank->buckets));
+        TRY(hand_over_roles(rank, CB_LN1_W, CB_FC2_B, rank->first_layer + l, slot->micro_batch));
     }
     if (!rank->first) return CB_OK;
     cb_embedding_backward(t, &rank->embedding, (const int32_t *)(const void *)slot->own[CB_ACT_TOKENS], dx);
-    return last ? hand_over(rank, CB_WPE, CB_WPE, -1) : CB_OK;
+    return hand_over_roles(rank, CB_WTE, CB_WPE, -1, slot->micro_batch);
 }

@@ -4,7 +4,8 @@
 
 #include "train/rank.h"
 
-/* The tied table is on the first stage as embedding and on the last as head; both need the sum of both gradients. */
+/* The tied table is on the first stage as embedding and on the last as head; both need the sum of both gradients. Each is
+ * summed over dp first, so that the order of sums is the same where one stage is both. */
 cb_err cb_rank_reduce_tied(cb_rank *rank) {
     cb_held *wte = cb_rank_held(rank, CB_WTE, -1);
     if (!wte || rank->emb_group.size == 0) return CB_OK;
@@ -12,10 +13,11 @@ cb_err cb_rank_reduce_tied(cb_rank *rank) {
 }
 
 cb_err cb_rank_reduce_grads(cb_rank *rank) {
+    TRY(cb_buckets_finish(&rank->buckets));
+    if (!rank->second_tied) return CB_OK;
     cb_held *wte = cb_rank_held(rank, CB_WTE, -1);
-    if (rank->second_tied) rank->compute->ops->accumulate(rank->compute, wte->g, rank->second_tied, wte->count);
-    if (wte) TRY(cb_buckets_ready(&rank->buckets, wte->g, wte->count));
-    return cb_buckets_finish(&rank->buckets);
+    rank->compute->ops->accumulate(rank->compute, wte->g, rank->second_tied, wte->count);
+    return CB_OK;
 }
 
 /* The sum of squares of every parameter this rank is the one to count, shard by shard, at its place in the whole model's
@@ -56,7 +58,7 @@ static cb_err agree(cb_rank *rank) {
     double *loss = &rank->norms[slots], *stop = &rank->norms[slots + 1];
     for (int64_t i = 0; i < slots + 2; i++) rank->norms[i] = 0;
     fill_norms(rank);
-    *loss = rank->last && rank->t == 0 ? rank->loss_sum : 0;
+    *loss = rank->last && rank->t == 0 ? cb_part_loss(rank) : 0;
     *stop = run->stop && *run->stop;
     if (rank->dp_group.size > 1) TRY(cb_all_reduce(&rank->dp_group, loss, 2, CB_F64, CB_SUM, NULL));
     TRY(share(rank, rank->norms, slots + 2));
