@@ -88,13 +88,17 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+double cb_bench_median(double *values, int n) {
+    qsort(values, (size_t)n, sizeof *values, ascending);
+    return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
 /* The first step warms up (pages, caches, code) and is left out. */
 static void take_times(copy *all, const cb_bench_case *c, cb_bench_time *time) {
     time->step_s = time->best_s = 0;
     for (int i = 0; i < c->copies; i++) {
         int n = all[i].steps - 1;
-        qsort(all[i].step_s + 1, (size_t)n, sizeof(double), ascending);
-        double median = (all[i].step_s[1 + (n - 1) / 2] + all[i].step_s[1 + n / 2]) / 2;
+        double median = cb_bench_median(all[i].step_s + 1, n);
         if (median > time->step_s) time->step_s = median;
         if (all[i].step_s[1] > time->best_s) time->best_s = all[i].step_s[1];
     }

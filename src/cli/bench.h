@@ -28,6 +28,8 @@ typedef struct cb_bench_time {
 
 /* Runs the case and times it. */
 CB_MUST_USE cb_err cb_bench_measure(const cb_bench_case *c, cb_bench_time *time);
+/* Median of n values, which it sorts. */
+double cb_bench_median(double *values, int n);
 /* An unnamed file of `count` pseudo-random token ids below vocab, as tokens. */
 CB_MUST_USE cb_err cb_bench_tokens(cb_tokens **tokens, int64_t count, int64_t vocab);
 

@@ -9,11 +9,12 @@
 #include "base/os.h"
 #include "cli/bench.h"
 #include "cli/commands.h"
+#include "model/shards.h"
 
 typedef struct bench_options {
     const char *model, *layouts, *schedule, *compute;
     int64_t micro_batch_size, micro_batches, seq_length, threads, ranks, repeats;
-    bool json, help;
+    bool shards, json, help;
 } bench_options;
 
 #define FIELD(name) offsetof(bench_options, name)
@@ -35,10 +36,12 @@ static const cb_arg table[] = {
     {.name = "compute", .type = CB_ARG_STRING, .offset = FIELD(compute), .fallback = "cpu", .help = "cpu or ref"},
     {.name = "repeats", .type = CB_ARG_INT, .offset = FIELD(repeats), .fallback = "3", .unit = "steps",
      .help = "timed per case, after one that warms up; the median counts", .min = 1, .max = 64},
+    {.name = "shards", .type = CB_ARG_BOOL, .offset = FIELD(shards), .fallback = "true",
+     .help = "compare the default number of shards with one per rank, at tp 1 and tp 2"},
     {.name = "json", .type = CB_ARG_BOOL, .offset = FIELD(json), .fallback = "false", .help = "one JSON object per case"},
     {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
 };
-enum { ROWS = sizeof table / sizeof table[0] };
+enum { ROWS = sizeof table / sizeof table[0], ROUNDS = 3 };
 
 static const char usage[] = "cuboid bench step [--model gpt2-124m] [--micro-batch-size 4] [--seq-length 256] [options]";
 
@@ -49,7 +52,8 @@ typedef struct bench {
 } bench;
 
 static cb_bench_case base_case(const bench *b) {
-    return (cb_bench_case){.model = &b->model, .tokens = b->tokens, .dp = 1, .tp = 1, .pp = 1, .shards = 1, .threads = 1,
+    return (cb_bench_case){.model = &b->model, .tokens = b->tokens, .dp = 1, .tp = 1, .pp = 1,
+                           .shards = cb_model_default_shards(&b->model, 1), .threads = 1,
                            .B = (int)b->o.micro_batch_size, .T = (int)b->o.seq_length, .micro_batches = (int)b->o.micro_batches,
                            .schedule = b->o.schedule, .compute = b->o.compute, .copies = 1, .repeats = (int)b->o.repeats};
 }
@@ -82,6 +86,21 @@ static void report(const bench *b, const char *name, const cb_bench_case *c, con
     fflush(stdout);
 }
 
+static void report_shards(const bench *b, const cb_bench_case *c, double fast_s, double exact_s) {
+    if (b->o.json) {
+        json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:f,s:f,s:f}", "case", "shards", "model", b->model.name, "tp", c->tp,
+                              "threads_per_rank", c->threads, "shards", c->shards, "step_s", exact_s, "step_s_shards_tp", fast_s,
+                              "ratio_to_shards_tp", exact_s / fast_s);
+        json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+        putchar('\n');
+        json_decref(o);
+    } else {
+        printf("tp %d, %d shards against %-12d %8.3f s  against %6.3f s: %.3f x\n", c->tp, c->shards, c->tp, exact_s, fast_s,
+               exact_s / fast_s);
+    }
+    fflush(stdout);
+}
+
 /* One rank with many threads, one microbatch: the figure for arithmetic. */
 static cb_err bench_single(const bench *b) {
     cb_bench_case c = base_case(b);
@@ -95,15 +114,37 @@ static cb_err bench_single(const bench *b) {
     return CB_OK;
 }
 
+/* The price of exactness: the default number of shards against one per rank, measured in turns. */
+static cb_err bench_shards(const bench *b, int tp) {
+    cb_bench_case c = base_case(b);
+    cb_bench_time fast = {0}, exact = {0};
+    double fast_s[ROUNDS], exact_s[ROUNDS];
+    c.tp = tp;
+    c.threads = tp == 1 ? (int)b->o.threads : 1;
+    c.micro_batches = 1;
+    int shards = cb_model_default_shards(&b->model, tp);
+    for (int i = 0; i < ROUNDS; i++) {
+        c.shards = tp;
+        TRY(cb_bench_measure(&c, &fast));
+        fast_s[i] = fast.step_s;
+        c.shards = shards;
+        TRY(cb_bench_measure(&c, &exact));
+        exact_s[i] = exact.step_s;
+    }
+    report_shards(b, &c, cb_bench_median(fast_s, ROUNDS), cb_bench_median(exact_s, ROUNDS));
+    return CB_OK;
+}
+
 static cb_err bench_layout(const bench *b, const char *dim, double alone_s) {
     cb_bench_case c = base_case(b);
     cb_bench_time t;
     char name[64];
     int n = (int)b->o.ranks;
     if (strcmp(dim, "dp") == 0) c.dp = n;
-    else if (strcmp(dim, "tp") == 0) c.tp = c.shards = n;
+    else if (strcmp(dim, "tp") == 0) c.tp = n;
     else if (strcmp(dim, "pp") == 0) c.pp = n;
     else return cb_fail(CB_EUSAGE, "--layouts: '%s' is not dp, tp, pp or none", dim);
+    c.shards = cb_model_default_shards(&b->model, c.tp);
     if (c.micro_batches % c.dp) {
         return cb_fail(CB_EINVAL, "--micro-batches %d cannot be divided over dp %d", c.micro_batches, c.dp);
     }
@@ -136,6 +177,8 @@ static cb_err bench_step(bench *b) {
     TRY(cb_model_check(&b->model));
     TRY(cb_bench_tokens(&b->tokens, tokens, b->model.vocab < 65536 ? b->model.vocab : 65536));
     cb_err e = bench_single(b);
+    if (!e && b->o.shards) e = bench_shards(b, 1);
+    if (!e && b->o.shards) e = bench_shards(b, 2);
     if (!e) e = bench_layouts(b);
     cb_tokens_close(b->tokens);
     return e;

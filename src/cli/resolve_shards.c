@@ -5,14 +5,9 @@
 #include <string.h>
 
 #include "cli/options.h"
+#include "model/shards.h"
 
-enum { LARGEST_DEFAULT = 8, LARGEST = 64, TEXT = 160 };
-
-static bool power_of_two(int64_t n) { return n > 0 && (n & (n - 1)) == 0; }
-
-static bool divides_model(const cb_model *m, int64_t s) {
-    return m->heads % s == 0 && m->ffn % s == 0 && m->vocab_padded % s == 0;
-}
+enum { TEXT = 160 };
 
 /* Adds a number to a list in words: "2, 4, 8". */
 static void add(char text[TEXT], int64_t value) {
@@ -22,32 +17,22 @@ static void add(char text[TEXT], int64_t value) {
 
 static void list_shards(const cb_model *m, int64_t tp, char text[TEXT]) {
     text[0] = '\0';
-    if (!power_of_two(tp)) add(text, tp);
-    for (int64_t s = 1; s <= LARGEST * tp && s <= m->heads; s *= 2) {
-        if (s % tp == 0 && s / tp <= LARGEST && divides_model(m, s)) add(text, s);
+    if (!cb_power_of_two(tp)) add(text, tp);
+    for (int64_t s = 1; s <= m->heads; s *= 2) {
+        if (cb_model_allows_shards(m, (int)tp, s)) add(text, s);
     }
-}
-
-/* The largest power of two up to 8, and at least tp, that divides what is cut; tp itself where that is no power of two. */
-static int64_t default_shards(const cb_model *m, int64_t tp) {
-    int64_t best = tp;
-    if (!power_of_two(tp)) return tp;
-    for (int64_t s = tp; s <= LARGEST_DEFAULT; s *= 2) {
-        if (divides_model(m, s)) best = s;
-    }
-    return best;
 }
 
 static cb_err resolve_shards(cb_options *o, cb_run *run) {
     const cb_model *m = &run->model;
-    int64_t tp = o->tp, s = default_shards(m, tp);
+    int64_t tp = o->tp, s = cb_model_default_shards(m, (int)tp);
     if (o->shards && strcmp(o->shards, "tp") == 0) s = tp;
     else if (o->shards) {
         char *end;
         s = strtoll(o->shards, &end, 10);
         if (end == o->shards || *end) return cb_fail(CB_EUSAGE, "--shards: '%s' is not a number and not tp", o->shards);
     }
-    if (s >= tp && s % tp == 0 && s / tp <= LARGEST && (power_of_two(s) || s == tp) && divides_model(m, s)) {
+    if (cb_model_allows_shards(m, (int)tp, s)) {
         run->shards = (int)s;
         snprintf(o->shards_text, sizeof o->shards_text, "%lld", (long long)s);
         o->shards = o->shards_text;
@@ -62,7 +47,7 @@ static cb_err resolve_shards(cb_options *o, cb_run *run) {
 
 static void list_data_shards(const cb_options *o, char text[TEXT]) {
     text[0] = '\0';
-    if (!power_of_two(o->dp)) add(text, o->dp);
+    if (!cb_power_of_two(o->dp)) add(text, o->dp);
     for (int64_t d = 1; d * o->micro_batch_size <= o->global_batch_size; d *= 2) {
         if (d % o->dp == 0 && o->global_batch_size % (d * o->micro_batch_size) == 0) add(text, d);
     }
@@ -71,7 +56,7 @@ static void list_data_shards(const cb_options *o, char text[TEXT]) {
 static cb_err resolve_data_shards(cb_options *o, cb_run *run) {
     if (o->data_shards == 0) o->data_shards = o->dp;
     int64_t d = o->data_shards;
-    bool shape = d % o->dp == 0 && (power_of_two(d) || d == o->dp);
+    bool shape = d % o->dp == 0 && (cb_power_of_two(d) || d == o->dp);
     if (shape && o->global_batch_size % (d * o->micro_batch_size) == 0) {
         run->data_shards = (int)d;
         return CB_OK;

@@ -6,7 +6,7 @@ float *cb_tp_target(cb_tp *tp, float *out, int s, int64_t count) { return tp->ow
 
 static void sum_owned(cb_tp *tp, float *out, int64_t count) {
     if (tp->owned == 1) return; /* cb_tp_target pointed to out */
-    float *from[CB_MAX_OWNED_SHARDS];
+    float *from[CB_MOST_OWNED_SHARDS];
     for (int s = 0; s < tp->owned; s++) from[s] = tp->partial + s * count;
     tp->compute->ops->tree_sum(tp->compute, out, from, tp->owned, count);
 }

@@ -2,9 +2,8 @@
 #ifndef CB_TENSOR_PARALLEL_REGIONS_H
 #define CB_TENSOR_PARALLEL_REGIONS_H
 
+#include "model/shards.h"
 #include "tensor_parallel/tensor_parallel.h"
-
-enum { CB_MAX_OWNED_SHARDS = 64 };
 
 /* Where owned shard s writes its partial result (count): straight into out where it is the only one. */
 float *cb_tp_target(cb_tp *tp, float *out, int s, int64_t count);

@@ -65,7 +65,7 @@ cb_err cb_vocab_cross_entropy(cb_tp *tp, const cb_vocab *v, float *logits, float
     int64_t N = shard_rows(tp, v);
     float *max = rows, *each = rows + 2 * M; /* each (owned, 2, M): a shard's sums, then its target logits */
     TRY(row_max(tp, v, logits, max, each, M));
-    float *from[CB_MAX_OWNED_SHARDS];
+    float *from[CB_MOST_OWNED_SHARDS];
     for (int s = 0; s < tp->owned; s++) {
         from[s] = each + s * 2 * M;
         c->ops->ce_exp(c, logits + s * M * N, from[s], from[s] + M, max, targets, cb_vocab_shard_begin(tp, v, s), M, N,
