@@ -1,6 +1,7 @@
 /* The layout decides where things are computed, not what. One rank against every factorisation of 2, 4 and 8 ranks (cb_comm_launch
  * of as many threads): losses and every gradient within rounding; and where the order of every sum is the same, which is so
- * for any number of stages, any schedule and any place of the shards, the same bits. */
+ * for any number of stages, any schedule and any place of the shards, the same bits. Under mpiexec with CB_TEST_BACKEND=mpi: every
+ * layout of as many ranks as processes, the same bits as on threads. */
 #include "support/ranks.h"
 
 static const double gradient_bound = 1e-5, curve_bound = 1e-4;
@@ -270,7 +271,67 @@ static void padding_takes_no_part(void) {
     }
 }
 
+/* Under MPI: one launch for all layouts. Rank 0 has what threads gave, made before MPI was started. */
+
+enum { MOST_LAYOUTS = 32 };
+
+typedef struct mpi_world {
+    int count;
+    ranks_case cases[MOST_LAYOUTS];
+    cb_run runs[MOST_LAYOUTS];
+    cb_tokens *tokens[MOST_LAYOUTS];
+    ranks_result threads[MOST_LAYOUTS]; /* on rank 0 */
+} mpi_world;
+
+static cb_err same_as_on_threads(cb_comm *comm, void *arg) {
+    mpi_world *w = arg;
+    for (int i = 0; i < w->count; i++) {
+        ranks_result r;
+        ranks_result_make(&r, &w->runs[i]);
+        ranks_job job = {.run = &w->runs[i], .result = &r};
+        cb_err e = ranks_live(comm, &job);
+        if (!e && cb_comm_rank(comm) == 0) {
+            CHECK_INT(r.missing + r.torn + r.torn_reports, 0);
+            ranks_same(&r, &w->threads[i], &w->cases[i]);
+        }
+        ranks_result_free(&r);
+        TRY(e);
+    }
+    return CB_OK;
+}
+
+static void add_layout(mpi_world *w, ranks_case c) {
+    int i = w->count;
+    w->cases[i] = c;
+    if (!CHECK_OK(ranks_run_make(&w->runs[i], &w->tokens[i], &c))) return;
+    w->count++;
+    if (cb_comm_mpiexec_rank() == 0) ranks_train(&c, &w->threads[i]);
+}
+
+static int under_mpiexec(void) {
+    static mpi_world w;
+    layout all[MOST_LAYOUTS];
+    int n = factorise(cb_comm_mpiexec_ranks(), all);
+    for (int i = 0; i < n; i++) {
+        ranks_case c = {.B = 2, .steps = 2, .clip = 0.5, .eval = 16};
+        if (8 % all[i].dp || 8 % all[i].tp) continue; /* what the model and the batch allow */
+        add_layout(&w, with(c, all[i], "1f1b"));
+        c.shards = 8;
+        add_layout(&w, with(c, all[i], "gpipe"));
+    }
+    cb_launch launch = {.backend = "mpi", .deadline_s = 60, .checked = true};
+    CHECK_OK(cb_comm_launch(&launch, same_as_on_threads, &w));
+    for (int i = 0; i < w.count; i++) {
+        cb_tokens_close(w.tokens[i]);
+        ranks_result_free(&w.threads[i]);
+    }
+    if (cb_comm_mpiexec_rank() == 0) return test_end();
+    return atomic_load(&test_failed_) > 0;
+}
+
 int main(void) {
+    const char *backend = getenv("CB_TEST_BACKEND");
+    if (backend && strcmp(backend, "mpi") == 0) return under_mpiexec();
     RUN(every_layout);
     RUN(few_micro_batches);
     RUN(curves_of_20_steps);

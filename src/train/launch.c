@@ -95,7 +95,7 @@ static void abandon(cb_rank *rank) {
 }
 
 /* An error that all ranks return alike is the run's and not a rank's: the world ends as after a run that went well. */
-static cb_err settle(cb_rank *rank, cb_err e, attempt *a) {
+static cb_err settle(cb_rank *rank, cb_err e, cb_err *refusal) {
     if (!e) return CB_OK;
     if (!rank->agreed) {
         abandon(rank);
@@ -103,16 +103,16 @@ static cb_err settle(cb_rank *rank, cb_err e, attempt *a) {
     }
     bool told = cb_comm_in_process(rank->comm) && cb_comm_rank(rank->comm) > 0; /* by rank 0 of this process */
     if (told) cb_err_free(e);
-    else a->refusal = e;
+    else *refusal = e;
     return CB_OK;
 }
 
-static cb_err train(cb_comm *comm, attempt *a) {
+cb_err cb_rank_live(cb_comm *comm, const cb_run *run, cb_err *refusal) {
     cb_rank *rank = calloc(1, sizeof *rank);
     if (!rank) return cb_fail(CB_ENOMEM, "no memory for a rank's state");
-    cb_err e = cb_rank_create(rank, a->run, comm);
+    cb_err e = cb_rank_create(rank, run, comm);
     if (!e) e = cb_rank_train(rank);
-    e = settle(rank, e, a);
+    e = settle(rank, e, refusal);
     cb_rank_destroy(rank);
     free(rank);
     return e;
@@ -124,7 +124,7 @@ static cb_err live(cb_comm *comm, void *arg) {
         TRY(agree(comm, a));
         if (a->refusal) return CB_OK;
     }
-    return train(comm, a);
+    return cb_rank_live(comm, a->run, &a->refusal);
 }
 
 cb_err cb_run_refuse(cb_err why) {

@@ -130,6 +130,9 @@ CB_MUST_USE cb_err cb_rank_train(cb_rank *rank);
 /* Forward only, over `micro_batches` of the rank's sampler from its first sample on; the loss goes to rank->part_loss. */
 CB_MUST_USE cb_err cb_rank_execute_forward(cb_rank *rank, int micro_batches);
 CB_MUST_USE cb_err cb_rank_evaluate(cb_rank *rank, double *val_loss);
+/* launch.c: a rank's life from creation to destruction. *refusal: an error that all ranks have alike, written by rank 0 of a
+ * process; anything else that goes wrong is returned, and ends the world. *Collective over world.* */
+CB_MUST_USE cb_err cb_rank_live(cb_comm *comm, const cb_run *run, cb_err *refusal);
 /* summary.c: everything about all ranks to rank 0's observer. *Collective over world.* */
 CB_MUST_USE cb_err cb_rank_summarise(cb_rank *rank, int64_t steps, double train_s, double val_loss);
 /* pin.c: binds the calling thread, and the threads it will make, to its cores, if there are enough for all. */
