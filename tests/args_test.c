@@ -320,28 +320,55 @@ static void help_is_wrapped_and_aligned(void) {
     free(text);
 }
 
-static void echo_shows_what_is_set(void) {
+/* The echo of the options that these words give. The caller frees. */
+static char *echo(const char *const *words) {
     options o;
-    CHECK_OK(PARSE(&o, "--tp=4", "--tokens", "1e6", "--lr", "0.1", "--no-flash", "--comm", "mpi"));
+    CHECK_OK(parse(&o, words));
     char *text = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
     cb_args_echo(table, ROWS, &o, to);
     fclose(to);
-    CHECK_STR(text, "  tp             4\n"
-                    "  comm           mpi\n"
+    return text;
+}
+#define ECHO(...) echo((const char *const[]){__VA_ARGS__, NULL})
+
+static void echo_shows_what_is_set(void) {
+    char *text = ECHO("--tp=4", "--tokens", "1e6", "--lr", "0.1", "--no-flash", "--comm", "mpi", "--save",
+                      "a/path/that/is/longer/than/half/a/line");
+    CHECK_STR(text, "Parallelism\n"
+                    "  tp             4                          comm           mpi\n"
                     "  schedule       -\n"
-                    "  steps          10\n"
-                    "  tokens         1000000 tokens\n"
-                    "  offset         0\n"
-                    "  learning-rate  0.1\n"
-                    "  clip           -\n"
-                    "  data           -\n"
+                    "Training\n"
+                    "  steps          10                         tokens         1000000 tokens\n"
+                    "  offset         0                          learning-rate  0.1\n"
+                    "  clip           -                          data           -\n"
                     "  ranks          1 rank\n"
-                    "  save           model\n"
-                    "  flash          no\n"
-                    "  verbose        no\n");
+                    "  save           a/path/that/is/longer/than/half/a/line\n"
+                    "  flash          no                         verbose        no\n");
     free(text);
+}
+
+static void echo_writes_numbers_for_people(void) {
+    static const char *const pairs[][2] = {{"600", "600"},
+                                           {"6e2", "600"},
+                                           {"1e-8", "1e-8"},
+                                           {"0.00059999999999999995", "0.0006"},
+                                           {"5.9999999999999995e-05", "6e-5"},
+                                           {"1e6", "1000000"},
+                                           {"2.5e10", "2.5e10"},
+                                           {"0.123456789", "0.123456789"},
+                                           {"0", "0"},
+                                           {"-1.5", "-1.5"},
+                                           {"1e300", "1e300"},
+                                           {"1048576", "1048576"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        char line[80];
+        char *text = ECHO("--clip", pairs[i][0]);
+        snprintf(line, sizeof line, "  clip           %s ", pairs[i][1]);
+        if (!CHECK(strstr(text, line))) fprintf(stderr, "    %s: no '%s' in\n%s", pairs[i][0], line, text);
+        free(text);
+    }
 }
 
 int main(void) {
@@ -363,5 +390,6 @@ int main(void) {
     RUN(help_has_every_option);
     RUN(help_is_wrapped_and_aligned);
     RUN(echo_shows_what_is_set);
+    RUN(echo_writes_numbers_for_people);
     return test_end();
 }

@@ -42,7 +42,7 @@ CB_MUST_USE cb_err cb_args_parse(const cb_arg *table, int rows, void *into, int 
 bool cb_args_given(const cb_arg *table, int rows, const char *name, int argc, char **argv);
 /* `usage` as it is, then the options by section with defaults, units and other names, wrapped at 100 columns. */
 void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to);
-/* One line per option with its value: the resolved configuration. */
+/* Every option with its value, by section, two to a line of 80 columns: the resolved configuration. */
 void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to);
 /* The word of `words` (NULL-ended) nearest to `given`, or NULL if none is near. For "did you mean". */
 const char *cb_args_nearest(const char *given, const char *const *words);

@@ -6,7 +6,7 @@
 
 #include "base/args.h"
 
-enum { WIDTH = 100, INDENT = 2, WIDEST_LEFT = 30 };
+enum { WIDTH = 100, INDENT = 2, WIDEST_LEFT = 30, ECHO_NAME = 20, ECHO_COLUMN = 42 };
 
 static bool is_on(const cb_arg *row) {
     const char *text = row->fallback ? row->fallback : "no";
@@ -136,63 +136,118 @@ void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to) {
           to);
 }
 
-/* The shortest text that reads back as the same number. */
-static void print_real(double value, FILE *to) {
+/* The shortest text that is the same number to nine digits: 600, 0.0006, 1e-8, 2.18e10. */
+static void add_real(double value, text *t) {
     char shortest[40];
-    for (int digits = 1; digits <= 17; digits++) {
+    for (int digits = 1; digits <= 9; digits++) {
         snprintf(shortest, sizeof shortest, "%.*g", digits, value);
-        if (strtod(shortest, NULL) == value) break;
+        if (fabs(strtod(shortest, NULL) - value) <= 5e-10 * fabs(value)) break;
     }
-    fputs(shortest, to);
+    char *e = strchr(shortest, 'e');
+    int exponent = e ? atoi(e + 1) : 0;
+    if (e && exponent >= 0 && exponent < 7) {
+        add(t, "%.0f", value); /* six hundred is "6e+02" to printf */
+    } else if (e) {
+        add(t, "%.*se%d", (int)(e - shortest), shortest, exponent);
+    } else {
+        add(t, "%s", shortest);
+    }
 }
 
-static void print_choice(const cb_arg *row, int index, FILE *to) {
+static void add_choice(const cb_arg *row, int index, text *t) {
     const char *item = row->choices;
     for (int i = 0; i < index && *item; i++) item += strcspn(item, ",") + 1;
-    fprintf(to, "%.*s", (int)strcspn(item, ","), item);
+    add(t, "%.*s", (int)strcspn(item, ","), item);
 }
 
-/* False where the option has no value: then "-" is printed and no unit. */
-static bool print_value(const cb_arg *row, const void *field, FILE *to) {
+static bool is_left_out(const cb_arg *row, const void *field) {
     switch (row->type) {
-    case CB_ARG_INT:
-        fprintf(to, "%lld", (long long)*(const int64_t *)field);
-        return true;
     case CB_ARG_REAL:
-        if (isnan(*(const double *)field)) break;
-        print_real(*(const double *)field, to);
-        return true;
+        return isnan(*(const double *)field);
     case CB_ARG_STRING:
-        if (!*(const char *const *)field) break;
-        fputs(*(const char *const *)field, to);
-        return true;
-    case CB_ARG_BOOL:
-        fputs(*(const bool *)field ? "yes" : "no", to);
-        return true;
+        return !*(const char *const *)field;
     case CB_ARG_CHOICE:
-        if (*(const int *)field < 0) break;
-        print_choice(row, *(const int *)field, to);
-        return true;
+        return *(const int *)field < 0;
+    case CB_ARG_INT:
+    case CB_ARG_BOOL:
     case CB_ARG_SECTION:
         break;
     }
-    fputc('-', to);
     return false;
 }
 
-void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to) {
+/* The value with its unit; of an option that was left out what is taken instead, or "-". */
+static void add_value(const cb_arg *row, const void *field, text *t) {
+    if (is_left_out(row, field)) {
+        add(t, "%s", row->derived ? row->derived : "-");
+        return;
+    }
+    switch (row->type) {
+    case CB_ARG_INT:
+        add(t, "%lld", (long long)*(const int64_t *)field);
+        break;
+    case CB_ARG_REAL:
+        add_real(*(const double *)field, t);
+        break;
+    case CB_ARG_STRING:
+        add(t, "%s", *(const char *const *)field);
+        break;
+    case CB_ARG_BOOL:
+        add(t, "%s", *(const bool *)field ? "yes" : "no");
+        break;
+    case CB_ARG_CHOICE:
+        add_choice(row, *(const int *)field, t);
+        break;
+    case CB_ARG_SECTION:
+        break;
+    }
+    bool one = row->type == CB_ARG_INT && *(const int64_t *)field == 1;
+    if (row->unit) add(t, " %.*s", unit_length(row->unit, one), row->unit);
+}
+
+/* The name's column is as wide as the names that leave room for a value; a longer one has a line of its own. */
+static int echo_width(const cb_arg *table, int rows) {
     int width = 0;
     for (int i = 0; i < rows; i++) {
         int length = table[i].type == CB_ARG_SECTION ? 0 : (int)strlen(table[i].name);
-        if (length > width) width = length;
+        if (length > width && length <= ECHO_NAME) width = length;
     }
+    return width;
+}
+
+/* "  name  value", padded to a column if it is to have a neighbour on its right. Returns whether it may have one. */
+static bool add_item(const cb_arg *row, const void *from, int width, text *line) {
+    size_t begin = line->used;
+    add(line, "%*s%-*s  ", INDENT, "", width, row->name);
+    add_value(row, (const char *)from + row->offset, line);
+    return line->used - begin < ECHO_COLUMN;
+}
+
+static void end_line(text *line, FILE *to) {
+    if (line->used) fprintf(to, "%s\n", line->chars);
+    *line = (text){.used = 0};
+}
+
+void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to) {
+    int width = echo_width(table, rows);
+    text left = {.used = 0};
     for (int i = 0; i < rows; i++) {
-        if (table[i].type == CB_ARG_SECTION) continue;
-        fprintf(to, "%*s%-*s  ", INDENT, "", width, table[i].name);
-        const void *field = (const char *)from + table[i].offset;
-        bool has_value = print_value(&table[i], field, to);
-        bool one = table[i].type == CB_ARG_INT && *(const int64_t *)field == 1;
-        if (has_value && table[i].unit) fprintf(to, " %.*s", unit_length(table[i].unit, one), table[i].unit);
-        fputc('\n', to);
+        if (table[i].type == CB_ARG_SECTION) {
+            end_line(&left, to);
+            fprintf(to, "%s\n", table[i].name);
+            continue;
+        }
+        if (strcmp(table[i].name, "help") == 0) continue;
+        text item = {.used = 0};
+        bool narrow = add_item(&table[i], from, width, &item);
+        if (left.used && narrow) {
+            add(&left, "%*s%s", (int)(ECHO_COLUMN - left.used), "", item.chars);
+            end_line(&left, to);
+        } else {
+            end_line(&left, to);
+            left = item;
+            if (!narrow) end_line(&left, to);
+        }
     }
+    end_line(&left, to);
 }
