@@ -37,7 +37,10 @@ static unsigned dot(int x, int y) {
 static void print_row(const unsigned char *cells, int columns, FILE *to) {
     int end = columns;
     while (end > 0 && cells[end - 1] == 0) end--;
-    for (int c = 0; c < end; c++) fprintf(to, "\xe2%c%c", 0xa0 + (cells[c] >> 6), 0x80 + (cells[c] & 63)); /* U+2800 + cell */
+    for (int c = 0; c < end; c++) {
+        if (cells[c]) fprintf(to, "\xe2%c%c", 0xa0 + (cells[c] >> 6), 0x80 + (cells[c] & 63)); /* U+2800 + cell */
+        else fputc(' ', to); /* some fonts draw U+2800 as a box */
+    }
     fputc('\n', to);
 }
 

@@ -14,21 +14,16 @@ static const char usage[] = "cuboid train --model gpt2-124m --data PATH [--dp 2 
                             "       mpiexec -n 8 cuboid train ... (the same options)";
 
 static void print_data(const cb_options *options, const cb_run *run, const cb_tokens *tokens) {
-    int64_t asked = options->eval_iters * options->global_batch_size;
-    printf("data: %s, ", cb_tokens_format_name(tokens));
+    int64_t asked = options->eval_iters * options->global_batch_size, taken = run->eval_samples;
+    printf("data: %s, %lld tokens", cb_tokens_format_name(tokens), (long long)cb_tokens_count(tokens));
     if (run->steps > 0) {
-        printf("%lld tokens for training, %lld samples of %d", (long long)run->train.count, (long long)run->train.samples, run->T);
-    } else {
-        printf("no training");
+        printf("; %lld samples of %d tokens for training, %lld a step", (long long)run->train.samples, run->T,
+               (long long)run->global_batch);
     }
-    if (run->eval_samples == 0) {
-        puts("; no validation");
-    } else if (run->eval_samples == asked) {
-        printf("; validation on %lld samples\n", (long long)asked);
-    } else {
-        printf("; validation on %lld samples, not on the %lld asked for: its data has %lld\n", (long long)run->eval_samples,
-               (long long)asked, (long long)run->validation.samples);
-    }
+    printf("\nvalidation: ");
+    if (taken == 0) printf("none\n");
+    else if (taken == asked) printf("%lld samples\n", (long long)taken);
+    else printf("%lld samples; %lld were asked for, there are %lld\n", (long long)taken, (long long)asked, (long long)run->validation.samples);
 }
 
 static void print_configuration(const cb_options *options, const cb_resolved *resolved) {
