@@ -6,7 +6,7 @@
 
 #include "base/args.h"
 
-enum { WIDTH = 100, INDENT = 2, WIDEST_LEFT = 30, ECHO_NAME = 20, ECHO_COLUMN = 42 };
+enum { WIDTH = 100, INDENT = 2, WIDEST_LEFT = 30, ECHO_NAME = 20, ECHO_COLUMN = 42, ECHO_LINE = 80 };
 
 static bool is_on(const cb_arg *row) {
     const char *text = row->fallback ? row->fallback : "no";
@@ -215,12 +215,10 @@ static int echo_width(const cb_arg *table, int rows) {
     return width;
 }
 
-/* "  name  value", padded to a column if it is to have a neighbour on its right. Returns whether it may have one. */
-static bool add_item(const cb_arg *row, const void *from, int width, text *line) {
-    size_t begin = line->used;
+/* "  name  value" */
+static void add_item(const cb_arg *row, const void *from, int width, text *line) {
     add(line, "%*s%-*s  ", INDENT, "", width, row->name);
     add_value(row, (const char *)from + row->offset, line);
-    return line->used - begin < ECHO_COLUMN;
 }
 
 static void end_line(text *line, FILE *to) {
@@ -239,14 +237,14 @@ void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to) {
         }
         if (strcmp(table[i].name, "help") == 0) continue;
         text item = {.used = 0};
-        bool narrow = add_item(&table[i], from, width, &item);
-        if (left.used && narrow) {
+        add_item(&table[i], from, width, &item);
+        if (left.used && item.used <= ECHO_LINE - ECHO_COLUMN) {
             add(&left, "%*s%s", (int)(ECHO_COLUMN - left.used), "", item.chars);
             end_line(&left, to);
         } else {
             end_line(&left, to);
             left = item;
-            if (!narrow) end_line(&left, to);
+            if (item.used >= ECHO_COLUMN) end_line(&left, to); /* no room for a neighbour */
         }
     }
     end_line(&left, to);
