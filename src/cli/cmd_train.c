@@ -33,7 +33,7 @@ static void print_configuration(const cb_options *options, const cb_resolved *re
     cb_args_echo(table, rows, options, stdout);
     printf("\n%s: %lld parameters, vocabulary %lld padded to %lld\n", run->model.name,
            (long long)cb_model_parameters(&run->model), (long long)run->model.vocab, (long long)run->model.vocab_padded);
-    printf("%lld rank%s = dp %lld x tp %lld x pp %lld; a step: %d microbatch%s of %d x %d tokens per dp rank\n",
+    printf("%lld rank%s = dp %lld x tp %lld x pp %lld\na step: %d microbatch%s of %d x %d tokens on each dp rank\n",
            (long long)options->ranks, options->ranks == 1 ? "" : "s", (long long)options->dp, (long long)options->tp,
            (long long)options->pp, run->micro_batches, run->micro_batches == 1 ? "" : "es", run->B, run->T);
     print_data(options, run, resolved->tokens);

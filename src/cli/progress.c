@@ -80,7 +80,7 @@ static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(
 
 static void log_step(cb_progress *p, const cb_step_report *r) {
     json_t *o = json_object();
-    json_object_set_new(o, "step", json_integer(r->step));
+    json_object_set_new(o, "step", json_integer(r->step + 1)); /* from 1, as the progress line */
     json_object_set_new(o, "loss", number(r->loss));
     json_object_set_new(o, "grad_norm", number(r->grad_norm));
     json_object_set_new(o, "lr", number(r->lr));

@@ -1,6 +1,7 @@
 /* The end of a run: for people as curve, timeline and tables, for programs as JSON. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/os.h"
@@ -40,19 +41,38 @@ static int64_t used(const cb_rank_summary *rank, bool predicted) {
     return sum;
 }
 
+static bool as_predicted(const cb_run_summary *s) {
+    for (int r = 0; r < s->ranks; r++) {
+        if (used(&s->rank[r], false) != used(&s->rank[r], true)) return false;
+    }
+    return true;
+}
+
+static int kind_width(int kind) {
+    int length = (int)strlen(cb_memory_kind_name((cb_memory_kind)kind));
+    return length > 10 ? length : 10; /* "123.45 KiB" */
+}
+
 static void print_memory_row(const cb_progress *p, const cb_run_summary *s, int r, FILE *to) {
     char name[48], text[16];
     fprintf(to, "  %-10s", cb_mesh_name(&p->run->mesh, r, name));
-    for (int kind = 0; kind < CB_MEM_KINDS; kind++) fprintf(to, " %13s", cb_os_human_bytes(s->rank[r].used_bytes[kind], text));
-    fprintf(to, " %11s", cb_os_human_bytes(used(&s->rank[r], false), text));
-    fprintf(to, " %11s\n", cb_os_human_bytes(used(&s->rank[r], true), text));
+    for (int kind = 0; kind < CB_MEM_KINDS; kind++) {
+        fprintf(to, " %*s", kind_width(kind), cb_os_human_bytes(s->rank[r].used_bytes[kind], text));
+    }
+    fprintf(to, " %10s", cb_os_human_bytes(used(&s->rank[r], false), text));
+    if (!as_predicted(s)) fprintf(to, " %10s", cb_os_human_bytes(used(&s->rank[r], true), text));
+    fputc('\n', to);
 }
 
 /* All ranks up to 16; of more, one of each stage (the others of a stage are alike). */
 static void print_memory(const cb_progress *p, const cb_run_summary *s, FILE *to) {
-    fprintf(to, "\nmemory per rank%s\n  %-10s", s->ranks > 16 ? " (one of each stage)" : "", "rank");
-    for (int kind = 0; kind < CB_MEM_KINDS; kind++) fprintf(to, " %13s", cb_memory_kind_name((cb_memory_kind)kind));
-    fprintf(to, " %11s %11s\n", "used", "predicted");
+    bool same = as_predicted(s);
+    fprintf(to, "\nmemory per rank%s%s\n  %-10s", s->ranks > 16 ? " (one of each stage)" : "",
+            same ? ", to the byte as predicted" : "", "rank");
+    for (int kind = 0; kind < CB_MEM_KINDS; kind++) {
+        fprintf(to, " %*s", kind_width(kind), cb_memory_kind_name((cb_memory_kind)kind));
+    }
+    fprintf(to, " %10s%s\n", "used", same ? "" : "  predicted");
     for (int r = 0; r < s->ranks; r++) {
         int coord[CB_DIMS];
         cb_mesh_coords(&p->run->mesh, r, coord);
@@ -73,8 +93,9 @@ static void print_speed(const cb_progress *p, const cb_run_summary *s, FILE *to)
         fprintf(to, "stopped by a signal: %lld of %lld steps were not done\n", (long long)(p->run->steps - s->steps),
                 (long long)p->run->steps);
     }
-    fprintf(to, "MFU %.1f%%: %.4g model FLOPs per step (6 x weights of products + causal attention, per token) over %.4g FLOP/s peak\n",
-            100 * cb_progress_mfu(p, step_s), p->flops_per_step, p->peak_flops);
+    fprintf(to, "MFU %.1f%% of a peak of %.3g FLOP/s; a step has %.4g model FLOPs\n", 100 * cb_progress_mfu(p, step_s),
+            p->peak_flops, p->flops_per_step);
+    fputs("(per token 6 x the weights of products, and causal attention)\n", to);
 }
 
 void cb_summary_print(const cb_progress *p, const cb_run_summary *s, FILE *to) {
