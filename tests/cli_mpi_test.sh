@@ -1,0 +1,145 @@
+#!/bin/bash
+# The command line under mpiexec: every message comes once, whichever rank has it; every process ends, whoever fails first;
+# the exit code is that of the error. Usage: cli_mpi_test.sh CUBOID OUTPUTS MPIEXEC [FLAG...]
+cuboid=${1:?usage: cli_mpi_test.sh CUBOID OUTPUTS MPIEXEC [FLAG...]} looks=${2:?} mpiexec=("${@:3}")
+source "$(dirname "$0")/support/cli.sh"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMP_NUM_THREADS=1
+
+# mpi RANKS OPTION...: the small run with these options
+mpi() {
+    local ranks=$1
+    shift
+    rc=0
+    timeout -k 5 60 "${mpiexec[@]}" -n "$ranks" "$cuboid" "${small[@]}" "$@" >"$out" 2>"$err" || rc=$?
+}
+
+# all_refuse CODE MESSAGE RANKS OPTION...: one message, nothing on stdout, no file made
+all_refuse() {
+    local code=$1 message=$2 before
+    shift 2
+    before=$(snapshot)
+    mpi "$@"
+    if [[ $rc == "$code" && $(grep -c "^cuboid: error: " "$err") == 1 && ! -s $out && $(snapshot) == "$before" ]] &&
+        has "$err" "$message"; then
+        good
+    else
+        bad "$*: exit code $rc, expected $code and once: $message"
+    fi
+}
+
+# What all processes find alike.
+refuses() {
+    all_refuse 2 "dp=2 x tp=1 x pp=1 are 2 ranks, but mpiexec started 3" 3 --dp 2
+    all_refuse 2 "dp=2 x tp=1 x pp=1 are 2 ranks, but mpiexec started 3 processes; start them with mpiexec -n 2" 3 --ranks 2
+    all_refuse 2 "3 ranks cannot be divided into tp=2 x pp=1" 3 --tp 2
+    all_refuse 2 "mpiexec started 2 processes, but --comm threads would train 2 times the same" 2 --comm threads
+    all_refuse 2 "--stps is not an option; did you mean --steps?" 2 --stps 3
+    all_refuse 1 "cannot open missing: No such file" 2 --data missing
+    all_refuse 1 "--log none/log: there is no directory none" 2 --log none/log
+    local whole=("${small[@]}")
+    small=(trian)
+    all_refuse 2 "'trian' is not a command" 3
+    small=("${whole[@]}")
+    mpi 2 --init nowhere
+    check "no weights: code 1, once" equal "$rc $(grep -c "cuboid: error: nowhere holds neither" "$err")" "1 1"
+}
+
+# What one process finds, whichever it is: the others do not wait for it.
+one_refuses() {
+    local options=("$cuboid" "${small[@]}" --steps 1 --dp 3 --eval-iters 0) which
+    for which in 0 1 2; do
+        local line=() i
+        for i in 0 1 2; do
+            [[ $i == 0 ]] || line+=(:)
+            line+=(-n 1 "${options[@]}")
+            [[ $i == "$which" ]] && line+=(--data missing)
+        done
+        rc=0
+        timeout -k 5 60 "${mpiexec[@]}" "${line[@]}" >"$out" 2>"$err" || rc=$?
+        check "rank $which cannot: code 1" equal "$rc" 1
+        check "rank $which cannot: one error" equal "$(grep -c "^cuboid: error: " "$err")" 1
+        check "rank $which cannot: which one" grep -qE "^cuboid: error: $([[ $which == 0 ]] || echo "rank $which: ")cannot open missing" "$err"
+    done
+}
+
+# The same bits as ranks that are threads; one process speaks and writes.
+trains() {
+    works --dp 2 --tp 2 --steps 3 --micro-batch-size 2 --eval-iters 2 --log threads
+    mpi 4 --dp 2 --tp 2 --steps 3 --micro-batch-size 2 --eval-iters 2 --log mpi --save saved --timeline t.svg --logits logits
+    check "code 0" equal "$rc" 0
+    check "the log" "$looks" log mpi 3
+    check "the losses of ranks that are threads" equal "$(losses mpi)" "$(losses threads)"
+    check "a progress line for each step" equal "$(grep -c '^step [1-3]/3 ' "$err")" 3
+    check "one summary" equal "$(grep -c '^validation loss' "$out") $(grep -c '^3 steps in' "$out")" "1 1"
+    check "the weights" equal "$(cd saved && echo *)" "config.json model.safetensors"
+    check "the logits" equal "$(stat -c %s logits)" $((8 * 64 * 256 * 4))
+    check "the timeline has rows of all ranks" has t.svg "d1 p0 t1"
+    mpi 2 --steps 0 --init saved
+    check "the weights can be read by 2 ranks" equal "$rc" 0
+    rm -r threads mpi saved t.svg logits
+}
+
+nonfinite() {
+    mpi 4 --lr 1000 --steps 50 --clip-grad 0 --save saved --tp 2 --pp 2
+    check "values that are not finite: code 1" equal "$rc" 1
+    check "one error" equal "$(grep -c 'value that is not finite' "$err")" 1
+    check "the weights are saved" equal "$(cd saved && echo *)" "config.json model.safetensors"
+    rm -r saved
+}
+
+# The processes of this test's run.
+ranks_running() {
+    local process
+    for process in /proc/[0-9]*; do
+        [[ $(readlink "$process/exe" 2>/dev/null) == "$(realpath "$cuboid")" ]] || continue
+        tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qxF -- "$scratch/log" && echo "${process#/proc/}"
+    done
+}
+nobody_left() { [[ -z $(ranks_running) ]]; }
+
+start_long() {
+    "${mpiexec[@]}" -n 4 "$cuboid" "${small[@]}" --steps 100000 --dp 2 --pp 2 --log "$scratch/log" "$@" >"$out" 2>"$err" </dev/null &
+    until_true lines_in "$scratch/log" 2
+}
+
+# A rank that is killed takes all others with it.
+killed() {
+    start_long --save saved
+    local victim=$(ranks_running | sort -n | tail -1)
+    kill -KILL "$victim"
+    local start=$SECONDS
+    rc=0
+    wait $! || rc=$?
+    check "kill -9 of one rank: not code 0" test "$rc" != 0
+    check "all end within seconds" test $((SECONDS - start)) -le 10
+    check "nobody is left" until_true nobody_left
+    check "nothing is saved" test ! -e saved
+    rm -f "$scratch/log"
+}
+
+# Asked to stop, one rank or all: the step is finished, weights are saved, the summary is printed.
+stops() {
+    start_long --save saved --eval-iters 1
+    kill -TERM "$(ranks_running | sort -n | tail -1)"
+    ended_well "SIGTERM to one rank"
+    start_long --save saved --eval-iters 1
+    kill -USR1 $!
+    ended_well "SIGUSR1 to mpiexec"
+}
+ended_well() {
+    rc=0
+    wait $! || rc=$?
+    check "$1: code 0" equal "$rc" 0
+    check "$1: the summary" grep -q "^stopped by a signal" "$out"
+    check "$1: the weights are saved" equal "$(cd saved && echo *)" "config.json model.safetensors"
+    check "$1: the log is whole" "$looks" log "$scratch/log" $(($(wc -l <"$scratch/log") - 1))
+    rm -rf "$scratch/log" saved
+}
+
+for part in ${CLI_TEST_PARTS:-refuses one_refuses trains nonfinite killed stops}; do
+    before=$failed start=$SECONDS
+    "$part"
+    echo "$([[ $failed == "$before" ]] && echo "ok  " || echo FAIL) $part, $((SECONDS - start)) s"
+done
+end

@@ -1,0 +1,337 @@
+#!/bin/bash
+# The command line as its users meet it: real runs of cuboid, ranks as threads, on small generated data. What is refused,
+# with which code and words; what a run prints, logs and writes; how it ends when it is asked to.
+# Usage: cli_test.sh CUBOID OUTPUTS mpi|no-mpi   OUTPUTS: the program of support/outputs.c
+cuboid=${1:?usage: cli_test.sh CUBOID OUTPUTS mpi|no-mpi} looks=${2:?} has_mpi=${3:?}
+source "$(dirname "$0")/support/cli.sh"
+
+refuses_sizes() {
+    refused 2 "tp=3 does not divide the 8 heads, the MLP width 256 and the padded vocabulary 256 of test-tiny; tp can be 1, 2, 4 or 8" --tp 3
+    refused 2 "tp=16 does not divide the 8 heads" --tp 16
+    refused 2 "tp can be 1, 2, 4 or 8" --tp 8 --model test-tiny --make-vocab-size-divisible-by 1 --tp 5
+    refused 2 "tp=4 does not divide the padded vocabulary 251" --model test-pad --make-vocab-size-divisible-by 1 --tp 4
+    refused 2 "10 sequences is not a multiple of micro-batch-size 4 x dp 2 = 8; 8 or 16 would work" --dp 2 --global-batch-size 10
+    refused 2 "= 12; 12 would work" --dp 3 --global-batch-size 5
+    refused 2 "pp=5 stages for the 4 layers of test-tiny: pp can be at most 4" --pp 5
+    refused 2 "placement '1,2' holds 3 layers, test-tiny has 4" --pp 2 --layers-per-stage 1,2
+    refused 2 "placement '1,2,1' is for pp=3, not for pp=2" --pp 2 --layers-per-stage 1,2,1
+    refused 2 "stage 0 holds no layer" --pp 2 --layers-per-stage 0,4
+    refused 2 "--seq-length 65 is more than the 64 positions of test-tiny" --seq-length 65
+    refused 2 "3 ranks cannot be divided into tp=2 x pp=1 = 2 ranks per copy of the model; a multiple of 2 would work" --ranks 3 --tp 2
+    refused 2 "dp=2 x tp=1 x pp=2 are 4 ranks, but --ranks is 3" --ranks 3 --dp 2 --pp 2
+    refused 2 "order 'tp-dp' leaves out pp, whose size is 2" --order tp-dp --pp 2
+    refused 2 "order 'tp-xx-pp': 'xx' is no dimension; the default is tp-cp-ep-dp-pp" --order tp-xx-pp
+    refused 1 "not enough memory: 64 ranks on this machine ask for" --model gpt2-1558m --dp 64
+    check "what is available is named" grep -qE "ask for [0-9.]+ TiB \(the largest rank [0-9.]+ GiB\), available are [0-9.]+ [MGT]iB;" "$err"
+}
+
+refuses_words() {
+    refused 2 "--stps is not an option; did you mean --steps?" --stps 3
+    refused 2 "--tp needs a value" --tp
+    refused 2 "--tp: 'two' is not a whole number" --tp two
+    refused 2 "--lr is 1e30; it can be 0 to 1000" --lr 1e30
+    refused 2 "there is no schedule '1f1'; did you mean '1f1b'?" --schedule 1f1
+    refused 2 "there is no schedule 'zb'; there are gpipe, 1f1b" --schedule zb
+    refused 2 "'mp' is none of its choices, did you mean 'mpi'?" --comm mp
+    refused 2 "'gpu' is none of its choices, did you mean 'cpu'?" --compute gpu
+    refused 2 "no model 'gpt2-124'; did you mean 'gpt2-124m'?" --model gpt2-124
+    refused 2 "'1,x' is not a list of shares" --split 1,x
+    refused 2 "--timeline draws the last training step, but with --steps 0 there is none" --steps 0 --timeline t.svg
+    refused 2 "with --eval-iters 0 there is none" --eval-iters 0 --logits l
+    refused 2 "leaves nothing to do" --eval-iters 0 --steps 0
+    local whole=("${small[@]}")
+    small=(train --data text)
+    refused 2 "no model: give --model NAME"
+    small=(train --model test-tiny)
+    refused 2 "no data: give --data PATH"
+    small=(trian)
+    refused 2 "'trian' is not a command, did you mean 'train'?"
+    small=(dance)
+    refused 2 "'dance' is not a command; cuboid --help lists them"
+    small=(model)
+    refused 2 "no model 'gpt3'" --model gpt3
+    small=("${whole[@]}")
+    run
+    check "without a command the help goes to stderr, code 2" equal "$rc $(grep -c usage: "$err") $(wc -c <"$out")" "2 1 0"
+}
+
+refuses_data() {
+    refused 1 "cannot open none.bin: No such file or directory" --data none.bin
+    refused 1 "no file matches the pattern none*.bin" --data 'none*.bin'
+    : >empty
+    refused 1 "empty is empty, expected tokens" --data empty
+    random 60 1 >short
+    refused 2 "the training part has 57 of the data's 60 tokens, one sample of sequence length 64 needs 65" --data short
+    { little 4 20240520 1 100 && head -c 1012 /dev/zero && head -c 150 /dev/zero; } >shard.bin
+    refused 1 "shard.bin: found 1174 bytes, expected 1224: a header of 1024 and 100 tokens of 2 (offset 8)" --data shard.bin
+    { little 4 20240520 7 100 && head -c 1012 /dev/zero && head -c 200 /dev/zero; } >shard.bin
+    refused 1 "shard.bin: offset 4: found version 7, expected 1" --data shard.bin
+    { little 4 20240326 3 && head -c 1016 /dev/zero; } >model.bin
+    refused 1 "offset 0: found magic number 20240326" --data model.bin
+    { printf 'MMIDIDX\0\0' && little 8 1 && little 1 99 && little 8 1 1 && head -c 20 /dev/zero; } >set.idx
+    cp text set.bin
+    refused 1 "set.idx: offset 17: found type 99, expected 1, 2, 3, 4, 5 or 8" --data set
+    refused 2 "one evaluation needs micro-batch-size 4 x dp 4 = 16; give more by --split or --val-data, or --eval-iters 0" --dp 4
+    refused 1 "cannot open missing: No such file" --val-data missing
+    rm empty short shard.bin model.bin set.idx set.bin
+}
+
+# Ids beyond the vocabulary are met when their sample is read.
+refuses_token_ids() {
+    { head -c 4000 /dev/zero && little 2 256 && head -c 4000 /dev/zero; } >ids.bin
+    run "${small[@]}" --data ids.bin --split 100 --eval-iters 0 --steps 100 --tp 2 --pp 2 --save never
+    check "the code is 1" equal "$rc" 1
+    check "the token is named once" equal "$(grep -c "ids.bin: offset 4000: found id 256 as token 2000 of the stream, expected 0 to 255" "$err")" 1
+    check "nothing is saved" test ! -e never
+    rm ids.bin
+}
+
+refuses_outputs() {
+    local place
+    mkdir -p folder kept
+    echo old >kept/model.safetensors
+    for place in text text/below/it /dev/full /proc/none; do refused 1 "--save $place: " --save $place; done
+    for place in none/log /proc/none folder; do refused 1 "--log $place: " --log $place; done
+    for place in none/t.svg /proc/none folder; do refused 1 "--timeline $place: " --timeline $place; done
+    for place in none/logits folder; do refused 1 "--logits $place: " --logits $place; done
+    refused 2 "--log and --data are the same file, ./text" --log ./text
+    refused 2 "--timeline and --log are the same file, folder/../new" --log new --timeline folder/../new
+    echo "what was there" >log
+    refused 1 "--timeline none/t.svg: there is no directory none" --log log --timeline none/t.svg
+    run "${small[@]}" --log log --init nowhere --save kept
+    check "no weights to begin with" equal "$rc $(grep -c "error: nowhere holds neither model.safetensors nor" "$err")" "1 1"
+    check "an older log is left alone" equal "$(cat log)" "what was there"
+    check "older weights are left alone" equal "$(cat kept/model.safetensors)" old
+    rm -r folder kept log
+}
+
+# A disk that fills up stops the log, not the training.
+log_on_a_full_disk() {
+    run "${small[@]}" --steps 3 --log /dev/full --save saved
+    check "the code is 1" equal "$rc" 1
+    check "the warning comes once" equal "$(grep -c 'cuboid: warning: cannot write the log /dev/full: No space left' "$err")" 1
+    check "so does the error" equal "$(grep -c 'cuboid: error: cannot write the log /dev/full: No space left' "$err")" 1
+    check "all steps are done" has "$err" "step 3/3"
+    check "the weights are saved" test -s saved/model.safetensors
+    rm -r saved
+}
+
+# Weights of another model, cut short, of nothing.
+refuses_weights() {
+    works --steps 0 --eval-iters 0 --save whole
+    mkdir cut && cp whole/config.json cut
+    head -c 100000 whole/model.safetensors >cut/model.safetensors
+    init_refused() {
+        local message=$1
+        shift
+        run "${small[@]}" --steps 1 "$@" --tp 2 --dp 2
+        check "$message: code 1" equal "$rc" 1
+        check "$message: once" equal "$(grep -cF -- "$message" "$err") $(wc -l <"$err")" "1 1"
+    }
+    init_refused "cut/model.safetensors" --init cut
+    init_refused "wte.weight has shape (256, 64), the model needs (256, 128)" --model test-wide --init whole
+    init_refused "h.2.ln_1.weight has no place in the model toy-2 of 2 layers" --model toy-2 --init whole
+    rm -r whole cut
+}
+# Models for it, as config.json.
+write_models() {
+    local config='{"model_type": "gpt2", "vocab_size": 256, "n_positions": 64, "n_embd": %d, "n_layer": %d, "n_head": 8}'
+    mkdir test-wide toy-2
+    printf "$config" 128 4 >test-wide/config.json
+    printf "$config" 64 2 >toy-2/config.json
+}
+
+without_mpi() {
+    refused 1 "comm 'mpi' is not in this build; configure with -DCB_MPI=ON" --comm mpi
+    export OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_RANK=0 # as mpiexec would start it
+    refused 1 "comm 'mpi' is not in this build; configure with -DCB_MPI=ON"
+    OMPI_COMM_WORLD_RANK=1
+    run "${small[@]}"
+    check "the second process fails too, and says nothing" equal "$rc $(cat "$out" "$err" | wc -c)" "1 0"
+    unset OMPI_COMM_WORLD_SIZE OMPI_COMM_WORLD_RANK
+}
+
+mpi_without_mpiexec() {
+    refused 2 "dp=2 x tp=1 x pp=1 are 2 ranks, but there is 1 process; start them with mpiexec -n 2" --comm mpi --dp 2
+    refused 2 "are 4 ranks, but there is 1 process" --comm mpi --ranks 4 --tp 2
+}
+
+helps() {
+    local command
+    run --help
+    check "--help lists the commands, code 0" equal "$rc $(grep -cE '^  (train|model|bench) ' "$out")" "0 3"
+    for command in train model bench; do
+        run "$command" --help
+        check "$command --help: code 0, nothing on stderr" equal "$rc $(wc -c <"$err")" "0 0"
+        check "$command --help has a usage line" grep -q "cuboid $command" "$out"
+        check "$command --help: no line beyond 100 columns" equal "$(grep -cE '.{101}' "$out")" 0
+        check "$command --help has defaults" grep -q "(default: " "$out"
+    done
+    run train --help
+    check "units" has "$out" "(default: 4 sequences)"
+    check "other names" has "$out" "--tensor-model-parallel-size)"
+    check "derived defaults" has "$out" "default: ranks / (tp * pp)"
+    run --version
+    check "--version" grep -qE '^cuboid [0-9]+\.[0-9]+\.[0-9]+$' "$out"
+}
+
+models() {
+    run model
+    check "model: code 0" equal "$rc" 0
+    check "the presets are listed" grep -qE '^gpt2-124m +124439808 +12 +768 +12 +1024 +50257$' "$out"
+    run model --model gpt2-124m --pp 4 --layers-per-stage 4,3,3,2
+    check "a row for each stage" equal "$(grep -cE '^ +[0-3]  [0-9]' "$out")" 4
+    run model --model gpt2-124m --pp 13
+    check "too many stages: code 2" equal "$rc" 2
+}
+
+# The configuration as it was resolved is printed, complete; what was left out is derived.
+echoes() {
+    works --steps 1 --ranks 8 --tp 2 --pp 2 --micro-batch-size 2 --global-batch-size 12 --eval-iters 1
+    check "dp is derived" grep -qE '  dp +2 ranks' "$out"
+    check "the mesh" has "$out" "8 ranks = dp 2 x tp 2 x pp 2"
+    check "the step" has "$out" "a step: 3 microbatches of 2 x 64 tokens on each dp rank"
+    check "numbers as people write them" grep -qE '  deadline +600 s ' "$out"
+    check "what an unset option means" grep -qE '  save +not saved' "$out"
+    check "fewer validation samples than asked for" has "$out" "validation: 8 samples; 12 were asked for, there are 9"
+    check "no line of the configuration beyond 80 columns" equal "$(sed '/^$/q' "$out" | grep -cE '.{81}')" 0
+    run train --help
+    local name missing=()
+    works --steps 0 --eval-iters 1
+    for name in $("$cuboid" train --help | grep -oE '^  --(\[no-\])?[a-z0-9-]+' | sed -E 's/.*--(\[no-\])?//'); do
+        [[ $name == help ]] || grep -qE "(^|  )  $name  " "$out" || missing+=("$name")
+    done
+    check "every option is echoed" equal "${missing[*]:-}" ""
+}
+
+logs() {
+    works --steps 5 --eval-interval 2 --log log --dp 2 --tp 2 --pp 2 --global-batch-size 16 --eval-iters 0
+    check "log without evaluations" "$looks" log log 5
+    works --steps 5 --eval-interval 2 --log log --dp 2 --tp 2 --pp 2 --global-batch-size 16 --eval-iters 1 --save saved --timeline step.svg
+    check "log with two evaluations" "$looks" log log 5 2
+    check "a progress line for each step" equal "$(grep -cE '^step [1-5]/5 \| loss [0-9.]+ \|.* norm [0-9.]+ \| lr [0-9.e-]+ \| [0-9]+ tokens/s \| MFU [0-9.]+% \| ETA [0-9]+ s$' "$err")" 5
+    check "two of them with validation loss" equal "$(grep -c "| val loss " "$err")" 2
+    check "the timeline is a picture" grep -q "</svg>" step.svg
+    check "nothing but the weights is saved" equal "$(cd saved && echo *)" "config.json model.safetensors"
+    local words
+    for words in "training loss over steps" "bubble" "traffic, sent by all ranks" "memory per rank" "validation loss" "5 steps in" MFU; do
+        check "the summary has: $words" has "$out" "$words"
+    done
+    works --steps 5 --log-interval 2 --eval-iters 0
+    check "--log-interval 2 shows steps 2, 4 and the last" equal "$(cut -c1-6 "$err" | tr '\n' ,)" "step 2,step 4,step 5,"
+    works --init saved --steps 0
+    check "--steps 0 only evaluates" hasnt "$err" step
+    check "the validation loss of --steps 0" has "$out" "validation loss"
+    rm -r log saved step.svg
+}
+
+# The words that scripts for Megatron use.
+long_names() {
+    works --tp 2 --pp 2 --dp 2 --micro-batch-size 2 --global-batch-size 8 --steps 3 --eval-iters 0 --seq-length 32 --log short
+    run train --model test-tiny --data-path text --peak-flops 1e11 --tensor-model-parallel-size 2 --pipeline-model-parallel-size 2 \
+        --data-parallel-size 2 --micro-batch-size=2 --global-batch-size=8 --train-iters 3 --eval-iters 0 --seq-length 32 \
+        --distributed-backend threads --distributed-timeout-seconds 60 --lr-warmup-iters 0 --log long
+    check "long names: code 0" equal "$rc" 0
+    check "the same losses" equal "$(losses long)" "$(losses short)"
+    check "three of them" equal "$(losses long | wc -l)" 3
+    rm short long
+}
+
+# Whatever the layout, it is the same training: losses to float accuracy.
+layouts() {
+    local layout first
+    works --global-batch-size 12 --micro-batch-size 2 --steps 3 --eval-iters 1 --split 8,2 --log one
+    first=$(losses one)
+    while read -r layout; do
+        works --global-batch-size 12 --steps 3 --eval-iters 1 --split 8,2 --log log $layout
+        check "$layout" awk -v a="$first" -v b="$(losses log)" 'BEGIN {
+            n = split(a, x); m = split(b, y); bad = n != 3 || m != 3
+            for (i = 1; i <= n; i++) { d = x[i] - y[i]; if (d < -1e-4 || d > 1e-4) bad = 1 }
+            exit bad }'
+    done <<'LAYOUTS'
+--micro-batch-size 2 --dp 3
+--micro-batch-size 12 --pp 2
+--micro-batch-size 2 --pp 4 --schedule gpipe
+--micro-batch-size 2 --pp 2 --tp 2 --order pp-tp-dp --no-pin
+--micro-batch-size 4 --tp 8 --threads-per-rank 2
+--micro-batch-size 1 --pp 3 --layers-per-stage 1,2,1 --dp 2 --check-messages
+--micro-batch-size 4 --tp 2 --compute ref
+--micro-batch-size 4 --ddp-bucket-size 100 --dp 3
+LAYOUTS
+    rm one log
+}
+
+logits() {
+    local size=$((8 * 64 * 251 * 4))
+    head -c $((size + 100)) /dev/zero >one # an older, longer file
+    works --model test-pad --steps 2 --global-batch-size 8 --eval-iters 1 --logits one
+    works --model test-pad --steps 2 --global-batch-size 8 --eval-iters 1 --logits two --tp 2
+    works --model test-pad --steps 2 --global-batch-size 8 --eval-iters 1 --logits four --pp 2 --dp 2 --tp 2
+    check "samples x T x V floats" equal "$(stat -c %s one two four | tr '\n' ' ')" "$size $size $size "
+    check "tp 1 and tp 2 agree" "$looks" floats one two 1e-5
+    check "three dimensions agree" "$looks" floats one four 1e-5
+    rm one two four
+}
+
+nonfinite() {
+    run "${small[@]}" --lr 1000 --steps 50 --clip-grad 0 --save saved --log log --dp 2 --pp 2
+    check "the code is 1" equal "$rc" 1
+    check "one error" equal "$(grep -c 'cuboid: error' "$err")" 1
+    check "it names step, tensor, stage and rank" grep -qE "error: step [0-9]+ of 50: .*first value that is not finite: [a-z0-9_.]+ .*stage [01], element [0-9]+ on rank [0-3]" "$err"
+    check "and where the weights are" grep -qE "the weights after [0-9]+ steps? are in saved$" "$err"
+    check "these weights are whole" equal "$(cd saved && echo *)" "config.json model.safetensors"
+    run "${small[@]}" --steps 0 --init saved --eval-iters 1
+    check "and can be read" equal "$rc" 0
+    rm -r saved log
+}
+
+# SIGTERM in the middle: the step is finished, weights are saved, the summary is printed.
+stops() {
+    local signal
+    for signal in TERM INT USR1; do
+        "$cuboid" "${small[@]}" --steps 100000 --dp 2 --pp 2 --log log --save saved --eval-iters 1 >"$out" 2>"$err" &
+        until_true lines_in log 2
+        kill -$signal $!
+        rc=0
+        wait $! || rc=$?
+        check "SIG$signal: code 0" equal "$rc" 0
+        check "SIG$signal: the summary says so" grep -qE "^stopped by a signal: [0-9]+ of 100000 steps were not done$" "$out"
+        check "SIG$signal: the log is whole" "$looks" log log $(($(wc -l <log) - 1))
+        check "SIG$signal: the weights are saved" equal "$(cd saved && echo *)" "config.json model.safetensors"
+        rm -r log saved
+    done
+}
+
+# What a person sees: a line that is rewritten in place and never wraps, and no less in the log.
+terminal() {
+    local columns
+    for columns in 80 40; do
+        script -qefc "stty cols $columns; exec '$cuboid' ${small[*]} --steps 4 --eval-iters 1 --eval-interval 2 --log log 2>&1 >'$out'" "$err" >/dev/null </dev/null
+        sed -i '/^Script /d' "$err"
+        tr '\r' '\n' <"$err" | sed 's/\x1b\[K//' | grep '^step' >seen
+        check "$columns columns: each step is shown" equal "$(cut -d/ -f1 seen | tr '\n' ,)" "step 1,step 2,step 3,step 4,"
+        check "$columns columns: no line is longer" equal "$(grep -cE ".{$columns}" seen)" 0
+        check "$columns columns: rewritten, except the validation's and the last" equal "$(grep -c '^.*step' "$err")" 2
+        check "$columns columns: the log has each step" "$looks" log log 4 1
+        rm log seen
+    done
+}
+
+# 384 ranks as threads of one process, in all three dimensions.
+many_ranks() {
+    works --model toy-12 --tp 4 --pp 12 --dp 8 --micro-batch-size 1 --global-batch-size 96 --seq-length 32 --steps 3 --eval-iters 0 --log log
+    check "384 ranks train" "$looks" log log 3
+    check "the memory table has a row for each stage" equal "$(grep -cE '^  d0 p[0-9]+ t0 ' "$out")" 12
+    rm log
+}
+
+write_models
+parts=(refuses_sizes refuses_words refuses_data refuses_token_ids refuses_outputs refuses_weights log_on_a_full_disk helps models echoes
+    logs long_names layouts logits nonfinite stops terminal many_ranks)
+if [[ $has_mpi == mpi ]]; then parts+=(mpi_without_mpiexec); else parts+=(without_mpi); fi
+for part in ${CLI_TEST_PARTS:-"${parts[@]}"}; do
+    before=$failed start=$SECONDS
+    "$part"
+    echo "$([[ $failed == "$before" ]] && echo "ok  " || echo FAIL) $part, $((SECONDS - start)) s"
+done
+end
