@@ -66,7 +66,7 @@ static cb_err train(cb_options *options, cb_resolved *resolved) {
     bool first = cb_comm_mpiexec_rank() == 0;
     if (first) TRY(open_outputs(options, resolved, &progress));
     run->stop = cb_signals_watch();
-    run->observer = (cb_observer){&progress, cb_progress_step, cb_progress_summary};
+    run->observer = (cb_observer){.arg = &progress, .on_step = cb_progress_step, .on_summary = cb_progress_summary};
     cb_err e = cb_run_train(run);
     if (!first) return e;
     cb_err late = cb_progress_close(&progress);

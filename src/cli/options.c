@@ -70,6 +70,8 @@ static const cb_arg table[] = {
     INT(eval_iters, "eval-iters", NULL, "8", "global batches", "of validation samples per evaluation; 0: none", .min = 0, .max = 1e9),
     STRING(log, "log", NULL, NULL, "write one JSON object per step, and a summary, to this file", .derived = "no log"),
     INT(log_interval, "log-interval", NULL, "1", "steps", "between progress lines where the output is no terminal", .min = 1, .max = 1e9),
+    INT(digest_every, "digest-every", NULL, "0", "steps", "between digests of weights, optimizer state and losses in the log; 0: none", .min = 0, .max = 1e12),
+    INT(check_replicas, "check-replicas", NULL, "0", "steps", "between comparisons of the copies that ranks hold of the same tensor; 0: none", .min = 0, .max = 1e12),
     STRING(timeline, "timeline", NULL, NULL, "draw the last step's timeline to this SVG file", .derived = "not drawn"),
     STRING(logits, "logits", NULL, NULL, "write the final evaluation's logits here: f32 (samples, T, V)", .derived = "not written"),
 

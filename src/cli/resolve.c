@@ -205,6 +205,8 @@ cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
     run->init = o->init;
     run->save = o->save;
     run->logits = o->logits;
+    run->digest_every = o->digest_every;
+    run->check_replicas = o->check_replicas;
     run->record = true;
     int64_t total;
     TRY(cb_run_check_memory(run, &total)); /* and the schedule's name */

@@ -4,8 +4,8 @@
  * change before the wait, a request has one end, and none may be left over when the rank ends. */
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "base/hash.h"
 #include "comm/comm_backend.h"
 
 enum { MAGIC = 0x4c45544e };
@@ -35,7 +35,7 @@ static checked *checked_of(cb_comm *comm) {
 }
 
 static uint64_t checksum(const cb_msg *msg) {
-    return XXH3_64bits(msg->data, (size_t)cb_msg_bytes(msg));
+    return cb_hash(msg->data, cb_msg_bytes(msg));
 }
 
 static letter letter_for(const cb_msg *msg, bool is_send) {

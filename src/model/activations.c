@@ -16,6 +16,12 @@ const char *cb_act_name(cb_act act) {
     return names[act];
 }
 
+bool cb_act_is_cut(cb_act act) {
+    static const bool cut[CB_ACTS] = {[CB_ACT_QKV] = true, [CB_ACT_PROBS] = true, [CB_ACT_ATT] = true,
+                                      [CB_ACT_FC] = true,  [CB_ACT_GELU] = true,  [CB_ACT_EXPS] = true};
+    return cut[act];
+}
+
 int64_t cb_act_bytes(const cb_act_sizes *z, cb_act act) {
     const cb_model *m = z->model;
     int64_t M = (int64_t)z->B * z->T;

@@ -38,6 +38,7 @@ typedef struct cb_act_sizes {
 } cb_act_sizes;
 
 const char *cb_act_name(cb_act act); /* "h.attn.probs" */
+bool cb_act_is_cut(cb_act act); /* (owned, ...): shards one after the other */
 int64_t cb_act_bytes(const cb_act_sizes *sizes, cb_act act);
 
 /* Bytes, each rounded as an arena takes them, that one live microbatch needs on a stage of `layers` layers. */

@@ -100,6 +100,7 @@ static cb_err forward(cb_rank *rank, int micro_batch) {
 static cb_err backward(cb_rank *rank, int micro_batch) {
     cb_slot *slot = find_slot(rank, micro_batch);
     cb_ring *ring = &rank->grad;
+    rank->backward_now = micro_batch;
     if (rank->last) { /* where gradients begin; elsewhere they were received into the buffer in use */
         TRY(cb_comm_wait(rank->comm, &ring->sent[ring->next]));
         advance(ring);

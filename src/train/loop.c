@@ -112,7 +112,8 @@ cb_err cb_rank_train_step(cb_rank *rank, int64_t step) {
     zero_gradients(rank);
     cb_comm_traffic_reset(rank->comm);
     rank->recording = run->record;
-    TRY(cb_rank_execute(rank, &rank->schedule));
+    bool inspected = run->inspect && run->inspect->step == step;
+    TRY(inspected ? cb_rank_inspected_step(rank) : cb_rank_execute(rank, &rank->schedule));
     rank->recording = false;
     add_traffic(rank);
     rank->report.step_s = cb_now_s() - begin_s;
@@ -138,6 +139,16 @@ static bool eval_due(const cb_run *run, int64_t step) {
     return run->eval_interval > 0 && run->eval_samples > 0 && (step + 1) % run->eval_interval == 0 && step + 1 < run->steps;
 }
 
+/* What is due after a step: the digest, the comparison of replicas. */
+static cb_err look_after(cb_rank *rank) {
+    const cb_run *run = rank->run;
+    bool end = rank->step + 1 == run->steps || rank->report.stop;
+    cb_rank_chain_loss(rank);
+    if (run->digest_every && ((rank->step + 1) % run->digest_every == 0 || end)) TRY(cb_rank_digest(rank));
+    if (run->check_replicas && (rank->step + 1) % run->check_replicas == 0) TRY(cb_rank_check_replicas(rank));
+    return CB_OK;
+}
+
 /* Steps until the end, a wish to stop, or a value that is not finite. */
 static cb_err train(cb_rank *rank, int64_t *steps, double *train_s) {
     const cb_run *run = rank->run;
@@ -147,6 +158,7 @@ static cb_err train(cb_rank *rank, int64_t *steps, double *train_s) {
         *train_s += rank->report.step_s;
         if (rank->report.nonfinite) return CB_OK;
         *steps = step + 1;
+        TRY(look_after(rank));
         cb_step_report report = rank->report;
         if (eval_due(run, step)) TRY(cb_rank_evaluate(rank, &report.val_loss));
         if (observed) run->observer.on_step(run->observer.arg, &report);

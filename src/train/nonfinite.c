@@ -23,7 +23,8 @@ typedef struct watcher {
 #define KEY_FORWARD (INT64_C(1) << 40)
 #define KEY_BACKWARD (INT64_C(1) << 60)
 
-static void watch(void *arg, int layer, const char *tensor, const float *data, int64_t count) {
+static void watch(void *arg, int layer, const char *tensor, const float *data, int64_t count, int pieces) {
+    (void)pieces;
     watcher *w = arg;
     cb_rank *rank = w->rank;
     w->seen++;

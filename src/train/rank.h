@@ -74,7 +74,10 @@ typedef struct cb_rank {
     double *part_loss;     /* last stage: nats over the tokens of each of this rank's parts so far */
     cb_step_report report;
     bool agreed; /* the error that this rank returns is the same on all */
-    int forward_now;   /* microbatch of the forward under way */
+    int forward_now, backward_now; /* microbatch of the forward, of the backward under way */
+    uint64_t loss_chain;    /* hash of the losses and norms of all steps so far */
+    uint64_t *digest_table;
+    cb_digest digest;
     double *norms;     /* (parameters * S + 2) sums of squares by parameter and shard, then loss and stop */
 
     cb_traffic train_traffic[CB_PURPOSES][CB_KINDS]; /* of all training steps so far */
@@ -120,6 +123,18 @@ CB_MUST_USE cb_err cb_rank_agree(cb_rank *rank, double *x, int64_t count);
 
 /* nonfinite.c: which tensor was the first that was not finite, agreed between all ranks, as text. *Collective over world.* */
 CB_MUST_USE cb_err cb_rank_explain_nonfinite(cb_rank *rank, char *text, int text_bytes);
+
+/* digest.c: hashes of this step's gradients and of the state after it, agreed between all ranks, into rank->digest and the
+ * report. *Collective over tp and pp.* */
+CB_MUST_USE cb_err cb_rank_digest(cb_rank *rank);
+void cb_rank_chain_loss(cb_rank *rank);
+const float *cb_held_data(const cb_held *held, cb_digest_kind kind);
+/* Is this rank the one of tp x pp that counts the parameter (norms, digests)? */
+bool cb_rank_counts(const cb_rank *rank, const cb_held *held);
+/* replicas.c: CB_EMISMATCH naming tensor and ranks if copies of a parameter differ. *Collective over world.* */
+CB_MUST_USE cb_err cb_rank_check_replicas(cb_rank *rank);
+/* inspect.c: executes the step's list with every tensor watched. *Collective over world.* */
+CB_MUST_USE cb_err cb_rank_inspected_step(cb_rank *rank);
 
 /* loop.c. Weights from the generator or from run->init; one step, after which rank->held[].g are the whole batch's gradients
  * before clipping and rank->report tells the rest; weights into run->save. *Collective over world.* */

@@ -11,6 +11,8 @@
 #include "optimizer/lr.h"
 #include "pipeline/schedule.h"
 #include "timeline/timeline.h"
+#include "train/digest.h"
+#include "train/inspect.h"
 
 /* What rank 0 learns of a step. */
 typedef struct cb_step_report {
@@ -21,6 +23,7 @@ typedef struct cb_step_report {
     double val_loss;  /* NaN where not measured after this step */
     bool nonfinite;   /* loss or gradient norm: nothing was updated */
     bool stop;        /* some rank was asked to stop */
+    const cb_digest *digest; /* NULL where not due; valid during the call */
 } cb_step_report;
 
 typedef struct cb_run_summary cb_run_summary;
@@ -29,6 +32,7 @@ typedef struct cb_run_summary cb_run_summary;
 typedef struct cb_observer {
     void *arg;
     void (*on_step)(void *arg, const cb_step_report *report);
+    void (*on_inspect)(void *arg, const cb_inspection *inspection);
     void (*on_summary)(void *arg, const cb_run_summary *summary);
 } cb_observer;
 
@@ -60,6 +64,9 @@ typedef struct cb_run {
     const char *save;   /* directory or NULL */
     const char *logits; /* file for the validation samples' logits, or NULL */
     bool record;        /* keep the last step's timeline */
+    int64_t digest_every;   /* steps; 0: never */
+    int64_t check_replicas; /* steps; 0: never */
+    const cb_inspect *inspect; /* NULL: no step is inspected */
     const volatile sig_atomic_t *stop; /* not zero: end after this step; may be NULL */
     cb_observer observer;
 

@@ -169,6 +169,7 @@ void cb_stage_destroy(cb_rank *rank) {
     free(rank->slot);
     free(rank->layer);
     free(rank->held);
+    free(rank->digest_table);
     free(rank->part_loss);
     free(rank->norms);
     free(rank->events);

@@ -27,9 +27,9 @@ static void fill_norms(cb_rank *rank) {
     for (int i = 0; i < rank->held_count; i++) {
         cb_held *h = &rank->held[i];
         double *norms = rank->norms + (int64_t)h->param.id * S;
-        if (h->param.role == CB_WTE && !rank->first) continue;
+        if (!cb_rank_counts(rank, h)) continue;
         if (h->param.cut == CB_CUT_NONE) {
-            if (rank->t == 0) norms[0] = rank->compute->ops->sum_squares(rank->compute, h->g, h->count);
+            norms[0] = rank->compute->ops->sum_squares(rank->compute, h->g, h->count);
             continue;
         }
         int64_t n = cb_param_shard_elements(&h->param, S);

@@ -10,13 +10,14 @@ cb_linear cb_layer_linear(const cb_transformer *t, const cb_layer *layer, cb_rol
 int64_t cb_transformer_rows(const cb_transformer *t) { return (int64_t)t->B * t->T; }
 
 void cb_transformer_watch(const cb_transformer *t, int layer, const char *tensor, const float *data, int64_t count) {
-    if (t->watch) t->watch(t->watch_arg, layer, tensor, data, count);
+    if (t->watch) t->watch(t->watch_arg, layer, tensor, data, count, 0);
 }
 
 void cb_layer_watch(const cb_transformer *t, const cb_layer *layer, cb_act act, float *const *acts) {
     if (!t->watch) return;
     cb_act_sizes sizes = {t->model, t->B, t->T, t->tp->shards, t->tp->owned};
-    t->watch(t->watch_arg, layer->index, cb_act_name(act), acts[act], cb_act_bytes(&sizes, act) / 4);
+    t->watch(t->watch_arg, layer->index, cb_act_name(act), acts[act], cb_act_bytes(&sizes, act) / 4,
+             cb_act_is_cut(act) ? t->tp->owned : 0);
 }
 
 void cb_layer_norm(cb_transformer *t, const cb_layer *layer, float *const *act, cb_act x, cb_act y, cb_role w) {

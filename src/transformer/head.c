@@ -8,8 +8,9 @@ void cb_head_logits(cb_transformer *t, const cb_head *head, float *const *act) {
                       head->lnf_b, M, C, (float)t->model->norm_eps);
     cb_transformer_watch(t, t->model->layers, "ln_f", act[CB_ACT_LNF], M * C);
     cb_vocab_logits(t->tp, &head->vocab, act[CB_ACT_EXPS], act[CB_ACT_LNF], M);
-    cb_transformer_watch(t, t->model->layers, "logits", act[CB_ACT_EXPS],
-                         M * (t->model->vocab_padded / t->tp->shards) * t->tp->owned);
+    if (!t->watch) return;
+    t->watch(t->watch_arg, t->model->layers, "logits", act[CB_ACT_EXPS],
+             M * (t->model->vocab_padded / t->tp->shards) * t->tp->owned, t->tp->owned);
 }
 
 cb_err cb_head_loss(cb_transformer *t, const cb_head *head, float *const *act, double *loss) {

@@ -8,8 +8,9 @@
 #include "model/params.h"
 #include "tensor_parallel/tensor_parallel.h"
 
-/* Sees every tensor right after it is computed, where set: to find the first value that is not finite, or to compare. */
-typedef void (*cb_watch_fn)(void *arg, int layer, const char *tensor, const float *data, int64_t count);
+/* Sees every tensor right after it is computed, where set: to find the first value that is not finite, or to compare. layer: -1
+ * embedding, L head; pieces: the rank's shards that data holds one after the other, 0 if it is whole on every tp rank. */
+typedef void (*cb_watch_fn)(void *arg, int layer, const char *tensor, const float *data, int64_t count, int pieces);
 
 typedef struct cb_transformer {
     const cb_model *model;
