@@ -30,7 +30,8 @@ cb_err cb_bench_tokens(cb_tokens **tokens, int64_t count, int64_t vocab) {
         cb_rng_key key = {.seed = 1, .stream = 0xbe9c};
         for (int64_t i = 0; i < count; i++) ids[i] = (uint16_t)(cb_rng_u32(key, (uint64_t)i) % (uint64_t)vocab);
         ssize_t bytes = count * (ssize_t)sizeof *ids;
-        if (write(fd, ids, (size_t)bytes) != bytes) e = cb_fail(CB_EIO, "cannot write made-up tokens: %s", strerror(errno));
+        if (write(fd, ids, (size_t)bytes) != bytes)
+            e = cb_fail(CB_EIO, "cannot write made-up tokens: %s", strerror(errno));
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     }
     if (!e) e = cb_tokens_open(tokens, path, CB_TOKENS_NANOGPT);
@@ -46,10 +47,23 @@ static void on_step(void *arg, const cb_step_report *report) {
 
 static cb_err make_run(const cb_bench_case *c, cb_run *run) {
     int size[CB_DIMS] = {[CB_TP] = c->tp, [CB_CP] = 1, [CB_EP] = 1, [CB_DP] = c->dp, [CB_PP] = c->pp};
-    *run = (cb_run){.model = *c->model, .B = c->B, .T = c->T, .global_batch = (int64_t)c->micro_batches * c->B,
-                    .micro_batches = c->micro_batches / c->dp, .shards = c->shards, .schedule = c->schedule, .compute = c->compute,
-                    .threads_per_rank = c->threads, .seed = 1, .steps = c->repeats + 1, .beta1 = 0.9, .beta2 = 0.95,
-                    .adam_eps = 1e-8, .weight_decay = 0.1, .clip = 1, .bucket_elements = 1 << 20};
+    *run = (cb_run){.model = *c->model,
+                    .B = c->B,
+                    .T = c->T,
+                    .global_batch = (int64_t)c->micro_batches * c->B,
+                    .micro_batches = c->micro_batches / c->dp,
+                    .shards = c->shards,
+                    .schedule = c->schedule,
+                    .compute = c->compute,
+                    .threads_per_rank = c->threads,
+                    .seed = 1,
+                    .steps = c->repeats + 1,
+                    .beta1 = 0.9,
+                    .beta2 = 0.95,
+                    .adam_eps = 1e-8,
+                    .weight_decay = 0.1,
+                    .clip = 1,
+                    .bucket_elements = 1 << 20};
     run->lr = (cb_lr){.peak = 1e-4, .least = 1e-4, .style = CB_DECAY_CONSTANT};
     run->launch = (cb_launch){.backend = "threads", .ranks = c->dp * c->tp * c->pp, .deadline_s = 600};
     TRY(cb_mesh_make(&run->mesh, size, CB_DEFAULT_ORDER));
@@ -77,8 +91,10 @@ static cb_err run_copies(copy *all, int copies) {
     }
     for (int i = 0; i < started; i++) {
         pthread_join(thread[i], NULL);
-        if (!e) e = all[i].error;
-        else cb_err_free(all[i].error);
+        if (!e)
+            e = all[i].error;
+        else
+            cb_err_free(all[i].error);
     }
     return e;
 }

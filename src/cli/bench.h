@@ -9,21 +9,21 @@ typedef struct cb_bench_case {
     const cb_model *model;
     const cb_tokens *tokens;
     int dp, tp, pp, shards;
-    int threads;       /* per rank */
+    int threads; /* per rank */
     int B, T;
     int micro_batches; /* of the global batch: global batch = micro_batches * B sequences */
     const char *schedule, *compute;
-    int copies;        /* independent runs side by side, each of dp * tp * pp ranks */
-    int repeats;       /* timed steps, after one that warms up */
+    int copies;  /* independent runs side by side, each of dp * tp * pp ranks */
+    int repeats; /* timed steps, after one that warms up */
 } cb_bench_case;
 
 typedef struct cb_bench_time {
-    double step_s;         /* median over the timed steps, of the slowest copy */
+    double step_s; /* median over the timed steps, of the slowest copy */
     double best_s;
-    double flops;          /* model FLOPs of a step of one copy */
-    double rate;           /* FLOP/s of oneDNN with the threads of one copy, the better of before and after */
-    double floor_s;        /* flops / rate */
-    double bubble_closed;  /* (pp - 1) / (m + pp - 1), m the microbatches of a pipeline */
+    double flops;         /* model FLOPs of a step of one copy */
+    double rate;          /* FLOP/s of oneDNN with the threads of one copy, the better of before and after */
+    double floor_s;       /* flops / rate */
+    double bubble_closed; /* (pp - 1) / (m + pp - 1), m the microbatches of a pipeline */
 } cb_bench_time;
 
 /* Runs the case and times it. */

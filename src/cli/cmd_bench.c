@@ -1,6 +1,6 @@
-/* cuboid bench step: a training step against its floor - model FLOPs over the rate that oneDNN reaches on this machine in the
- * same run with the same threads - and layouts of several ranks against one rank that shares the machine with independent
- * others. */
+/* cuboid bench step: a training step against its floor - model FLOPs over the rate that oneDNN reaches on this machine
+ * in the same run with the same threads - and layouts of several ranks against one rank that shares the machine with
+ * independent others. */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "cli/bench.h"
 #include "cli/commands.h"
+#include "compute/compute.h"
 #include "model/shards.h"
 
 typedef struct bench_options {
@@ -19,26 +20,79 @@ typedef struct bench_options {
 
 #define FIELD(name) offsetof(bench_options, name)
 static const cb_arg table[] = {
-    {.name = "model", .type = CB_ARG_STRING, .offset = FIELD(model), .fallback = "gpt2-124m", .help = "a preset or a config.json"},
-    {.name = "micro-batch-size", .type = CB_ARG_INT, .offset = FIELD(micro_batch_size), .fallback = "4", .unit = "sequences",
-     .help = "of one forward and backward pass", .min = 1, .max = 65536},
-    {.name = "micro-batches", .type = CB_ARG_INT, .offset = FIELD(micro_batches), .fallback = "8",
-     .help = "of the global batch, for the layouts and what they are compared with", .min = 1, .max = 65536},
-    {.name = "seq-length", .type = CB_ARG_INT, .offset = FIELD(seq_length), .fallback = "256", .unit = "tokens",
-     .help = "of a sequence", .min = 1, .max = 1 << 24},
-    {.name = "threads", .type = CB_ARG_INT, .offset = FIELD(threads), .unit = "threads", .help = "of the single rank",
-     .derived = "the cores", .min = 1, .max = 1024},
-    {.name = "layouts", .type = CB_ARG_STRING, .offset = FIELD(layouts), .fallback = "dp,tp,pp",
+    {.name = "model",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(model),
+     .fallback = "gpt2-124m",
+     .help = "a preset or a config.json"},
+    {.name = "micro-batch-size",
+     .type = CB_ARG_INT,
+     .offset = FIELD(micro_batch_size),
+     .fallback = "4",
+     .unit = "sequences",
+     .help = "of one forward and backward pass",
+     .min = 1,
+     .max = 65536},
+    {.name = "micro-batches",
+     .type = CB_ARG_INT,
+     .offset = FIELD(micro_batches),
+     .fallback = "8",
+     .help = "of the global batch, for the layouts and what they are compared with",
+     .min = 1,
+     .max = 65536},
+    {.name = "seq-length",
+     .type = CB_ARG_INT,
+     .offset = FIELD(seq_length),
+     .fallback = "256",
+     .unit = "tokens",
+     .help = "of a sequence",
+     .min = 1,
+     .max = 1 << 24},
+    {.name = "threads",
+     .type = CB_ARG_INT,
+     .offset = FIELD(threads),
+     .unit = "threads",
+     .help = "of the single rank",
+     .derived = "the cores, at most 16",
+     .min = 1,
+     .max = CB_MOST_THREADS},
+    {.name = "layouts",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(layouts),
+     .fallback = "dp,tp,pp",
      .help = "dimensions over which to spread --ranks ranks of one thread, or none"},
-    {.name = "ranks", .type = CB_ARG_INT, .offset = FIELD(ranks), .unit = "ranks", .help = "of those layouts",
-     .derived = "the cores", .min = 2, .max = 64},
-    {.name = "schedule", .type = CB_ARG_STRING, .offset = FIELD(schedule), .fallback = "1f1b", .help = "pipeline schedule"},
+    {.name = "ranks",
+     .type = CB_ARG_INT,
+     .offset = FIELD(ranks),
+     .unit = "ranks",
+     .help = "of those layouts",
+     .derived = "the cores",
+     .min = 2,
+     .max = 64},
+    {.name = "schedule",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(schedule),
+     .fallback = "1f1b",
+     .help = "pipeline schedule"},
     {.name = "compute", .type = CB_ARG_STRING, .offset = FIELD(compute), .fallback = "cpu", .help = "cpu or ref"},
-    {.name = "repeats", .type = CB_ARG_INT, .offset = FIELD(repeats), .fallback = "3", .unit = "steps",
-     .help = "timed per case, after one that warms up; the median counts", .min = 1, .max = 64},
-    {.name = "shards", .type = CB_ARG_BOOL, .offset = FIELD(shards), .fallback = "true",
+    {.name = "repeats",
+     .type = CB_ARG_INT,
+     .offset = FIELD(repeats),
+     .fallback = "3",
+     .unit = "steps",
+     .help = "timed per case, after one that warms up; the median counts",
+     .min = 1,
+     .max = 64},
+    {.name = "shards",
+     .type = CB_ARG_BOOL,
+     .offset = FIELD(shards),
+     .fallback = "true",
      .help = "compare the default number of shards with one per rank, at tp 1 and tp 2"},
-    {.name = "json", .type = CB_ARG_BOOL, .offset = FIELD(json), .fallback = "false", .help = "one JSON object per case"},
+    {.name = "json",
+     .type = CB_ARG_BOOL,
+     .offset = FIELD(json),
+     .fallback = "false",
+     .help = "one JSON object per case"},
     {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
 };
 enum { ROWS = sizeof table / sizeof table[0], ROUNDS = 3 };
@@ -52,10 +106,20 @@ typedef struct bench {
 } bench;
 
 static cb_bench_case base_case(const bench *b) {
-    return (cb_bench_case){.model = &b->model, .tokens = b->tokens, .dp = 1, .tp = 1, .pp = 1,
-                           .shards = cb_model_default_shards(&b->model, 1), .threads = 1,
-                           .B = (int)b->o.micro_batch_size, .T = (int)b->o.seq_length, .micro_batches = (int)b->o.micro_batches,
-                           .schedule = b->o.schedule, .compute = b->o.compute, .copies = 1, .repeats = (int)b->o.repeats};
+    return (cb_bench_case){.model = &b->model,
+                           .tokens = b->tokens,
+                           .dp = 1,
+                           .tp = 1,
+                           .pp = 1,
+                           .shards = cb_model_default_shards(&b->model, 1),
+                           .threads = 1,
+                           .B = (int)b->o.micro_batch_size,
+                           .T = (int)b->o.seq_length,
+                           .micro_batches = (int)b->o.micro_batches,
+                           .schedule = b->o.schedule,
+                           .compute = b->o.compute,
+                           .copies = 1,
+                           .repeats = (int)b->o.repeats};
 }
 
 /* speedup: against `alone`, one rank with the others' places taken by independent copies; 0: not compared. */
@@ -63,12 +127,12 @@ static void report(const bench *b, const char *name, const cb_bench_case *c, con
     double without_bubble = speedup / (1 - t->bubble_closed);
     double tokens = (double)c->micro_batches * c->B * c->T;
     if (b->o.json) {
-        json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "case", name, "model",
-                              b->model.name, "dp", c->dp, "tp", c->tp, "pp", c->pp, "copies", c->copies, "threads_per_rank",
-                              c->threads, "micro_batch_size", c->B, "seq_length", c->T, "micro_batches", c->micro_batches,
-                              "step_s", t->step_s, "best_s", t->best_s, "floor_s", t->floor_s, "ratio_to_floor",
-                              t->step_s / t->floor_s, "flops", t->flops, "flops_per_s", t->rate, "tokens_per_s",
-                              tokens / t->step_s);
+        json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "case", name,
+                              "model", b->model.name, "dp", c->dp, "tp", c->tp, "pp", c->pp, "copies", c->copies,
+                              "threads_per_rank", c->threads, "micro_batch_size", c->B, "seq_length", c->T,
+                              "micro_batches", c->micro_batches, "step_s", t->step_s, "best_s", t->best_s, "floor_s",
+                              t->floor_s, "ratio_to_floor", t->step_s / t->floor_s, "flops", t->flops, "flops_per_s",
+                              t->rate, "tokens_per_s", tokens / t->step_s);
         if (speedup > 0) {
             json_object_set_new(o, "speedup", json_real(speedup));
             json_object_set_new(o, "bubble", json_real(t->bubble_closed));
@@ -88,15 +152,15 @@ static void report(const bench *b, const char *name, const cb_bench_case *c, con
 
 static void report_shards(const bench *b, const cb_bench_case *c, double fast_s, double exact_s) {
     if (b->o.json) {
-        json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:f,s:f,s:f}", "case", "shards", "model", b->model.name, "tp", c->tp,
-                              "threads_per_rank", c->threads, "shards", c->shards, "step_s", exact_s, "step_s_shards_tp", fast_s,
-                              "ratio_to_shards_tp", exact_s / fast_s);
+        json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:f,s:f,s:f}", "case", "shards", "model", b->model.name, "tp",
+                              c->tp, "threads_per_rank", c->threads, "shards", c->shards, "step_s", exact_s,
+                              "step_s_shards_tp", fast_s, "ratio_to_shards_tp", exact_s / fast_s);
         json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
         putchar('\n');
         json_decref(o);
     } else {
-        printf("tp %d, %d shards against %-12d %8.3f s  against %6.3f s: %.3f x\n", c->tp, c->shards, c->tp, exact_s, fast_s,
-               exact_s / fast_s);
+        printf("tp %d, %d shards against %-12d %8.3f s  against %6.3f s: %.3f x\n", c->tp, c->shards, c->tp, exact_s,
+               fast_s, exact_s / fast_s);
     }
     fflush(stdout);
 }
@@ -140,10 +204,14 @@ static cb_err bench_layout(const bench *b, const char *dim, double alone_s) {
     cb_bench_time t;
     char name[64];
     int n = (int)b->o.ranks;
-    if (strcmp(dim, "dp") == 0) c.dp = n;
-    else if (strcmp(dim, "tp") == 0) c.tp = n;
-    else if (strcmp(dim, "pp") == 0) c.pp = n;
-    else return cb_fail(CB_EUSAGE, "--layouts: '%s' is not dp, tp, pp or none", dim);
+    if (strcmp(dim, "dp") == 0)
+        c.dp = n;
+    else if (strcmp(dim, "tp") == 0)
+        c.tp = n;
+    else if (strcmp(dim, "pp") == 0)
+        c.pp = n;
+    else
+        return cb_fail(CB_EUSAGE, "--layouts: '%s' is not dp, tp, pp or none", dim);
     c.shards = cb_model_default_shards(&b->model, c.tp);
     if (c.micro_batches % c.dp) {
         return cb_fail(CB_EINVAL, "--micro-batches %d cannot be divided over dp %d", c.micro_batches, c.dp);
@@ -164,13 +232,14 @@ static cb_err bench_layouts(const bench *b) {
     TRY(cb_bench_measure(&c, &t));
     report(b, name, &c, &t, 0);
     snprintf(words, sizeof words, "%s", b->o.layouts);
-    for (char *dim = strtok_r(words, ",", &rest); dim; dim = strtok_r(NULL, ",", &rest)) TRY(bench_layout(b, dim, t.step_s));
+    for (char *dim = strtok_r(words, ",", &rest); dim; dim = strtok_r(NULL, ",", &rest))
+        TRY(bench_layout(b, dim, t.step_s));
     return CB_OK;
 }
 
 static cb_err bench_step(bench *b) {
     int64_t tokens = b->o.micro_batches * b->o.micro_batch_size * b->o.seq_length + 1;
-    if (b->o.threads == 0) b->o.threads = cb_os_cores();
+    if (b->o.threads == 0) b->o.threads = cb_os_cores() < CB_MOST_THREADS ? cb_os_cores() : CB_MOST_THREADS;
     if (b->o.ranks == 0) b->o.ranks = cb_os_cores() > 1 ? cb_os_cores() : 2;
     TRY(cb_model_load(&b->model, b->o.model));
     cb_model_pad_vocab(&b->model, 128);
@@ -187,7 +256,8 @@ static cb_err bench_step(bench *b) {
 cb_err cb_cmd_bench(int argc, char **argv) {
     bench b = {0};
     bool named = argc > 0 && argv[0][0] != '-';
-    if (named && strcmp(argv[0], "step") != 0) return cb_fail(CB_EUSAGE, "bench '%s' is not known; there is: step", argv[0]);
+    if (named && strcmp(argv[0], "step") != 0)
+        return cb_fail(CB_EUSAGE, "bench '%s' is not known; there is: step", argv[0]);
     TRY(cb_args_parse(table, ROWS, &b.o, argc - named, argv + named));
     if (b.o.help) {
         cb_args_help(table, ROWS, usage, stdout);

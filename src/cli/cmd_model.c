@@ -13,19 +13,40 @@ typedef struct model_options {
 
 #define FIELD(name) offsetof(model_options, name)
 static const cb_arg table[] = {
-    {.name = "model", .type = CB_ARG_STRING, .offset = FIELD(model), .help = "a preset or a config.json", .derived = "all presets"},
-    {.name = "pp", .aliases = "pipeline-model-parallel-size", .type = CB_ARG_INT, .offset = FIELD(pp), .fallback = "1",
-     .unit = "stages", .help = "show what each stage holds", .min = 1, .max = CB_MAX_STAGES},
-    {.name = "layers-per-stage", .type = CB_ARG_STRING, .offset = FIELD(layers_per_stage), .fallback = "auto",
+    {.name = "model",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(model),
+     .help = "a preset or a config.json",
+     .derived = "all presets"},
+    {.name = "pp",
+     .aliases = "pipeline-model-parallel-size",
+     .type = CB_ARG_INT,
+     .offset = FIELD(pp),
+     .fallback = "1",
+     .unit = "stages",
+     .help = "show what each stage holds",
+     .min = 1,
+     .max = CB_MAX_STAGES},
+    {.name = "layers-per-stage",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(layers_per_stage),
+     .fallback = "auto",
      .help = "auto, even, or a list like 6,6"},
-    {.name = "seq-length", .type = CB_ARG_INT, .offset = FIELD(seq_length), .unit = "tokens", .help = "for FLOPs",
-     .derived = "the model's positions", .min = 1, .max = 1 << 24},
+    {.name = "seq-length",
+     .type = CB_ARG_INT,
+     .offset = FIELD(seq_length),
+     .unit = "tokens",
+     .help = "for FLOPs",
+     .derived = "the model's positions",
+     .min = 1,
+     .max = 1 << 24},
     {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
 };
 enum { ROWS = sizeof table / sizeof table[0] };
 
 static cb_err print_presets(void) {
-    printf("%-12s %14s %7s %9s %6s %9s %11s\n", "model", "parameters", "layers", "channels", "heads", "positions", "vocabulary");
+    printf("%-12s %14s %7s %9s %6s %9s %11s\n", "model", "parameters", "layers", "channels", "heads", "positions",
+           "vocabulary");
     for (const char *const *name = cb_model_preset_names(); *name; name++) {
         cb_model m;
         TRY(cb_model_preset(&m, *name));
@@ -42,10 +63,11 @@ static cb_err print_model(const model_options *o) {
     TRY(cb_model_check(&m));
     int64_t T = o->seq_length > 0 ? o->seq_length : m.positions;
     TRY(cb_placement_make(&placement, &m, (int)o->pp, T, o->layers_per_stage));
-    printf("%s: %lld parameters; %d layers, %lld channels, %d heads, MLP %lld, %lld positions, vocabulary %lld\n", m.name,
-           (long long)cb_model_parameters(&m), m.layers, (long long)m.channels, m.heads, (long long)m.ffn, (long long)m.positions,
-           (long long)m.vocab);
-    printf("%.4g FLOPs per token of a training step at sequence length %lld\n", cb_model_flops_per_token(&m, T), (long long)T);
+    printf("%s: %lld parameters; %d layers, %lld channels, %d heads, MLP %lld, %lld positions, vocabulary %lld\n",
+           m.name, (long long)cb_model_parameters(&m), m.layers, (long long)m.channels, m.heads, (long long)m.ffn,
+           (long long)m.positions, (long long)m.vocab);
+    printf("%.4g FLOPs per token of a training step at sequence length %lld\n", cb_model_flops_per_token(&m, T),
+           (long long)T);
     cb_placement_print(&placement, &m, T, stdout);
     return CB_OK;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/commands.h"
+#include "cli/identity.h"
 #include "cli/machine.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
@@ -57,6 +58,7 @@ static cb_err open_outputs(cb_options *options, const cb_resolved *resolved, cb_
     if (isnan(options->peak_flops)) TRY(measure_peak(run, &options->peak_flops));
     print_configuration(options, resolved);
     cb_progress_open(progress, run, options->peak_flops, options->log_interval, options->log, options->timeline);
+    if (options->digest_every > 0) progress->identity = cb_identity_json(options, run);
     return CB_OK;
 }
 

@@ -1,4 +1,5 @@
-/* The commands of cuboid. Each takes the words after its name and returns an error, whose code decides the exit code. */
+/* The commands of cuboid. Each takes the words after its name and returns an error, whose code decides the exit code.
+ */
 #ifndef CB_CLI_COMMANDS_H
 #define CB_CLI_COMMANDS_H
 
@@ -6,6 +7,7 @@
 
 CB_MUST_USE cb_err cb_cmd_train(int argc, char **argv);
 CB_MUST_USE cb_err cb_cmd_model(int argc, char **argv);
+CB_MUST_USE cb_err cb_cmd_verify(int argc, char **argv);
 CB_MUST_USE cb_err cb_cmd_bench(int argc, char **argv);
 
 #endif

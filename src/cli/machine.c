@@ -31,7 +31,8 @@ int cb_machine_cores(int here) {
 
 cb_err cb_machine_peak_flops(const cb_run *run, double *flops_per_s) {
     int here = cb_comm_launch_local_ranks(&run->launch), all = cb_machine_cores(here), mine = cb_os_cores();
-    int busy = here * run->threads_per_rank < all ? here * run->threads_per_rank : all, measured = busy < mine ? busy : mine;
+    int busy = here * run->threads_per_rank < all ? here * run->threads_per_rank : all,
+        measured = busy < mine ? busy : mine;
     TRY(cb_machine_rate(run->compute, measured, flops_per_s));
     *flops_per_s *= (double)busy / measured * run->launch.ranks / here;
     return CB_OK;

@@ -14,6 +14,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"train", cb_cmd_train, "train a model on a mesh of data, tensor and pipeline parallel ranks"},
+    {"verify", cb_cmd_verify, "train the same run in many layouts and compare every bit"},
     {"model", cb_cmd_model, "list the models, or show one: parameters, FLOPs, what each stage holds"},
     {"bench", cb_cmd_bench, "measure: `bench step` times a training step against its floor"},
 };
@@ -32,12 +33,12 @@ static cb_err run(int argc, char **argv) {
         names[i] = commands[i].name;
     }
     const char *near = cb_args_nearest(argv[1], names);
-    return cb_fail(CB_EUSAGE, "'%s' is not a command%s%s%s; cuboid --help lists them", argv[1], near ? ", did you mean '" : "",
-                   near ? near : "", near ? "'?" : "");
+    return cb_fail(CB_EUSAGE, "'%s' is not a command%s%s%s; cuboid --help lists them", argv[1],
+                   near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* Prints the error, under mpiexec once for all processes; returns the exit code. As mpiexec may end the others as soon as
- * one has failed, the one that prints leaves first. */
+/* Prints the error, under mpiexec once for all processes; returns the exit code. As mpiexec may end the others as soon
+ * as one has failed, the one that prints leaves first. */
 static int report(cb_err e) {
     int rank = cb_comm_mpiexec_rank();
     if (e) e = cb_run_refuse(e);

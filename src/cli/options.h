@@ -42,8 +42,8 @@ typedef struct cb_resolved {
     cb_tokens *tokens, *val_tokens;
 } cb_resolved;
 
-/* Derives what was left out, checks that all sizes fit together, opens the data; options gets the derived values for the echo.
- * Errors: CB_EUSAGE, CB_EINVAL, CB_EIO, CB_EFORMAT with the numbers and what would work. */
+/* Derives what was left out, checks that all sizes fit together, opens the data; options gets the derived values for
+ * the echo. Errors: CB_EUSAGE, CB_EINVAL, CB_EIO, CB_EFORMAT with the numbers and what would work. */
 CB_MUST_USE cb_err cb_options_resolve(cb_options *options, cb_resolved *resolved);
 /* resolve_shards.c: S and D. Part of cb_options_resolve. */
 CB_MUST_USE cb_err cb_options_resolve_shards(cb_options *options, cb_run *run);

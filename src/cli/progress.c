@@ -1,5 +1,5 @@
-/* Progress: on a terminal one line, rewritten in place; otherwise a line per step. The JSON log gets a line per step at once,
- * so that what was measured survives a crash. */
+/* Progress: on a terminal one line, rewritten in place; otherwise a line per step. The JSON log gets a line per step at
+ * once, so that what was measured survives a crash. */
 #include "cli/progress.h"
 
 #include <errno.h>
@@ -14,9 +14,15 @@
 void cb_progress_open(cb_progress *p, const cb_run *run, double peak_flops, int64_t log_interval, const char *log_path,
                       const char *timeline_path) {
     double tokens = (double)run->global_batch * run->T;
-    *p = (cb_progress){.run = run, .peak_flops = peak_flops, .begin_s = cb_now_s(), .tokens_per_step = tokens,
-                       .flops_per_step = tokens * cb_model_flops_per_token(&run->model, run->T), .log_interval = log_interval,
-                       .terminal = cb_os_is_terminal(STDERR_FILENO), .log_path = log_path, .timeline_path = timeline_path};
+    *p = (cb_progress){.run = run,
+                       .peak_flops = peak_flops,
+                       .begin_s = cb_now_s(),
+                       .tokens_per_step = tokens,
+                       .flops_per_step = tokens * cb_model_flops_per_token(&run->model, run->T),
+                       .log_interval = log_interval,
+                       .terminal = cb_os_is_terminal(STDERR_FILENO),
+                       .log_path = log_path,
+                       .timeline_path = timeline_path};
 }
 
 /* Without memory the curve ends early; nothing else depends on it. */
@@ -55,12 +61,15 @@ cb_err cb_progress_close(cb_progress *p) {
     end_line(p);
     if (p->log && fclose(p->log) != 0 && !p->failed) p->failed = log_error(p);
     free(p->loss);
+    json_decref(p->identity);
     p->loss = NULL;
     p->log = NULL;
     return p->failed;
 }
 
-double cb_progress_mfu(const cb_progress *p, double step_s) { return p->flops_per_step / (step_s * p->peak_flops); }
+double cb_progress_mfu(const cb_progress *p, double step_s) {
+    return p->flops_per_step / (step_s * p->peak_flops);
+}
 
 /* One JSON object on a line, flushed. Takes the reference. */
 static void write_line(cb_progress *p, json_t *object) {
@@ -76,9 +85,28 @@ static void write_line(cb_progress *p, json_t *object) {
 }
 
 /* JSON has no NaN: null stands for it. */
-static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* What identifies the run comes first, where digests are logged: they compare only between runs that agree in it. */
+static void log_identity(cb_progress *p) {
+    if (!p->identity) return;
+    json_t *line = json_object();
+    json_object_set_new(line, "run", p->identity);
+    p->identity = NULL;
+    write_line(p, line);
+}
+
+static void log_digest(json_t *o, const cb_digest *digest) {
+    char text[24];
+    if (!digest) return;
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)digest->state);
+    json_object_set_new(o, "digest", json_string(text));
+}
 
 static void log_step(cb_progress *p, const cb_step_report *r) {
+    log_identity(p);
     json_t *o = json_object();
     json_object_set_new(o, "step", json_integer(r->step + 1)); /* from 1, as the progress line */
     json_object_set_new(o, "loss", number(r->loss));
@@ -88,13 +116,17 @@ static void log_step(cb_progress *p, const cb_step_report *r) {
     json_object_set_new(o, "mfu", number(cb_progress_mfu(p, r->step_s)));
     json_object_set_new(o, "step_s", number(r->step_s));
     if (!isnan(r->val_loss)) json_object_set_new(o, "val_loss", number(r->val_loss));
+    log_digest(o, r->digest);
     write_line(p, o);
 }
 
 static void duration_text(double s, char out[24]) {
-    if (s < 60) snprintf(out, 24, "%.0f s", s);
-    else if (s < 3600) snprintf(out, 24, "%d:%02d min", (int)(s / 60), (int)s % 60);
-    else snprintf(out, 24, "%lld:%02d h", (long long)(s / 3600), (int)fmod(s / 60, 60));
+    if (s < 60)
+        snprintf(out, 24, "%.0f s", s);
+    else if (s < 3600)
+        snprintf(out, 24, "%d:%02d min", (int)(s / 60), (int)s % 60);
+    else
+        snprintf(out, 24, "%lld:%02d h", (long long)(s / 3600), (int)fmod(s / 60, 60));
 }
 
 /* A progress line in parts; those of the highest rank are left out first where the terminal is narrow. */
@@ -106,7 +138,8 @@ typedef struct part {
 enum { STEP, LOSS, VAL_LOSS, NORM, RATE, SPEED, MFU, ETA, PARTS };
 
 static void make_parts(const cb_progress *p, const cb_step_report *r, part parts[PARTS]) {
-    static const int ranks[PARTS] = {[STEP] = 0, [LOSS] = 1, [VAL_LOSS] = 2, [ETA] = 3, [SPEED] = 4, [MFU] = 5, [NORM] = 6, [RATE] = 7};
+    static const int ranks[PARTS] = {
+        [STEP] = 0, [LOSS] = 1, [VAL_LOSS] = 2, [ETA] = 3, [SPEED] = 4, [MFU] = 5, [NORM] = 6, [RATE] = 7};
     long long step = r->step + 1, steps = p->run->steps;
     char eta[24];
     for (int i = 0; i < PARTS; i++) parts[i] = (part){.rank = ranks[i]};
@@ -157,7 +190,8 @@ static void draw_timeline(cb_progress *p, const cb_timeline *timeline) {
     FILE *file = fopen(p->timeline_path, "w");
     cb_err e = CB_OK;
     if (file) e = cb_timeline_svg(timeline, file);
-    if (!file || (fclose(file) != 0 && !e)) e = cb_fail(CB_EIO, "cannot write %s: %s", p->timeline_path, strerror(errno));
+    if (!file || (fclose(file) != 0 && !e))
+        e = cb_fail(CB_EIO, "cannot write %s: %s", p->timeline_path, strerror(errno));
     if (e) fail(p, e);
 }
 

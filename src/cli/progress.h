@@ -1,4 +1,5 @@
-/* What a person sees while a run trains, and what a program reads afterwards: progress lines, the JSON log, the summary. */
+/* What a person sees while a run trains, and what a program reads afterwards: progress lines, the JSON log, the
+ * summary. */
 #ifndef CB_CLI_PROGRESS_H
 #define CB_CLI_PROGRESS_H
 
@@ -8,23 +9,24 @@
 #include "train/run.h"
 
 typedef struct cb_progress {
+    json_t *identity; /* the log's first line, owned; NULL: none */
     const cb_run *run;
-    double peak_flops;        /* of all ranks together */
+    double peak_flops; /* of all ranks together */
     double begin_s;
     double tokens_per_step, flops_per_step;
     int64_t log_interval;     /* lines, where stderr is no terminal */
     bool terminal, line_open; /* line_open: the cursor stands behind a line that is still to be rewritten */
     FILE *log;                /* JSON lines; NULL before the first */
     const char *log_path, *timeline_path;
-    double *loss;             /* (losses) of the steps so far, for the curve; room for `capacity` */
+    double *loss; /* (losses) of the steps so far, for the curve; room for `capacity` */
     int64_t losses, capacity;
-    cb_err failed;            /* first failure of the log or a file; reported at the end */
+    cb_err failed; /* first failure of the log or a file; reported at the end */
 } cb_progress;
 
-/* log_path, timeline_path may be NULL. The log is made when its first line comes, so that a run that fails before leaves
- * an older one alone. */
-void cb_progress_open(cb_progress *progress, const cb_run *run, double peak_flops, int64_t log_interval, const char *log_path,
-                      const char *timeline_path);
+/* log_path, timeline_path may be NULL. The log is made when its first line comes, so that a run that fails before
+ * leaves an older one alone. */
+void cb_progress_open(cb_progress *progress, const cb_run *run, double peak_flops, int64_t log_interval,
+                      const char *log_path, const char *timeline_path);
 /* Ends the progress line and the log; returns the first failure to write anything. */
 CB_MUST_USE cb_err cb_progress_close(cb_progress *progress);
 /* Observers of the run. */

@@ -6,9 +6,12 @@
 
 #include "cli/machine.h"
 #include "cli/options.h"
+#include "compute/compute.h"
 
 /* A size that was left out is 0, a REAL NaN, a STRING NULL (base/args.h). */
-static bool left_out(int64_t value) { return value == 0; }
+static bool left_out(int64_t value) {
+    return value == 0;
+}
 
 /* What is missing, or means nothing together. */
 static cb_err check_given(const cb_options *o) {
@@ -35,7 +38,8 @@ static cb_err resolve_model(cb_options *o, cb_run *run) {
     return cb_model_check(&run->model);
 }
 
-static const char *const comm_names[] = {"threads", "mpi"}, *const compute_names[] = {"cpu", "ref"}; /* as the choices */
+static const char *const comm_names[] = {"threads", "mpi"}, *const compute_names[] = {"cpu",
+                                                                                      "ref"}; /* as the choices */
 
 static cb_err resolve_backend(cb_options *o, cb_run *run) {
     enum { THREADS, MPI };
@@ -45,8 +49,10 @@ static cb_err resolve_backend(cb_options *o, cb_run *run) {
     run->compute = compute_names[o->compute];
     TRY(cb_comm_check_backend(run->launch.backend));
     if (o->comm == THREADS && started > 1) {
-        return cb_fail(CB_EUSAGE, "mpiexec started %d processes, but --comm threads would train %d times the same; "
-                                  "leave --comm out or say --comm mpi", started, started);
+        return cb_fail(CB_EUSAGE,
+                       "mpiexec started %d processes, but --comm threads would train %d times the same; "
+                       "leave --comm out or say --comm mpi",
+                       started, started);
     }
     if (o->comm == THREADS) return CB_OK;
     if (left_out(o->ranks) && started > 1) o->ranks = started;
@@ -58,7 +64,8 @@ static cb_err check_started(const cb_options *o) {
     int started = cb_comm_mpiexec_ranks();
     if (o->comm == 0 || o->ranks == started) return CB_OK;
     const char *others = started == 1 ? "" : "es";
-    return cb_fail(CB_EINVAL, "dp=%lld x tp=%lld x pp=%lld are %lld ranks, but %s %d process%s; start them with mpiexec -n %lld",
+    return cb_fail(CB_EINVAL,
+                   "dp=%lld x tp=%lld x pp=%lld are %lld ranks, but %s %d process%s; start them with mpiexec -n %lld",
                    (long long)o->dp, (long long)o->tp, (long long)o->pp, (long long)o->ranks,
                    started == 1 ? "there is" : "mpiexec started", started, others, (long long)o->ranks);
 }
@@ -69,17 +76,20 @@ static cb_err resolve_ranks(cb_options *o) {
     if (left_out(o->dp) && left_out(o->ranks)) o->dp = 1;
     if (left_out(o->dp)) {
         if (o->ranks % model_ranks != 0) {
-            return cb_fail(CB_EINVAL, "%lld ranks cannot be divided into tp=%lld x pp=%lld = %lld ranks per copy of the model; "
-                                      "a multiple of %lld would work", (long long)o->ranks, (long long)o->tp, (long long)o->pp, (long long)model_ranks,
+            return cb_fail(CB_EINVAL,
+                           "%lld ranks cannot be divided into tp=%lld x pp=%lld = %lld ranks per copy of the model; "
+                           "a multiple of %lld would work",
+                           (long long)o->ranks, (long long)o->tp, (long long)o->pp, (long long)model_ranks,
                            (long long)model_ranks);
         }
         o->dp = o->ranks / model_ranks;
     }
     if (left_out(o->ranks)) o->ranks = o->dp * model_ranks;
     if (o->ranks == o->dp * model_ranks) return CB_OK;
-    return cb_fail(CB_EINVAL, "dp=%lld x tp=%lld x pp=%lld are %lld ranks, but %s %lld", (long long)o->dp, (long long)o->tp,
-                   (long long)o->pp, (long long)(o->dp * model_ranks),
-                   cb_comm_mpiexec_ranks() == o->ranks && o->comm == 1 ? "mpiexec started" : "--ranks is", (long long)o->ranks);
+    return cb_fail(CB_EINVAL, "dp=%lld x tp=%lld x pp=%lld are %lld ranks, but %s %lld", (long long)o->dp,
+                   (long long)o->tp, (long long)o->pp, (long long)(o->dp * model_ranks),
+                   cb_comm_mpiexec_ranks() == o->ranks && o->comm == 1 ? "mpiexec started" : "--ranks is",
+                   (long long)o->ranks);
 }
 
 static cb_err resolve_mesh(cb_options *o, cb_run *run) {
@@ -92,7 +102,7 @@ static cb_err resolve_mesh(cb_options *o, cb_run *run) {
     TRY(cb_model_check_tp(&run->model, (int)o->tp));
     if (left_out(o->threads_per_rank)) {
         int here = cb_comm_launch_local_ranks(&run->launch), share = cb_machine_cores(here) / here;
-        o->threads_per_rank = share > 1 ? share : 1;
+        o->threads_per_rank = share > CB_MOST_THREADS ? CB_MOST_THREADS : share > 1 ? share : 1;
     }
     run->threads_per_rank = (int)o->threads_per_rank;
     run->pin = o->pin;
@@ -110,11 +120,15 @@ static cb_err resolve_batch(cb_options *o, cb_run *run) {
     if (o->global_batch_size % unit != 0) {
         int64_t below = o->global_batch_size / unit * unit;
         char fits[64];
-        if (below) snprintf(fits, sizeof fits, "%lld or %lld", (long long)below, (long long)(below + unit));
-        else snprintf(fits, sizeof fits, "%lld", (long long)unit);
-        return cb_fail(CB_EINVAL, "a global batch of %lld sequences is not a multiple of micro-batch-size %lld x dp %lld = %lld; "
-                                  "%s would work", (long long)o->global_batch_size, (long long)o->micro_batch_size,
-                       (long long)o->dp, (long long)unit, fits);
+        if (below)
+            snprintf(fits, sizeof fits, "%lld or %lld", (long long)below, (long long)(below + unit));
+        else
+            snprintf(fits, sizeof fits, "%lld", (long long)unit);
+        return cb_fail(CB_EINVAL,
+                       "a global batch of %lld sequences is not a multiple of micro-batch-size %lld x dp %lld = %lld; "
+                       "%s would work",
+                       (long long)o->global_batch_size, (long long)o->micro_batch_size, (long long)o->dp,
+                       (long long)unit, fits);
     }
     run->B = (int)o->micro_batch_size;
     run->T = (int)o->seq_length;
@@ -130,8 +144,12 @@ static void resolve_optimizer(cb_options *o, cb_run *run) {
     if (o->lr_warmup < 0) o->lr_warmup = o->steps / 20;
     if (left_out(o->lr_decay_steps)) o->lr_decay_steps = o->steps > 0 ? o->steps : 1;
     if (left_out(o->wsd_decay_steps)) o->wsd_decay_steps = o->lr_decay_steps / 5 > 0 ? o->lr_decay_steps / 5 : 1;
-    run->lr = (cb_lr){.peak = o->lr, .least = o->min_lr, .warmup = o->lr_warmup, .decay = o->lr_decay_steps,
-                      .wsd_decay = o->wsd_decay_steps, .style = (cb_decay)o->lr_decay};
+    run->lr = (cb_lr){.peak = o->lr,
+                      .least = o->min_lr,
+                      .warmup = o->lr_warmup,
+                      .decay = o->lr_decay_steps,
+                      .wsd_decay = o->wsd_decay_steps,
+                      .style = (cb_decay)o->lr_decay};
     run->steps = o->steps;
     run->beta1 = o->beta1;
     run->beta2 = o->beta2;
@@ -173,10 +191,12 @@ static cb_err resolve_eval(cb_options *o, cb_run *run) {
     run->eval_interval = o->eval_interval;
     run->eval_samples = asked < there ? asked : there;
     if (asked > 0 && there == 0) {
-        return cb_fail(CB_EINVAL, "the validation part has %lld samples of %lld tokens, one evaluation needs micro-batch-size %lld x "
-                                  "dp %lld = %lld; give more by --split or --val-data, or --eval-iters 0",
-                       (long long)run->validation.samples, (long long)o->seq_length, (long long)o->micro_batch_size,
-                       (long long)o->dp, (long long)unit);
+        return cb_fail(
+            CB_EINVAL,
+            "the validation part has %lld samples of %lld tokens, one evaluation needs micro-batch-size %lld x "
+            "dp %lld = %lld; give more by --split or --val-data, or --eval-iters 0",
+            (long long)run->validation.samples, (long long)o->seq_length, (long long)o->micro_batch_size,
+            (long long)o->dp, (long long)unit);
     }
     return CB_OK;
 }
@@ -191,7 +211,8 @@ static cb_err resolve_data(cb_options *o, cb_resolved *r) {
     double train_end = o->val_data ? 1 : train, val_begin = o->val_data ? 0 : train, val_end = o->val_data ? 1 : both;
     int64_t T = o->seq_length, V = run->model.vocab;
     if (o->steps > 0) TRY(cb_sampler_make(&run->train, r->tokens, "training", 0, train_end, T, V, run->seed, true));
-    if (o->eval_iters > 0) TRY(cb_sampler_make(&run->validation, val, "validation", val_begin, val_end, T, V, run->seed, false));
+    if (o->eval_iters > 0)
+        TRY(cb_sampler_make(&run->validation, val, "validation", val_begin, val_end, T, V, run->seed, false));
     return resolve_eval(o, run);
 }
 

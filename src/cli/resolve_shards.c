@@ -26,7 +26,8 @@ static void list_shards(const cb_model *m, int64_t tp, char text[TEXT]) {
 static cb_err resolve_shards(cb_options *o, cb_run *run) {
     const cb_model *m = &run->model;
     int64_t tp = o->tp, s = cb_model_default_shards(m, (int)tp);
-    if (o->shards && strcmp(o->shards, "tp") == 0) s = tp;
+    if (o->shards && strcmp(o->shards, "tp") == 0)
+        s = tp;
     else if (o->shards) {
         char *end;
         s = strtoll(o->shards, &end, 10);
@@ -40,9 +41,11 @@ static cb_err resolve_shards(cb_options *o, cb_run *run) {
     }
     char fits[TEXT];
     list_shards(m, tp, fits);
-    return cb_fail(CB_EINVAL, "--shards %lld: a power of two (or tp itself) is needed that is a multiple of tp=%lld and divides the %d "
-                              "heads, the MLP width %lld and the padded vocabulary %lld of %s; %s would work", (long long)s,
-                   (long long)tp, m->heads, (long long)m->ffn, (long long)m->vocab_padded, m->name, fits);
+    return cb_fail(
+        CB_EINVAL,
+        "--shards %lld: a power of two (or tp itself) is needed that is a multiple of tp=%lld and divides the %d "
+        "heads, the MLP width %lld and the padded vocabulary %lld of %s; %s would work",
+        (long long)s, (long long)tp, m->heads, (long long)m->ffn, (long long)m->vocab_padded, m->name, fits);
 }
 
 static void list_data_shards(const cb_options *o, char text[TEXT]) {
@@ -63,9 +66,11 @@ static cb_err resolve_data_shards(cb_options *o, cb_run *run) {
     }
     char fits[TEXT];
     list_data_shards(o, fits);
-    return cb_fail(CB_EINVAL, "--data-shards %lld: a power of two (or dp itself) is needed that is a multiple of dp=%lld and cuts the "
-                              "global batch of %lld sequences into parts of whole microbatches of %lld; %s would work", (long long)d,
-                   (long long)o->dp, (long long)o->global_batch_size, (long long)o->micro_batch_size, fits);
+    return cb_fail(
+        CB_EINVAL,
+        "--data-shards %lld: a power of two (or dp itself) is needed that is a multiple of dp=%lld and cuts the "
+        "global batch of %lld sequences into parts of whole microbatches of %lld; %s would work",
+        (long long)d, (long long)o->dp, (long long)o->global_batch_size, (long long)o->micro_batch_size, fits);
 }
 
 cb_err cb_options_resolve_shards(cb_options *o, cb_run *run) {

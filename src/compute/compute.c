@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "compute/backend.h"
 
-enum { MAX_THREADS = 16 }; /* up to here the bits of a product do not depend on it: see cpu_gemm.c */
 
 const char *cb_compute_backends(void) {
     return "cpu, ref";
@@ -25,9 +24,9 @@ cb_err cb_compute_create(cb_compute **compute, const char *backend, int threads)
         if (strcmp(tables[i]->name, backend) == 0) ops = tables[i];
     }
     if (!ops) return cb_fail(CB_EUSAGE, "compute backend \"%s\" is unknown; known: %s", backend, cb_compute_backends());
-    if (threads < 1 || threads > MAX_THREADS) {
+    if (threads < 1 || threads > CB_MOST_THREADS) {
         return cb_fail(CB_EUSAGE, "%d threads per rank asked for; possible are 1 to %d, and more ranks", threads,
-                       MAX_THREADS);
+                       CB_MOST_THREADS);
     }
     cb_compute *c = malloc(sizeof *c);
     if (!c) return cb_fail(CB_ENOMEM, "no memory for %zu bytes of compute backend", sizeof *c);

@@ -99,11 +99,14 @@ struct cb_compute {
 };
 
 /* backend: "cpu" or "ref". Must be called on the thread that will call the operations (it sets that thread's OpenMP
- * width; of several on one thread the last created has its width). threads: 1 to 16, see cpu_gemm.c.
+ * width; of several on one thread the last created has its width). threads: 1 to CB_MOST_THREADS, up to
+ * which the bits of a product do not depend on it, see cpu_gemm.c.
  * Error CB_EUSAGE: unknown name, with the known ones; threads out of range. */
 CB_MUST_USE cb_err cb_compute_create(cb_compute **compute, const char *backend, int threads);
 void cb_compute_destroy(cb_compute *compute);
 const char *cb_compute_backends(void); /* "cpu, ref" */
+
+enum { CB_MOST_THREADS = 16 };
 
 /* Scratch of attention_backward, bytes: threads * 2 * 64 * (T + 16) floats, whatever the backend. */
 int64_t cb_attention_scratch_bytes(int B, int T, int H, int D, int threads);

@@ -11,10 +11,11 @@ enum { CB_DEFAULT_SHARDS = 8, CB_MOST_OWNED_SHARDS = 64 };
 bool cb_power_of_two(int64_t n);
 /* S divides heads, MLP width and padded vocabulary. */
 bool cb_model_has_shards(const cb_model *model, int64_t shards);
-/* A rank of tp can own a whole number of S shards of the model, at most CB_MOST_OWNED_SHARDS, and the sum over them is a whole
- * binary tree (or S = tp). */
+/* A rank of tp can own a whole number of S shards of the model, at most CB_MOST_OWNED_SHARDS, and the sum over them is
+ * a whole binary tree (or S = tp). */
 bool cb_model_allows_shards(const cb_model *model, int tp, int64_t shards);
-/* The largest power of two up to CB_DEFAULT_SHARDS, and at least tp, that the model has; tp where that is no power of two. */
+/* The largest power of two up to CB_DEFAULT_SHARDS, and at least tp, that the model has; tp where that is no power of
+ * two. */
 int cb_model_default_shards(const cb_model *model, int tp);
 
 #endif

@@ -1,15 +1,24 @@
-/* Runs a stage's instruction list. Every message and every product follows from the list; the only decision taken here is to
- * post a receive early, when the next instruction's buffer is free, so that it travels while this one computes. */
+/* Runs a stage's instruction list. Every message and every product follows from the list; the only decision taken here
+ * is to post a receive early, when the next instruction's buffer is free, so that it travels while this one computes.
+ */
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "train/rank.h"
 
-static int64_t stream_count(const cb_rank *rank) { return (int64_t)rank->run->B * rank->run->T * rank->run->model.channels; }
+static int64_t stream_count(const cb_rank *rank) {
+    return (int64_t)rank->run->B * rank->run->T * rank->run->model.channels;
+}
 
 static cb_msg stage_msg(const cb_rank *rank, bool backward, int peer, int micro_batch, float *data) {
-    return (cb_msg){.peer = peer, .tag = cb_tag_stage(backward, micro_batch), .purpose = CB_FOR_PP, .kind = CB_SENDRECV,
-                    .type = CB_F32, .count = stream_count(rank), .data = data, .note = micro_batch};
+    return (cb_msg){.peer = peer,
+                    .tag = cb_tag_stage(backward, micro_batch),
+                    .purpose = CB_FOR_PP,
+                    .kind = CB_SENDRECV,
+                    .type = CB_F32,
+                    .count = stream_count(rank),
+                    .data = data,
+                    .note = micro_batch};
 }
 
 static cb_slot *find_slot(cb_rank *rank, int micro_batch) {
@@ -45,13 +54,16 @@ static float *advance(cb_ring *ring) {
     return ring->buffer[ring->now];
 }
 
-/* Posts the receive of a microbatch's gradient into the ring's next buffer, if its last send is through (or waits for that). */
+/* Posts the receive of a microbatch's gradient into the ring's next buffer, if its last send is through (or waits for
+ * that). */
 static cb_err post_backward(cb_rank *rank, int micro_batch, bool wait) {
     cb_ring *ring = &rank->grad;
     bool through = true;
     if (rank->ahead_b.micro_batch == micro_batch) return CB_OK;
-    if (wait) TRY(cb_comm_wait(rank->comm, &ring->sent[ring->next]));
-    else TRY(cb_comm_test(rank->comm, &ring->sent[ring->next], &through));
+    if (wait)
+        TRY(cb_comm_wait(rank->comm, &ring->sent[ring->next]));
+    else
+        TRY(cb_comm_test(rank->comm, &ring->sent[ring->next], &through));
     if (!through) return CB_OK;
     cb_msg msg = stage_msg(rank, true, rank->next_rank, micro_batch, ring->buffer[ring->next]);
     TRY(cb_comm_irecv(rank->comm, &msg, &rank->ahead_b.req));
@@ -64,9 +76,12 @@ static cb_err post_ahead(cb_rank *rank, const cb_instr_list *list, int i) {
     for (int j = i + 1; j < list->count; j++) {
         cb_instr next = list->at[j];
         bool posted;
-        if (next.kind == CB_RECV_F) TRY(post_forward(rank, next.micro_batch, &posted));
-        else if (next.kind == CB_RECV_B) TRY(post_backward(rank, next.micro_batch, false));
-        else if (next.kind != CB_SEND_F && next.kind != CB_SEND_B) break;
+        if (next.kind == CB_RECV_F)
+            TRY(post_forward(rank, next.micro_batch, &posted));
+        else if (next.kind == CB_RECV_B)
+            TRY(post_backward(rank, next.micro_batch, false));
+        else if (next.kind != CB_SEND_F && next.kind != CB_SEND_B)
+            break;
     }
     return CB_OK;
 }
@@ -74,7 +89,9 @@ static cb_err post_ahead(cb_rank *rank, const cb_instr_list *list, int i) {
 static cb_err receive_forward(cb_rank *rank, int micro_batch) {
     bool posted;
     TRY(post_forward(rank, micro_batch, &posted));
-    if (!posted) return cb_fail(CB_EINVAL, "no slot is free for microbatch %d: the schedule holds more than its peak", micro_batch);
+    if (!posted)
+        return cb_fail(CB_EINVAL, "no slot is free for microbatch %d: the schedule holds more than its peak",
+                       micro_batch);
     rank->ahead_f.micro_batch = -1;
     return cb_comm_wait(rank->comm, &rank->ahead_f.req);
 }
@@ -89,7 +106,8 @@ static cb_err receive_backward(cb_rank *rank, int micro_batch) {
 
 static cb_err forward(cb_rank *rank, int micro_batch) {
     cb_slot *slot = rank->first ? take_slot(rank, micro_batch) : find_slot(rank, micro_batch);
-    if (!slot) return cb_fail(CB_EINVAL, "no slot for microbatch %d: the schedule holds more than its peak", micro_batch);
+    if (!slot)
+        return cb_fail(CB_EINVAL, "no slot for microbatch %d: the schedule holds more than its peak", micro_batch);
     cb_ring *out = &rank->out;
     rank->forward_now = micro_batch;
     if (rank->last) return cb_stage_forward(rank, slot, NULL);
@@ -117,16 +135,26 @@ static cb_err send(cb_rank *rank, cb_ring *ring, bool back, int micro_batch) {
 
 static cb_err run_instr(cb_rank *rank, cb_instr in) {
     switch (in.kind) {
-    case CB_F: return forward(rank, in.micro_batch);
-    case CB_B: return backward(rank, in.micro_batch);
-    case CB_RECV_F: return receive_forward(rank, in.micro_batch);
-    case CB_SEND_F: return send(rank, &rank->out, false, in.micro_batch);
-    case CB_RECV_B: return receive_backward(rank, in.micro_batch);
-    case CB_SEND_B: return send(rank, &rank->grad, true, in.micro_batch);
-    case CB_REDUCE_TIED: return cb_rank_reduce_tied(rank);
-    case CB_REDUCE_GRADS: return cb_rank_reduce_grads(rank);
-    case CB_STEP: return cb_rank_step(rank);
-    default: return cb_fail(CB_EUNSUPPORTED, "instruction kind %d has no executor", (int)in.kind);
+    case CB_F:
+        return forward(rank, in.micro_batch);
+    case CB_B:
+        return backward(rank, in.micro_batch);
+    case CB_RECV_F:
+        return receive_forward(rank, in.micro_batch);
+    case CB_SEND_F:
+        return send(rank, &rank->out, false, in.micro_batch);
+    case CB_RECV_B:
+        return receive_backward(rank, in.micro_batch);
+    case CB_SEND_B:
+        return send(rank, &rank->grad, true, in.micro_batch);
+    case CB_REDUCE_TIED:
+        return cb_rank_reduce_tied(rank);
+    case CB_REDUCE_GRADS:
+        return cb_rank_reduce_grads(rank);
+    case CB_STEP:
+        return cb_rank_step(rank);
+    default:
+        return cb_fail(CB_EUNSUPPORTED, "instruction kind %d has no executor", (int)in.kind);
     }
 }
 
@@ -139,9 +167,12 @@ static cb_err record(cb_rank *rank, cb_instr in, double begin_s) {
         rank->events = events;
         rank->event_capacity = capacity;
     }
-    rank->events[rank->event_count++] =
-        (cb_event){.row = cb_comm_rank(rank->comm), .kind = in.kind, .micro_batch = in.micro_batch, .chunk = in.chunk,
-                   .begin_s = begin_s - rank->step_begin_s, .end_s = cb_now_s() - rank->step_begin_s};
+    rank->events[rank->event_count++] = (cb_event){.row = cb_comm_rank(rank->comm),
+                                                   .kind = in.kind,
+                                                   .micro_batch = in.micro_batch,
+                                                   .chunk = in.chunk,
+                                                   .begin_s = begin_s - rank->step_begin_s,
+                                                   .end_s = cb_now_s() - rank->step_begin_s};
     return CB_OK;
 }
 

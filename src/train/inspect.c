@@ -1,5 +1,5 @@
-/* A step with every tensor watched; see inspect.h. The watch hook hashes each tensor, shard by shard, on the rank that counts
- * it; afterwards rank 0 gathers the hashes of all, and the one tensor that was asked for whole. */
+/* A step with every tensor watched; see inspect.h. The watch hook hashes each tensor, shard by shard, on the rank that
+ * counts it; afterwards rank 0 gathers the hashes of all, and the one tensor that was asked for whole. */
 #include "train/inspect.h"
 
 #include <stdio.h>

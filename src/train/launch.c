@@ -26,11 +26,19 @@ static cb_err peak_live(const cb_run *run, int stage, int *live) {
 cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec) {
     const cb_model *m = &run->model;
     int tp = run->mesh.size[CB_TP];
-    *spec = (cb_memory_spec){.model = m, .placement = &run->placement, .stage = stage, .tp = tp, .dp = run->mesh.size[CB_DP],
-                             .shards = run->shards, .data_parts = run->data_shards / run->mesh.size[CB_DP], .B = run->B, .T = run->T, .window = CB_SEND_WINDOW,
+    *spec = (cb_memory_spec){.model = m,
+                             .placement = &run->placement,
+                             .stage = stage,
+                             .tp = tp,
+                             .dp = run->mesh.size[CB_DP],
+                             .shards = run->shards,
+                             .data_parts = run->data_shards / run->mesh.size[CB_DP],
+                             .B = run->B,
+                             .T = run->T,
+                             .window = CB_SEND_WINDOW,
                              .bucket_elements = run->bucket_elements};
-    spec->attention_scratch_bytes =
-        cb_attention_scratch_bytes(run->B, run->T, m->heads / run->shards, (int)(m->channels / m->heads), run->threads_per_rank);
+    spec->attention_scratch_bytes = cb_attention_scratch_bytes(run->B, run->T, m->heads / run->shards,
+                                                               (int)(m->channels / m->heads), run->threads_per_rank);
     /* A bucket larger than all gradients of the stage would only be room for nothing. */
     int64_t gradients = cb_memory_predict(spec).bytes[CB_MEM_GRADS] / 4 / (1 + cb_memory_part_levels(spec));
     if (spec->bucket_elements > gradients) spec->bucket_elements = gradients;
@@ -55,8 +63,9 @@ cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes) {
     *total_bytes = sum * here / stages;
     if (*total_bytes <= cb_os_available_bytes()) return CB_OK;
     char asked[16], available[16], one[16];
-    return cb_fail(CB_ENOMEM, "not enough memory: %lld ranks on this machine ask for %s (the largest rank %s), available are %s; "
-                              "smaller microbatches, more machines, or more tp or pp would help",
+    return cb_fail(CB_ENOMEM,
+                   "not enough memory: %lld ranks on this machine ask for %s (the largest rank %s), available are %s; "
+                   "smaller microbatches, more machines, or more tp or pp would help",
                    (long long)here, cb_os_human_bytes(*total_bytes, asked), cb_os_human_bytes(largest, one),
                    cb_os_human_bytes(cb_os_available_bytes(), available));
 }
@@ -81,8 +90,8 @@ static cb_err agree(cb_comm *comm, attempt *a) {
     return CB_OK;
 }
 
-/* After a failure: the world ends, and no peer touches this rank's memory any more once its messages have been waited for,
- * which after an abort takes no time. */
+/* After a failure: the world ends, and no peer touches this rank's memory any more once its messages have been waited
+ * for, which after an abort takes no time. */
 static void abandon(cb_rank *rank) {
     cb_comm_abort(rank->comm);
     cb_ring *rings[] = {&rank->out, &rank->grad};
@@ -102,8 +111,10 @@ static cb_err settle(cb_rank *rank, cb_err e, cb_err *refusal) {
         return cb_err_context(e, "%s", rank->name);
     }
     bool told = cb_comm_in_process(rank->comm) && cb_comm_rank(rank->comm) > 0; /* by rank 0 of this process */
-    if (told) cb_err_free(e);
-    else *refusal = e;
+    if (told)
+        cb_err_free(e);
+    else
+        *refusal = e;
     return CB_OK;
 }
 

@@ -11,8 +11,8 @@
 #include "train/rank.h"
 
 static cb_local_tensor local_tensor(const cb_rank *rank, const cb_held *h) {
-    return (cb_local_tensor){.param = h->param, .shards = rank->tp.shards, .first = rank->tp.first, .owned = rank->tp.owned,
-                             .data = h->w};
+    return (cb_local_tensor){
+        .param = h->param, .shards = rank->tp.shards, .first = rank->tp.first, .owned = rank->tp.owned, .data = h->w};
 }
 
 /* The tensors to read, or those that this rank is the one to write. The caller frees. */
@@ -41,7 +41,8 @@ cb_err cb_rank_initialise(cb_rank *rank) {
     if (!run->init) {
         for (int i = 0; i < rank->held_count; i++) {
             cb_held *h = &rank->held[i];
-            cb_param_initialise(&run->model, &h->param, run->seed, rank->tp.shards, rank->tp.first, rank->tp.owned, h->w);
+            cb_param_initialise(&run->model, &h->param, run->seed, rank->tp.shards, rank->tp.first, rank->tp.owned,
+                                h->w);
         }
         return CB_OK;
     }
@@ -121,7 +122,9 @@ cb_err cb_rank_train_step(cb_rank *rank, int64_t step) {
 }
 
 /* NaN has a sign that means nothing. */
-static double shown(double x) { return isnan(x) ? NAN : x; }
+static double shown(double x) {
+    return isnan(x) ? NAN : x;
+}
 
 static cb_err nonfinite_error(cb_rank *rank) {
     char text[256];
@@ -129,14 +132,17 @@ static cb_err nonfinite_error(cb_rank *rank) {
     double loss = rank->report.loss, norm = rank->report.grad_norm;
     long long step = rank->step;
     TRY(cb_rank_explain_nonfinite(rank, text, sizeof text));
-    cb_err e = cb_fail(CB_ENONFINITE, "step %lld of %lld: loss %g, gradient norm %g; first value that is not finite: %s; training "
-                                      "stopped, the weights after %lld step%s are %s%s", step + 1, (long long)run->steps, shown(loss),
-                       shown(norm), text, step, step == 1 ? "" : "s", run->save ? "in " : "not saved", run->save ? run->save : "");
+    cb_err e = cb_fail(CB_ENONFINITE,
+                       "step %lld of %lld: loss %g, gradient norm %g; first value that is not finite: %s; training "
+                       "stopped, the weights after %lld step%s are %s%s",
+                       step + 1, (long long)run->steps, shown(loss), shown(norm), text, step, step == 1 ? "" : "s",
+                       run->save ? "in " : "not saved", run->save ? run->save : "");
     return agreed(rank, e);
 }
 
 static bool eval_due(const cb_run *run, int64_t step) {
-    return run->eval_interval > 0 && run->eval_samples > 0 && (step + 1) % run->eval_interval == 0 && step + 1 < run->steps;
+    return run->eval_interval > 0 && run->eval_samples > 0 && (step + 1) % run->eval_interval == 0 &&
+           step + 1 < run->steps;
 }
 
 /* What is due after a step: the digest, the comparison of replicas. */
@@ -179,7 +185,8 @@ static cb_err open_logits(cb_rank *rank) {
     TRY(cb_barrier(&rank->world));
     if (!rank->last) return CB_OK;
     rank->logits_fd = open(run->logits, O_WRONLY | O_CLOEXEC);
-    return rank->logits_fd >= 0 ? CB_OK : cb_fail(CB_EIO, "cannot write logits to %s: %s", run->logits, strerror(errno));
+    return rank->logits_fd >= 0 ? CB_OK
+                                : cb_fail(CB_EIO, "cannot write logits to %s: %s", run->logits, strerror(errno));
 }
 
 cb_err cb_rank_train(cb_rank *rank) {

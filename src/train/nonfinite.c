@@ -1,6 +1,7 @@
-/* When loss or gradient norm is not finite: which tensor was the first. Weights are scanned, then the step's forward passes are
- * run again with every tensor watched, then the gradients are scanned. All ranks agree on the earliest finding: in the order
- * weights, forward by microbatch, stage and tensor, backward from the last parameter to the first. */
+/* When loss or gradient norm is not finite: which tensor was the first. Weights are scanned, then the step's forward
+ * passes are run again with every tensor watched, then the gradients are scanned. All ranks agree on the earliest
+ * finding: in the order weights, forward by microbatch, stage and tensor, backward from the last parameter to the
+ * first. */
 #include <stdio.h>
 #include <string.h>
 
@@ -35,8 +36,8 @@ static void watch(void *arg, int layer, const char *tensor, const float *data, i
     char where[16] = "";
     if (layer >= 0 && layer < rank->run->model.layers) snprintf(where, sizeof where, "h.%d.", layer);
     w->first->key = KEY_FORWARD + ((int64_t)mb << 32) + ((int64_t)rank->p << 20) + w->seen;
-    snprintf(w->first->text, TEXT, "%s%s in the forward pass of microbatch %d, stage %d, element %lld on rank %d (%s)", where,
-             tensor, mb, rank->p, (long long)at, cb_comm_rank(rank->comm), rank->name);
+    snprintf(w->first->text, TEXT, "%s%s in the forward pass of microbatch %d, stage %d, element %lld on rank %d (%s)",
+             where, tensor, mb, rank->p, (long long)at, cb_comm_rank(rank->comm), rank->name);
 }
 
 static void scan_params(cb_rank *rank, finding *first, bool gradients) {
@@ -45,8 +46,9 @@ static void scan_params(cb_rank *rank, finding *first, bool gradients) {
         int64_t at = rank->compute->ops->first_nonfinite(rank->compute, gradients ? h->g : h->w, h->count);
         if (at < 0) continue;
         first->key = gradients ? KEY_BACKWARD - h->param.id : h->param.id;
-        snprintf(first->text, TEXT, "%s%s, stage %d, element %lld on rank %d (%s)", gradients ? "gradient of " : "weight ",
-                 h->param.name, rank->p, (long long)at, cb_comm_rank(rank->comm), rank->name);
+        snprintf(first->text, TEXT, "%s%s, stage %d, element %lld on rank %d (%s)",
+                 gradients ? "gradient of " : "weight ", h->param.name, rank->p, (long long)at,
+                 cb_comm_rank(rank->comm), rank->name);
     }
 }
 

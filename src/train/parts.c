@@ -1,7 +1,7 @@
 /* The parts of the global batch that arithmetic is defined on. A rank owns D/dp consecutive parts; each accumulates its
- * microbatches in order, and finished parts are summed as a binary tree by counting: part k is merged with as many waiting
- * sums as k has trailing ones in binary, like a carry. Sums waiting at level l are in part_sum[l]. The tree goes on between
- * the data-parallel ranks, so its shape depends on D only. */
+ * microbatches in order, and finished parts are summed as a binary tree by counting: part k is merged with as many
+ * waiting sums as k has trailing ones in binary, like a carry. Sums waiting at level l are in part_sum[l]. The tree
+ * goes on between the data-parallel ranks, so its shape depends on D only. */
 #include <stdlib.h>
 
 #include "train/rank.h"

@@ -1,5 +1,5 @@
-/* Binding of ranks to cores, by hwloc: rank i of this machine gets `threads` cores of its own, next to each other, if there are
- * enough for all ranks; otherwise nobody is bound and the operating system shares the cores out. */
+/* Binding of ranks to cores, by hwloc: rank i of this machine gets `threads` cores of its own, next to each other, if
+ * there are enough for all ranks; otherwise nobody is bound and the operating system shares the cores out. */
 #include <hwloc.h>
 
 #include "base/os.h"

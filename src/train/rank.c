@@ -38,10 +38,13 @@ static cb_err make_groups(cb_rank *rank) {
 static cb_err make_tensor_parallel(cb_rank *rank) {
     const cb_run *run = rank->run;
     int owned = run->shards / rank->tp_group.size;
-    rank->tp = (cb_tp){.group = &rank->tp_group, .compute = rank->compute, .shards = run->shards, .owned = owned,
+    rank->tp = (cb_tp){.group = &rank->tp_group,
+                       .compute = rank->compute,
+                       .shards = run->shards,
+                       .owned = owned,
                        .first = rank->t * owned};
-    rank->transformer = (cb_transformer){.model = &run->model, .tp = &rank->tp, .compute = rank->compute, .B = run->B,
-                                         .T = run->T};
+    rank->transformer =
+        (cb_transformer){.model = &run->model, .tp = &rank->tp, .compute = rank->compute, .B = run->B, .T = run->T};
     return CB_OK;
 }
 

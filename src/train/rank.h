@@ -17,9 +17,9 @@ typedef struct cb_held {
 
 /* One live microbatch's activations. */
 typedef struct cb_slot {
-    int micro_batch;      /* -1: free */
-    float **layer;        /* (layers * CB_LAYER_ACTS) */
-    float *own[CB_ACTS];  /* those of head and stage */
+    int micro_batch;     /* -1: free */
+    float **layer;       /* (layers * CB_LAYER_ACTS) */
+    float *own[CB_ACTS]; /* those of head and stage */
 } cb_slot;
 
 /* Buffers that messages between stages leave from, used in turn; a buffer is free again when its send is through. */
@@ -40,7 +40,7 @@ typedef struct cb_rank {
     cb_comm *comm;
     char name[48]; /* "d0 p1 t3" */
     int t, d, p;
-    bool first, last; /* stage */
+    bool first, last;         /* stage */
     int prev_rank, next_rank; /* world ranks of the neighbouring stages, -1: none */
     cb_group tp_group, dp_group, pp_group, emb_group, world;
     cb_compute *compute;
@@ -50,7 +50,7 @@ typedef struct cb_rank {
     cb_held *held;
     int held_count;
     int layers, first_layer;
-    cb_layer *layer;       /* (layers) */
+    cb_layer *layer;        /* (layers) */
     cb_embedding embedding; /* first stage */
     cb_head head;           /* last stage */
     int64_t grad_count;     /* elements of the gradients, gaps of the arena included */
@@ -68,24 +68,24 @@ typedef struct cb_rank {
 
     /* of the step under way */
     int64_t step;
-    int64_t sample;    /* number of this rank's first sample */
+    int64_t sample; /* number of this rank's first sample */
     const cb_sampler *sampler;
     int micro_batches_now; /* of the list being executed */
     double *part_loss;     /* last stage: nats over the tokens of each of this rank's parts so far */
     cb_step_report report;
-    bool agreed; /* the error that this rank returns is the same on all */
+    bool agreed;                   /* the error that this rank returns is the same on all */
     int forward_now, backward_now; /* microbatch of the forward, of the backward under way */
-    uint64_t loss_chain;    /* hash of the losses and norms of all steps so far */
+    uint64_t loss_chain;           /* hash of the losses and norms of all steps so far */
     uint64_t *digest_table;
     cb_digest digest;
-    double *norms;     /* (parameters * S + 2) sums of squares by parameter and shard, then loss and stop */
+    double *norms; /* (parameters * S + 2) sums of squares by parameter and shard, then loss and stop */
 
     cb_traffic train_traffic[CB_PURPOSES][CB_KINDS]; /* of all training steps so far */
-    bool recording;    /* keep events of what is executed now */
-    cb_event *events;  /* of the last recorded step */
+    bool recording;                                  /* keep events of what is executed now */
+    cb_event *events;                                /* of the last recorded step */
     int64_t event_count, event_capacity;
     double step_begin_s;
-    int logits_fd;     /* -1: none */
+    int logits_fd; /* -1: none */
 } cb_rank;
 
 /* rank.c: coordinates, groups, compute. stage.c: memory, parameters, pointers. */
@@ -101,12 +101,13 @@ CB_MUST_USE cb_err cb_stage_forward(cb_rank *rank, cb_slot *slot, float *out);
 CB_MUST_USE cb_err cb_stage_backward(cb_rank *rank, cb_slot *slot, float *dx);
 float **cb_slot_layer(const cb_slot *slot, int layer);
 
-/* parts.c: how many parts of the batch this rank owns; to which one a microbatch belongs, and whether it is its last. */
+/* parts.c: how many parts of the batch this rank owns; to which one a microbatch belongs, and whether it is its last.
+ */
 int cb_rank_parts(const cb_rank *rank);
 int cb_part_of(const cb_rank *rank, int micro_batch);
 bool cb_part_ends(const cb_rank *rank, int micro_batch);
-/* Part `part` is complete in the gradients g (count). True: it was the last, and g is the sum of all parts of this rank. Else
- * the part is put aside and g is zero for the next one. */
+/* Part `part` is complete in the gradients g (count). True: it was the last, and g is the sum of all parts of this
+ * rank. Else the part is put aside and g is zero for the next one. */
 bool cb_part_close(cb_rank *rank, float *g, int64_t count, int part);
 /* The tree sum of the parts' losses. */
 double cb_part_loss(cb_rank *rank);
@@ -118,14 +119,16 @@ CB_MUST_USE cb_err cb_rank_execute(cb_rank *rank, const cb_schedule *schedule);
 CB_MUST_USE cb_err cb_rank_reduce_tied(cb_rank *rank);
 CB_MUST_USE cb_err cb_rank_reduce_grads(cb_rank *rank);
 CB_MUST_USE cb_err cb_rank_step(cb_rank *rank);
-/* Sum over dp, then found on every rank: x[i] summed over dp tree-wise, and taken from the ranks that hold it over tp, pp. */
+/* Sum over dp, then found on every rank: x[i] summed over dp tree-wise, and taken from the ranks that hold it over tp,
+ * pp. */
 CB_MUST_USE cb_err cb_rank_agree(cb_rank *rank, double *x, int64_t count);
 
-/* nonfinite.c: which tensor was the first that was not finite, agreed between all ranks, as text. *Collective over world.* */
+/* nonfinite.c: which tensor was the first that was not finite, agreed between all ranks, as text. *Collective over
+ * world.* */
 CB_MUST_USE cb_err cb_rank_explain_nonfinite(cb_rank *rank, char *text, int text_bytes);
 
-/* digest.c: hashes of this step's gradients and of the state after it, agreed between all ranks, into rank->digest and the
- * report. *Collective over tp and pp.* */
+/* digest.c: hashes of this step's gradients and of the state after it, agreed between all ranks, into rank->digest and
+ * the report. *Collective over tp and pp.* */
 CB_MUST_USE cb_err cb_rank_digest(cb_rank *rank);
 void cb_rank_chain_loss(cb_rank *rank);
 const float *cb_held_data(const cb_held *held, cb_digest_kind kind);
@@ -136,17 +139,18 @@ CB_MUST_USE cb_err cb_rank_check_replicas(cb_rank *rank);
 /* inspect.c: executes the step's list with every tensor watched. *Collective over world.* */
 CB_MUST_USE cb_err cb_rank_inspected_step(cb_rank *rank);
 
-/* loop.c. Weights from the generator or from run->init; one step, after which rank->held[].g are the whole batch's gradients
- * before clipping and rank->report tells the rest; weights into run->save. *Collective over world.* */
+/* loop.c. Weights from the generator or from run->init; one step, after which rank->held[].g are the whole batch's
+ * gradients before clipping and rank->report tells the rest; weights into run->save. *Collective over world.* */
 CB_MUST_USE cb_err cb_rank_initialise(cb_rank *rank);
 CB_MUST_USE cb_err cb_rank_train_step(cb_rank *rank, int64_t step);
 CB_MUST_USE cb_err cb_rank_save(cb_rank *rank);
 CB_MUST_USE cb_err cb_rank_train(cb_rank *rank);
-/* Forward only, over `micro_batches` of the rank's sampler from its first sample on; the loss goes to rank->part_loss. */
+/* Forward only, over `micro_batches` of the rank's sampler from its first sample on; the loss goes to rank->part_loss.
+ */
 CB_MUST_USE cb_err cb_rank_execute_forward(cb_rank *rank, int micro_batches);
 CB_MUST_USE cb_err cb_rank_evaluate(cb_rank *rank, double *val_loss);
-/* launch.c: a rank's life from creation to destruction. *refusal: an error that all ranks have alike, written by rank 0 of a
- * process; anything else that goes wrong is returned, and ends the world. *Collective over world.* */
+/* launch.c: a rank's life from creation to destruction. *refusal: an error that all ranks have alike, written by rank 0
+ * of a process; anything else that goes wrong is returned, and ends the world. *Collective over world.* */
 CB_MUST_USE cb_err cb_rank_live(cb_comm *comm, const cb_run *run, cb_err *refusal);
 /* summary.c: everything about all ranks to rank 0's observer. *Collective over world.* */
 CB_MUST_USE cb_err cb_rank_summarise(cb_rank *rank, int64_t steps, double train_s, double val_loss);

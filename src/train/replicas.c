@@ -1,5 +1,5 @@
-/* Ranks that hold the same tensor must hold the same bits: whole parameters over tp, all parameters over dp, the tied table on
- * first and last stage. A replica that drifted apart is named. */
+/* Ranks that hold the same tensor must hold the same bits: whole parameters over tp, all parameters over dp, the tied
+ * table on first and last stage. A replica that drifted apart is named. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,7 +19,8 @@ static cb_err compare(cb_rank *rank, cb_group *group, bool (*same)(const cb_held
         if (!same(h)) continue;
         for (int r = 1; r < group->size; r++) {
             if (all[(int64_t)r * n + k] == all[k]) continue;
-            return cb_fail(CB_EMISMATCH, "step %lld: replicas of %s drifted apart: ranks %d and %d (%s) hold different bits",
+            return cb_fail(CB_EMISMATCH,
+                           "step %lld: replicas of %s drifted apart: ranks %d and %d (%s) hold different bits",
                            (long long)rank->step, h->param.name, group->ranks[0], group->ranks[r],
                            cb_purpose_name(group->purpose));
         }
@@ -28,9 +29,15 @@ static cb_err compare(cb_rank *rank, cb_group *group, bool (*same)(const cb_held
     return CB_OK;
 }
 
-static bool any(const cb_held *h) { return h->count > 0; }
-static bool whole(const cb_held *h) { return h->param.cut == CB_CUT_NONE; }
-static bool tied(const cb_held *h) { return h->param.role == CB_WTE; }
+static bool any(const cb_held *h) {
+    return h->count > 0;
+}
+static bool whole(const cb_held *h) {
+    return h->param.cut == CB_CUT_NONE;
+}
+static bool tied(const cb_held *h) {
+    return h->param.role == CB_WTE;
+}
 
 static cb_err compare_all(cb_rank *rank, uint64_t *mine, uint64_t *all) {
     if (rank->tp_group.size > 1) TRY(compare(rank, &rank->tp_group, whole, mine, all));
@@ -43,7 +50,8 @@ cb_err cb_rank_check_replicas(cb_rank *rank) {
     if (largest < 2) largest = 2;
     uint64_t *mine = malloc((size_t)rank->held_count * sizeof *mine);
     uint64_t *all = malloc((size_t)rank->held_count * (size_t)largest * sizeof *all);
-    cb_err e = mine && all ? compare_all(rank, mine, all) : cb_fail(CB_ENOMEM, "no memory for the hashes of %d tensors", rank->held_count);
+    cb_err e = mine && all ? compare_all(rank, mine, all)
+                           : cb_fail(CB_ENOMEM, "no memory for the hashes of %d tensors", rank->held_count);
     free(all);
     free(mine);
     return e;

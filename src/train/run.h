@@ -1,4 +1,5 @@
-/* A training run, resolved: every size known, nothing to derive any more. Read-only and shared by all ranks of a process. */
+/* A training run, resolved: every size known, nothing to derive any more. Read-only and shared by all ranks of a
+ * process. */
 #ifndef CB_TRAIN_RUN_H
 #define CB_TRAIN_RUN_H
 
@@ -20,9 +21,9 @@ typedef struct cb_step_report {
     double loss;      /* mean over the global batch's tokens, nats */
     double grad_norm; /* before clipping */
     double lr, step_s;
-    double val_loss;  /* NaN where not measured after this step */
-    bool nonfinite;   /* loss or gradient norm: nothing was updated */
-    bool stop;        /* some rank was asked to stop */
+    double val_loss;         /* NaN where not measured after this step */
+    bool nonfinite;          /* loss or gradient norm: nothing was updated */
+    bool stop;               /* some rank was asked to stop */
     const cb_digest *digest; /* NULL where not due; valid during the call */
 } cb_step_report;
 
@@ -40,11 +41,11 @@ typedef struct cb_run {
     cb_model model;
     cb_mesh mesh;
     cb_placement placement;
-    int B, T;              /* microbatch: B sequences of T tokens */
-    int64_t global_batch;  /* sequences per step */
-    int micro_batches;     /* per data-parallel rank and step: global_batch / (dp * B) */
-    int shards;            /* S: parts of a cut dimension */
-    int data_shards;       /* D: parts of the global batch, a multiple of dp; 0: dp */
+    int B, T;             /* microbatch: B sequences of T tokens */
+    int64_t global_batch; /* sequences per step */
+    int micro_batches;    /* per data-parallel rank and step: global_batch / (dp * B) */
+    int shards;           /* S: parts of a cut dimension */
+    int data_shards;      /* D: parts of the global batch, a multiple of dp; 0: dp */
     const char *schedule, *compute;
     int threads_per_rank;
     bool pin;
@@ -53,20 +54,20 @@ typedef struct cb_run {
     int64_t steps;
     cb_lr lr;
     double beta1, beta2, adam_eps, weight_decay;
-    double clip;           /* 0: off */
+    double clip; /* 0: off */
     int64_t bucket_elements;
 
     cb_sampler train, validation; /* validation.samples may be 0 */
     int64_t eval_interval;        /* steps; 0: only at the end */
     int64_t eval_samples;         /* a multiple of dp * B */
 
-    const char *init;   /* directory or NULL: from the generator */
-    const char *save;   /* directory or NULL */
-    const char *logits; /* file for the validation samples' logits, or NULL */
-    bool record;        /* keep the last step's timeline */
-    int64_t digest_every;   /* steps; 0: never */
-    int64_t check_replicas; /* steps; 0: never */
-    const cb_inspect *inspect; /* NULL: no step is inspected */
+    const char *init;                  /* directory or NULL: from the generator */
+    const char *save;                  /* directory or NULL */
+    const char *logits;                /* file for the validation samples' logits, or NULL */
+    bool record;                       /* keep the last step's timeline */
+    int64_t digest_every;              /* steps; 0: never */
+    int64_t check_replicas;            /* steps; 0: never */
+    const cb_inspect *inspect;         /* NULL: no step is inspected */
     const volatile sig_atomic_t *stop; /* not zero: end after this step; may be NULL */
     cb_observer observer;
 
@@ -82,25 +83,26 @@ typedef struct cb_rank_summary {
 } cb_rank_summary;
 
 struct cb_run_summary {
-    int64_t steps;          /* steps done */
-    double train_s;         /* time in training steps */
-    double val_loss;        /* NaN: not measured */
+    int64_t steps;   /* steps done */
+    double train_s;  /* time in training steps */
+    double val_loss; /* NaN: not measured */
     int ranks;
     const cb_rank_summary *rank; /* (ranks) */
     const cb_timeline *timeline; /* of the last step; NULL: not recorded */
-    double bubble;          /* of that step, see cb_timeline_bubble */
+    double bubble;               /* of that step, see cb_timeline_bubble */
 };
 
 /* Trains. Launches the ranks and waits for them. Error: the first real one of any rank. */
 CB_MUST_USE cb_err cb_run_train(const cb_run *run);
 /* What a process that mpiexec started calls where it cannot call cb_run_train, so that the others do not wait for it.
- * Takes `why`, returns the error of the first process that has one, the same in all processes. Outside of mpiexec, after
- * a launch, and in a build without MPI it returns `why`. *Collective over the processes, with cb_run_train.* */
+ * Takes `why`, returns the error of the first process that has one, the same in all processes. Outside of mpiexec,
+ * after a launch, and in a build without MPI it returns `why`. *Collective over the processes, with cb_run_train.* */
 CB_MUST_USE cb_err cb_run_refuse(cb_err why);
 
 /* The memory specification of a stage in this run, and of every rank of it. */
 CB_MUST_USE cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec);
-/* Sum over the ranks of this process's world that share this machine, bytes; CB_ENOMEM if that is more than available. */
+/* Sum over the ranks of this process's world that share this machine, bytes; CB_ENOMEM if that is more than available.
+ */
 CB_MUST_USE cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes);
 
 #endif

@@ -1,16 +1,19 @@
-/* A stage's memory: one arena per kind, of the predicted size, cut into parameters, gradients, optimizer state, slots of
- * activations, workspace and message buffers by the same functions that predicted them. */
+/* A stage's memory: one arena per kind, of the predicted size, cut into parameters, gradients, optimizer state, slots
+ * of activations, workspace and message buffers by the same functions that predicted them. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "train/rank.h"
 
-static void *take(cb_rank *rank, cb_memory_kind kind, int64_t bytes) { return cb_arena_take(&rank->arena[kind], bytes); }
+static void *take(cb_rank *rank, cb_memory_kind kind, int64_t bytes) {
+    return cb_arena_take(&rank->arena[kind], bytes);
+}
 
 static cb_err create_arenas(cb_rank *rank, const cb_memory_spec *spec) {
     rank->predicted = cb_memory_predict(spec);
     for (int kind = 0; kind < CB_MEM_KINDS; kind++) {
-        TRY(cb_arena_create(&rank->arena[kind], cb_memory_kind_name((cb_memory_kind)kind), rank->predicted.bytes[kind]));
+        TRY(cb_arena_create(&rank->arena[kind], cb_memory_kind_name((cb_memory_kind)kind),
+                            rank->predicted.bytes[kind]));
     }
     return CB_OK;
 }
@@ -35,7 +38,8 @@ static cb_err hold_params(cb_rank *rank) {
         cb_param param = cb_param_at(&run->model, id);
         if (cb_param_on_stage(&param, &run->placement, rank->p)) hold(rank, param);
     }
-    if (rank->first && rank->last) rank->second_tied = take(rank, CB_MEM_GRADS, 4 * cb_rank_held(rank, CB_WTE, -1)->count);
+    if (rank->first && rank->last)
+        rank->second_tied = take(rank, CB_MEM_GRADS, 4 * cb_rank_held(rank, CB_WTE, -1)->count);
     rank->grad_count = rank->arena[CB_MEM_GRADS].used_bytes / 4;
     return CB_OK;
 }
@@ -66,7 +70,10 @@ static cb_err point_layers(cb_rank *rank) {
 static cb_vocab tied_vocab(cb_rank *rank, float *gradient) {
     const cb_model *m = &rank->run->model;
     cb_held *wte = cb_rank_held(rank, CB_WTE, -1);
-    return (cb_vocab){.vocab = m->vocab, .vocab_padded = m->vocab_padded, .channels = m->channels, .table = wte->w,
+    return (cb_vocab){.vocab = m->vocab,
+                      .vocab_padded = m->vocab_padded,
+                      .channels = m->channels,
+                      .table = wte->w,
                       .dtable = gradient ? gradient : wte->g};
 }
 

@@ -6,13 +6,16 @@
 
 #include "train/rank.h"
 
-float **cb_slot_layer(const cb_slot *slot, int layer) { return slot->layer + (int64_t)layer * CB_LAYER_ACTS; }
+float **cb_slot_layer(const cb_slot *slot, int layer) {
+    return slot->layer + (int64_t)layer * CB_LAYER_ACTS;
+}
 
 /* Fills the token ids (first stage) and targets (last stage) of a microbatch: B consecutive samples. */
 cb_err cb_stage_load_tokens(cb_rank *rank, cb_slot *slot, int micro_batch) {
     const cb_run *run = rank->run;
     if (!rank->first && !rank->last) return CB_OK;
-    int32_t *tokens = (int32_t *)(void *)slot->own[CB_ACT_TOKENS], *targets = (int32_t *)(void *)slot->own[CB_ACT_TARGETS];
+    int32_t *tokens = (int32_t *)(void *)slot->own[CB_ACT_TOKENS],
+            *targets = (int32_t *)(void *)slot->own[CB_ACT_TARGETS];
     for (int b = 0; b < run->B; b++) {
         int64_t k = rank->sample + (int64_t)micro_batch * run->B + b, at = (int64_t)b * run->T;
         TRY(cb_sampler_get(rank->sampler, k, tokens ? tokens + at : NULL, targets ? targets + at : NULL));
@@ -20,7 +23,8 @@ cb_err cb_stage_load_tokens(cb_rank *rank, cb_slot *slot, int micro_batch) {
     return CB_OK;
 }
 
-/* Writes this rank's columns of the logits of a microbatch into the file: (samples, T, V) f32, V the true vocabulary. */
+/* Writes this rank's columns of the logits of a microbatch into the file: (samples, T, V) f32, V the true vocabulary.
+ */
 static cb_err write_logits(cb_rank *rank, const cb_slot *slot) {
     const cb_vocab *v = &rank->head.vocab;
     int64_t M = (int64_t)rank->run->B * rank->run->T, N = v->vocab_padded / rank->tp.shards;
@@ -63,8 +67,8 @@ cb_err cb_stage_forward(cb_rank *rank, cb_slot *slot, float *out) {
     return rank->last ? forward_head(rank, slot) : CB_OK;
 }
 
-/* Gradients g (count) got a microbatch's share. At the end of a part of the batch they join the sum of parts; after the last
- * part they are final and travel. */
+/* Gradients g (count) got a microbatch's share. At the end of a part of the batch they join the sum of parts; after the
+ * last part they are final and travel. */
 static cb_err hand_over(cb_rank *rank, float *g, int64_t count, int micro_batch) {
     if (!cb_part_ends(rank, micro_batch)) return cb_buckets_progress(&rank->buckets);
     bool final = cb_part_close(rank, g, count, cb_part_of(rank, micro_batch));

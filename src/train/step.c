@@ -1,11 +1,11 @@
-/* From gradients to updated weights: tied embedding, data-parallel sum, global norm, clipping, AdamW. Every number that decides
- * something is agreed between all ranks first, in sums whose order the layout does not change. */
+/* From gradients to updated weights: tied embedding, data-parallel sum, global norm, clipping, AdamW. Every number that
+ * decides something is agreed between all ranks first, in sums whose order the layout does not change. */
 #include <math.h>
 
 #include "train/rank.h"
 
-/* The tied table is on the first stage as embedding and on the last as head; both need the sum of both gradients. Each is
- * summed over dp first, so that the order of sums is the same where one stage is both. */
+/* The tied table is on the first stage as embedding and on the last as head; both need the sum of both gradients. Each
+ * is summed over dp first, so that the order of sums is the same where one stage is both. */
 cb_err cb_rank_reduce_tied(cb_rank *rank) {
     cb_held *wte = cb_rank_held(rank, CB_WTE, -1);
     if (!wte || rank->emb_group.size == 0) return CB_OK;
@@ -20,8 +20,8 @@ cb_err cb_rank_reduce_grads(cb_rank *rank) {
     return CB_OK;
 }
 
-/* The sum of squares of every parameter this rank is the one to count, shard by shard, at its place in the whole model's
- * table: whole parameters count on tp rank 0 only, the tied copy of the last stage not at all. */
+/* The sum of squares of every parameter this rank is the one to count, shard by shard, at its place in the whole
+ * model's table: whole parameters count on tp rank 0 only, the tied copy of the last stage not at all. */
 static void fill_norms(cb_rank *rank) {
     int S = rank->tp.shards;
     for (int i = 0; i < rank->held_count; i++) {

@@ -48,8 +48,8 @@ typedef struct row_name {
 static void show(const cb_rank *rank, cb_run_summary *summary, const cb_event *events, int64_t count, row_name *names,
                  const char **rows) {
     for (int r = 0; r < summary->ranks; r++) rows[r] = cb_mesh_name(&rank->run->mesh, r, names[r].text);
-    cb_timeline timeline = {.title = "the last training step", .rows = summary->ranks, .row_names = rows, .events = events,
-                            .count = count};
+    cb_timeline timeline = {
+        .title = "the last training step", .rows = summary->ranks, .row_names = rows, .events = events, .count = count};
     if (count) {
         summary->timeline = &timeline;
         summary->bubble = cb_timeline_bubble(&timeline);

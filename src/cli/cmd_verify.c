@@ -1,0 +1,164 @@
+/* cuboid verify: trains the same run in many layouts and compares every bit; or compares a run with another's log. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/verify.h"
+#include "cli/verify_logs.h"
+#include "cli/verify_run.h"
+#include "model/shards.h"
+
+typedef struct verify_options {
+    cb_options train; /* first: rows of its table are valid for this struct too */
+    const char *layouts, *against, *mpiexec;
+    int64_t most_ranks;
+    bool mpi;
+} verify_options;
+
+#define FIELD(name) offsetof(verify_options, name)
+static const cb_arg own_rows[] = {
+    {.name = "Verify", .type = CB_ARG_SECTION},
+    {.name = "layouts",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(layouts),
+     .help = "DPxTPxPP[:SCHEDULE], comma-separated",
+     .derived = "all up to --most-ranks, every schedule"},
+    {.name = "most-ranks",
+     .type = CB_ARG_INT,
+     .offset = FIELD(most_ranks),
+     .fallback = "8",
+     .unit = "ranks",
+     .help = "of a layout",
+     .min = 1,
+     .max = 1024},
+    {.name = "mpi",
+     .type = CB_ARG_BOOL,
+     .offset = FIELD(mpi),
+     .fallback = "false",
+     .help = "every layout under mpiexec too"},
+    {.name = "mpiexec",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(mpiexec),
+     .fallback = "mpiexec -n",
+     .help = "how to start ranks; the number follows"},
+    {.name = "against",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(against),
+     .help = "compare with this log of `cuboid train --digest-every N --log FILE`: the log given by --log, or a run "
+             "trained now",
+     .derived = "layouts are compared"},
+};
+enum { OWN_ROWS = sizeof own_rows / sizeof own_rows[0], MOST_ROWS = 128, MOST_LAYOUTS = 1024 };
+
+static const char usage[] =
+    "cuboid verify --model test-tiny --data PATH [--shards 8] [--data-shards 8] [--steps 20] [options of train]\n"
+    "       cuboid verify --against run.jsonl [--log other.jsonl | options of train]";
+
+static int make_table(cb_arg table[MOST_ROWS]) {
+    int rows;
+    const cb_arg *train = cb_options_table(&rows);
+    memcpy(table, own_rows, sizeof own_rows);
+    memcpy(table + OWN_ROWS, train, (size_t)rows * sizeof *train);
+    return rows + OWN_ROWS;
+}
+
+/* S, D and the batch must not follow the layout: what was left out is fixed here. */
+static cb_err fix_sizes(verify_options *o, cb_model *model) {
+    cb_options *t = &o->train;
+    if (!t->model && !t->init) return cb_fail(CB_EUSAGE, "no model: give --model NAME, or --init DIR");
+    TRY(cb_model_load(model, t->model ? t->model : t->init));
+    cb_model_pad_vocab(model, t->vocab_multiple);
+    TRY(cb_model_check(model));
+    if (!t->shards || strcmp(t->shards, "tp") == 0) {
+        snprintf(t->shards_text, sizeof t->shards_text, "%d", cb_model_default_shards(model, 1));
+        t->shards = t->shards_text;
+    }
+    if (t->data_shards == 0) t->data_shards = 8;
+    if (t->global_batch_size == 0) t->global_batch_size = t->data_shards * t->micro_batch_size;
+    return CB_OK;
+}
+
+static void print_verdict(const char *name, const cb_trace *t, const char *verdict) {
+    printf("%-28s %016llx  loss %.9g  %6.1f s  %s\n", name, (unsigned long long)t->state[t->steps - 1],
+           t->loss[t->steps - 1], t->run_s, verdict);
+    fflush(stdout);
+}
+
+/* Runs one layout and holds it against the reference. */
+static cb_err verify_layout(const verify_options *o, const cb_layout *first, const cb_trace *reference,
+                            const cb_layout *layout) {
+    cb_trace t;
+    char name[64], text[320];
+    cb_layout_text(layout, name);
+    cb_err e = cb_trace_run(&t, &o->train, layout);
+    int64_t step = e ? -1 : cb_trace_differ(reference, &t);
+    if (!e) print_verdict(name, &t, step < 0 ? "same bits" : "DIFFERS");
+    if (step >= 0) {
+        e = cb_trace_locate(&o->train, first, layout, reference, &t, step, text, sizeof text);
+        if (!e) e = cb_fail(CB_EMISMATCH, "%s and one rank part at %s", name, text);
+    }
+    cb_trace_free(&t);
+    return cb_err_context(e, "%s", name);
+}
+
+static cb_err verify_all(const verify_options *o, int argc, char **argv, const cb_layout *layouts, int count) {
+    cb_layout one = {1, 1, 1, cb_schedule_names()[0]};
+    cb_trace reference;
+    cb_err e = cb_trace_run(&reference, &o->train, &one);
+    if (!e && reference.steps == 0) e = cb_fail(CB_EUSAGE, "--steps 0: nothing to compare");
+    if (!e) print_verdict("one rank", &reference, "the reference");
+    for (int i = 0; i < count && !e; i++) {
+        bool is_one = layouts[i].dp * layouts[i].tp * layouts[i].pp == 1;
+        if (!is_one) e = verify_layout(o, &one, &reference, &layouts[i]);
+        if (!e && o->mpi) e = cb_verify_mpi(&o->train, &reference, &layouts[i], o->mpiexec, argc, argv);
+    }
+    if (!e) printf("all %d layouts gave the same bits in %lld steps\n", count, (long long)reference.steps);
+    cb_trace_free(&reference);
+    return e;
+}
+
+/* Whether the run fits together at all, before anything is printed. */
+static cb_err check_one_rank(const verify_options *o) {
+    cb_layout one = {1, 1, 1, o->train.schedule};
+    cb_options own;
+    cb_resolved resolved = {0};
+    cb_err e = cb_layout_resolve(&o->train, &one, &own, &resolved);
+    cb_resolved_free(&resolved);
+    return e;
+}
+
+static cb_err verify_layouts(verify_options *o, int argc, char **argv) {
+    cb_model model;
+    int count = 0;
+    TRY(fix_sizes(o, &model));
+    cb_layout *layouts = malloc(MOST_LAYOUTS * sizeof *layouts);
+    if (!layouts) return cb_fail(CB_ENOMEM, "no memory for a list of layouts");
+    int shards = atoi(o->train.shards), parts = (int)o->train.data_shards;
+    cb_err e = check_one_rank(o);
+    if (o->layouts && !e)
+        e = cb_layouts_parse(o->layouts, o->train.schedule, layouts, MOST_LAYOUTS, &count);
+    else if (shards > 0)
+        count = cb_layouts_all(&model, shards, parts, (int)o->most_ranks, layouts, MOST_LAYOUTS);
+    if (!e) {
+        printf("%s, %s shards, %d data shards, %lld steps, %d layouts\n", model.name, o->train.shards, parts,
+               (long long)o->train.steps, count);
+        e = verify_all(o, argc, argv, layouts, count);
+    }
+    free(layouts);
+    return e;
+}
+
+cb_err cb_cmd_verify(int argc, char **argv) {
+    cb_arg table[MOST_ROWS];
+    int rows = make_table(table);
+    verify_options o;
+    TRY(cb_args_parse(table, rows, &o, argc, argv));
+    if (o.train.help) {
+        cb_args_help(table, rows, usage, stdout);
+        return CB_OK;
+    }
+    if (!cb_args_given(table, rows, "steps", argc, argv)) o.train.steps = 20;
+    return o.against ? cb_verify_against(&o.train, o.against) : verify_layouts(&o, argc, argv);
+}

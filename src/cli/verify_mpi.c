@@ -1,0 +1,138 @@
+/* A layout under mpiexec: the same program, started as `cuboid train` with a log of digests. */
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/digest_log.h"
+#include "cli/verify_logs.h"
+
+extern char **environ;
+
+enum { MOST_WORDS = 256 };
+
+typedef struct words {
+    char *word[MOST_WORDS + 1];
+    int count;
+    char room[4096];
+    size_t used;
+} words;
+
+static void add(words *w, const char *text) {
+    size_t n = strlen(text) + 1;
+    if (w->count == MOST_WORDS || w->used + n > sizeof w->room) return;
+    w->word[w->count++] = memcpy(w->room + w->used, text, n);
+    w->used += n;
+    w->word[w->count] = NULL;
+}
+
+static void add_number(words *w, const char *option, long long value) {
+    char text[32];
+    snprintf(text, sizeof text, "%lld", value);
+    if (option) add(w, option);
+    add(w, text);
+}
+
+static void split(words *w, const char *text) {
+    char copy[512], *rest = copy;
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) add(w, word);
+}
+
+/* The caller's words but for verify's own options. */
+static void add_train_words(words *w, int argc, char **argv) {
+    static const char *const with_value[] = {"--layouts", "--most-ranks", "--mpiexec", "--against", "--log", "--ranks"};
+    for (int i = 0; i < argc; i++) {
+        bool own = strcmp(argv[i], "--mpi") == 0 || strcmp(argv[i], "--no-mpi") == 0;
+        for (size_t k = 0; k < sizeof with_value / sizeof *with_value; k++) {
+            size_t n = strlen(with_value[k]);
+            if (strncmp(argv[i], with_value[k], n) != 0 || (argv[i][n] && argv[i][n] != '=')) continue;
+            own = true;
+            if (!argv[i][n]) i++;
+            break;
+        }
+        if (!own && i < argc) add(w, argv[i]);
+    }
+}
+
+static void make_command(words *w, const cb_options *o, const cb_layout *l, const char *mpiexec, const char *self,
+                         const char *log, int argc, char **argv) {
+    split(w, mpiexec);
+    add_number(w, NULL, (long long)l->dp * l->tp * l->pp);
+    add(w, self);
+    add(w, "train");
+    add_train_words(w, argc, argv);
+    add_number(w, "--dp", l->dp);
+    add_number(w, "--tp", l->tp);
+    add_number(w, "--pp", l->pp);
+    const char *const pairs[][2] = {
+        {"--schedule", l->schedule}, {"--shards", o->shards}, {"--log", log}, {"--comm", "mpi"}};
+    for (int i = 0; i < 4; i++) {
+        add(w, pairs[i][0]);
+        add(w, pairs[i][1]);
+    }
+    add_number(w, "--data-shards", o->data_shards);
+    add_number(w, "--global-batch-size", o->global_batch_size);
+    add_number(w, "--steps", o->steps);
+    add_number(w, "--digest-every", 1);
+    add_number(w, "--eval-iters", 0);
+    add_number(w, "--peak-flops", 1000000000);
+}
+
+static cb_err start_and_wait(words *w) {
+    pid_t child;
+    int status;
+    posix_spawn_file_actions_t quiet;
+    posix_spawn_file_actions_init(&quiet);
+    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0); /* more ranks than cores is what is asked for */
+    int failed = posix_spawnp(&child, w->word[0], &quiet, NULL, w->word, environ);
+    posix_spawn_file_actions_destroy(&quiet);
+    if (failed) return cb_fail(CB_EIO, "cannot start %s: %s", w->word[0], strerror(failed));
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return CB_OK;
+    return cb_fail(CB_EPEER, "the run under %s failed with %s %d", w->word[0],
+                   WIFEXITED(status) ? "exit code" : "signal",
+                   WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+}
+
+static cb_err compare(const cb_trace *reference, const cb_digest_log *log) {
+    for (int64_t i = 0; i < log->count; i++) {
+        int64_t step = log->entry[i].step;
+        if (step < reference->steps && log->entry[i].digest == reference->state[step]) continue;
+        return cb_fail(CB_EMISMATCH, "step %lld: digest %016llx under MPI, %016llx on one rank", (long long)step,
+                       (unsigned long long)log->entry[i].digest,
+                       step < reference->steps ? (unsigned long long)reference->state[step] : 0ULL);
+    }
+    return log->count == reference->steps ? CB_OK
+                                          : cb_fail(CB_EMISMATCH, "%lld steps under MPI, %lld on one rank",
+                                                    (long long)log->count, (long long)reference->steps);
+}
+
+cb_err cb_verify_mpi(const cb_options *options, const cb_trace *reference, const cb_layout *layout, const char *mpiexec,
+                     int argc, char **argv) {
+    words w = {.count = 0};
+    char name[64], self[1024], log_path[] = "/tmp/cuboid-verify-XXXXXX";
+    cb_digest_log log = {0};
+    double begin_s = cb_now_s();
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    int fd = mkstemp(log_path);
+    if (n <= 0 || fd < 0) return cb_fail(CB_EIO, "cannot prepare a run under mpiexec: %s", strerror(errno));
+    self[n] = '\0';
+    close(fd);
+    make_command(&w, options, layout, mpiexec, self, log_path, argc, argv);
+    cb_err e = start_and_wait(&w);
+    if (!e) e = cb_digest_log_read(&log, log_path);
+    if (!e) e = compare(reference, &log);
+    if (!e)
+        printf("%-28s %016llx  under mpiexec %24.1f s  same bits\n", cb_layout_text(layout, name),
+               (unsigned long long)log.entry[log.count - 1].digest, cb_now_s() - begin_s);
+    fflush(stdout);
+    unlink(log_path);
+    cb_digest_log_free(&log);
+    return cb_err_context(e, "%s under mpiexec", cb_layout_text(layout, name));
+}

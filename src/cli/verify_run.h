@@ -1,0 +1,10 @@
+/* Inside verify: options of a layout, resolved. */
+#ifndef CB_CLI_VERIFY_RUN_H
+#define CB_CLI_VERIFY_RUN_H
+
+#include "cli/verify.h"
+
+CB_MUST_USE cb_err cb_layout_resolve(const cb_options *options, const cb_layout *layout, cb_options *own,
+                                     cb_resolved *resolved);
+
+#endif
