@@ -102,9 +102,9 @@ static int64_t first_element(const look *a, const look *b) {
 
 static void say(const look *a, const look *b, int64_t e, const char *place, int64_t step, char *text, int bytes) {
     if (e < 0)
-        snprintf(text, (size_t)bytes, "step %lld: %s", (long long)step, place);
+        snprintf(text, (size_t)bytes, "step %lld: %s", (long long)step + 1, place);
     else
-        snprintf(text, (size_t)bytes, "step %lld: %s: %.9g against %.9g", (long long)step, place, (double)a->data[e],
+        snprintf(text, (size_t)bytes, "step %lld: %s: %.9g against %.9g", (long long)step + 1, place, (double)a->data[e],
                  (double)b->data[e]);
 }
 

@@ -111,7 +111,7 @@ static cb_err compare_run(cb_options *o, const char *path) {
     char digest[24];
     for (int64_t i = 0; !e && i < trace.steps; i++) {
         snprintf(digest, sizeof digest, "%016llx", (unsigned long long)trace.state[i]);
-        e = add_entry(&ours, i, digest);
+        e = add_entry(&ours, i + 1, digest);
     }
     if (!e) e = compare(&ours, &theirs, path);
     cb_trace_free(&trace);

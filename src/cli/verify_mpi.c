@@ -83,56 +83,84 @@ static void make_command(words *w, const cb_options *o, const cb_layout *l, cons
     add_number(w, "--peak-flops", 1000000000);
 }
 
-static cb_err start_and_wait(words *w) {
+static void show(const char *path) {
+    FILE *file = fopen(path, "r");
+    char line[512];
+    while (file && fgets(line, sizeof line, file)) fputs(line, stderr);
+    if (file) fclose(file);
+}
+
+/* What the run says is shown only if it fails. */
+static cb_err start_and_wait(words *w, const char *said) {
     pid_t child;
     int status;
     posix_spawn_file_actions_t quiet;
     posix_spawn_file_actions_init(&quiet);
     posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, said, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0); /* more ranks than cores is what is asked for */
     int failed = posix_spawnp(&child, w->word[0], &quiet, NULL, w->word, environ);
     posix_spawn_file_actions_destroy(&quiet);
     if (failed) return cb_fail(CB_EIO, "cannot start %s: %s", w->word[0], strerror(failed));
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return CB_OK;
-    return cb_fail(CB_EPEER, "the run under %s failed with %s %d", w->word[0],
-                   WIFEXITED(status) ? "exit code" : "signal",
+    show(said);
+    return cb_fail(CB_EPEER, "the run under %s failed with %s %d", w->word[0], WIFEXITED(status) ? "exit code" : "signal",
                    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
+/* Steps in a log count from 1. */
 static cb_err compare(const cb_trace *reference, const cb_digest_log *log) {
-    for (int64_t i = 0; i < log->count; i++) {
-        int64_t step = log->entry[i].step;
-        if (step < reference->steps && log->entry[i].digest == reference->state[step]) continue;
-        return cb_fail(CB_EMISMATCH, "step %lld: digest %016llx under MPI, %016llx on one rank", (long long)step,
-                       (unsigned long long)log->entry[i].digest,
-                       step < reference->steps ? (unsigned long long)reference->state[step] : 0ULL);
+    for (int64_t i = 0; i < log->count && i < reference->steps; i++) {
+        if (log->entry[i].step == i + 1 && log->entry[i].digest == reference->state[i]) continue;
+        return cb_fail(CB_EMISMATCH, "step %lld: digest %016llx under MPI, %016llx on one rank", (long long)log->entry[i].step,
+                       (unsigned long long)log->entry[i].digest, (unsigned long long)reference->state[i]);
     }
-    return log->count == reference->steps ? CB_OK
-                                          : cb_fail(CB_EMISMATCH, "%lld steps under MPI, %lld on one rank",
-                                                    (long long)log->count, (long long)reference->steps);
+    if (log->count == reference->steps) return CB_OK;
+    return cb_fail(CB_EMISMATCH, "%lld steps under MPI, %lld on one rank", (long long)log->count, (long long)reference->steps);
 }
 
-cb_err cb_verify_mpi(const cb_options *options, const cb_trace *reference, const cb_layout *layout, const char *mpiexec,
-                     int argc, char **argv) {
-    words w = {.count = 0};
-    char name[64], self[1024], log_path[] = "/tmp/cuboid-verify-XXXXXX";
-    cb_digest_log log = {0};
-    double begin_s = cb_now_s();
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    int fd = mkstemp(log_path);
-    if (n <= 0 || fd < 0) return cb_fail(CB_EIO, "cannot prepare a run under mpiexec: %s", strerror(errno));
-    self[n] = '\0';
+static void print_same(const cb_layout *layout, const cb_digest_log *log, double run_s) {
+    char name[64];
+    printf("%-28s %016llx  under mpiexec %24.1f s  same bits\n", cb_layout_text(layout, name),
+           (unsigned long long)log->entry[log->count - 1].digest, run_s);
+    fflush(stdout);
+}
+
+/* A name for a file that nobody else has, in TMPDIR or /tmp. */
+static cb_err temporary(char path[512]) {
+    const char *dir = getenv("TMPDIR");
+    snprintf(path, 512, "%s/cuboid-verify-XXXXXX", dir ? dir : "/tmp");
+    int fd = mkstemp(path);
+    if (fd < 0) return cb_fail(CB_EIO, "cannot make a file in %s: %s", dir ? dir : "/tmp", strerror(errno));
     close(fd);
-    make_command(&w, options, layout, mpiexec, self, log_path, argc, argv);
-    cb_err e = start_and_wait(&w);
+    return CB_OK;
+}
+
+static cb_err run_and_compare(words *w, const cb_trace *reference, const cb_layout *layout, const char *log_path) {
+    cb_digest_log log = {0};
+    char said[520];
+    double begin_s = cb_now_s();
+    snprintf(said, sizeof said, "%s.err", log_path);
+    cb_err e = start_and_wait(w, said);
     if (!e) e = cb_digest_log_read(&log, log_path);
     if (!e) e = compare(reference, &log);
-    if (!e)
-        printf("%-28s %016llx  under mpiexec %24.1f s  same bits\n", cb_layout_text(layout, name),
-               (unsigned long long)log.entry[log.count - 1].digest, cb_now_s() - begin_s);
-    fflush(stdout);
-    unlink(log_path);
+    if (!e) print_same(layout, &log, cb_now_s() - begin_s);
     cb_digest_log_free(&log);
+    unlink(said);
+    return e;
+}
+
+cb_err cb_verify_mpi(const cb_options *options, const cb_trace *reference, const cb_layout *layout, const char *mpiexec, int argc,
+                     char **argv) {
+    words w = {.count = 0};
+    char name[64], self[1024], log_path[512];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0) return cb_fail(CB_EIO, "cannot find this program's file: %s", strerror(errno));
+    self[n] = '\0';
+    TRY(temporary(log_path));
+    make_command(&w, options, layout, mpiexec, self, log_path, argc, argv);
+    cb_err e = run_and_compare(&w, reference, layout, log_path);
+    unlink(log_path);
     return cb_err_context(e, "%s under mpiexec", cb_layout_text(layout, name));
 }

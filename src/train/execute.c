@@ -189,7 +189,7 @@ static cb_err run_all(cb_rank *rank, const cb_schedule *schedule) {
         if (in.kind == CB_F || in.kind == CB_B) TRY(post_ahead(rank, list, i));
         cb_err e = run_instr(rank, in);
         char text[24];
-        if (e) return cb_err_context(e, "step %lld, %s", (long long)rank->step, cb_instr_text(schedule, in, text));
+        if (e) return cb_err_context(e, "step %lld, %s", (long long)rank->step + 1, cb_instr_text(schedule, in, text));
         if (schedule->forward_only && in.kind == CB_F) find_slot(rank, in.micro_batch)->micro_batch = -1;
         TRY(record(rank, in, begin_s));
     }

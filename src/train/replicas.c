@@ -21,7 +21,7 @@ static cb_err compare(cb_rank *rank, cb_group *group, bool (*same)(const cb_held
             if (all[(int64_t)r * n + k] == all[k]) continue;
             return cb_fail(CB_EMISMATCH,
                            "step %lld: replicas of %s drifted apart: ranks %d and %d (%s) hold different bits",
-                           (long long)rank->step, h->param.name, group->ranks[0], group->ranks[r],
+                           (long long)rank->step + 1, h->param.name, group->ranks[0], group->ranks[r],
                            cb_purpose_name(group->purpose));
         }
         k++;
