@@ -528,7 +528,7 @@ static void run_on_threads(const struct world_test *test) {
     int failed = atomic_load(&test_failed_);
     for (int i = 0; i < 3 && test->threads[i]; i++) {
         atomic_int shared = 0;
-        cb_launch launch = {.backend = "threads", .ranks = test->threads[i], .deadline_s = 60, .checked = true};
+        cb_launch launch = {.backend = "threads", .ranks = test->threads[i], .deadline_s = 600, .checked = true};
         CHECK_OK(cb_comm_launch(&launch, test->fn, &shared));
     }
     printf("%s %s\n", atomic_load(&test_failed_) == failed ? "ok  " : "FAIL", test->name);
@@ -550,7 +550,7 @@ static cb_err run_in_processes(cb_comm *comm, void *arg) {
 int main(void) {
     const char *backend = getenv("CB_TEST_BACKEND");
     if (backend && strcmp(backend, "mpi") == 0) {
-        cb_launch launch = {.backend = "mpi", .deadline_s = 60, .checked = true};
+        cb_launch launch = {.backend = "mpi", .deadline_s = 600, .checked = true};
         CHECK_OK(cb_comm_launch(&launch, run_in_processes, NULL));
         if (cb_comm_mpiexec_rank() == 0) return test_end();
         return atomic_load(&test_failed_) ? 1 : 0;
