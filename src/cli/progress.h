@@ -29,9 +29,9 @@ void cb_progress_open(cb_progress *progress, const cb_run *run, double peak_flop
                       const char *log_path, const char *timeline_path);
 /* Ends the progress line and the log; returns the first failure to write anything. */
 CB_MUST_USE cb_err cb_progress_close(cb_progress *progress);
-/* Observers of the run. */
-void cb_progress_step(void *progress, const cb_step_report *report);
-void cb_progress_summary(void *progress, const cb_run_summary *summary);
+/* Observers of the run; arg is the progress. */
+void cb_progress_step(void *arg, const cb_step_report *report);
+void cb_progress_summary(void *arg, const cb_run_summary *summary);
 
 double cb_progress_mfu(const cb_progress *progress, double step_s);
 /* summary.c: tables for people on stdout; the summary as JSON. */

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/* A rank owns at most this many shards of a cut dimension: they are summed in one go. */
+enum { CB_MOST_OWNED_SHARDS = 64 };
+
 typedef struct cb_range {
     int64_t begin, count;
 } cb_range;

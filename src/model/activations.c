@@ -22,7 +22,8 @@ bool cb_act_is_cut(cb_act act) {
     return cut[act];
 }
 
-int64_t cb_act_bytes(const cb_act_sizes *z, cb_act act) {
+int64_t cb_act_bytes(const cb_act_sizes *sizes, cb_act act) {
+    const cb_act_sizes *z = sizes;
     const cb_model *m = z->model;
     int64_t M = (int64_t)z->B * z->T;
     switch (act) {

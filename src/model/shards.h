@@ -4,9 +4,10 @@
 
 #include <stdbool.h>
 
+#include "mesh/shard.h"
 #include "model/model.h"
 
-enum { CB_DEFAULT_SHARDS = 8, CB_MOST_OWNED_SHARDS = 64 };
+enum { CB_DEFAULT_SHARDS = 8 };
 
 bool cb_power_of_two(int64_t n);
 /* S divides heads, MLP width and padded vocabulary. */

@@ -2,7 +2,7 @@
 #ifndef CB_TENSOR_PARALLEL_REGIONS_H
 #define CB_TENSOR_PARALLEL_REGIONS_H
 
-#include "model/shards.h"
+#include "mesh/shard.h"
 #include "tensor_parallel/tensor_parallel.h"
 
 /* Where owned shard s writes its partial result (count): straight into out where it is the only one. */
