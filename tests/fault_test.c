@@ -1,6 +1,7 @@
-/* When something goes wrong inside a run. A rank whose k-th message fails, for every rank of a 2 x 2 x 2 mesh and k over a whole
- * run: all ranks end, nobody at a deadline, and that error is the one reported. A rank that hangs: the others say who waits
- * for whom. Values that are not finite: every layout names step, stage and the first tensor, and no weight is touched. */
+/* When something goes wrong inside a run. A rank whose k-th message fails, for every rank of a 2 x 2 x 2 mesh and k
+ * over a whole run: all ranks end, nobody at a deadline, and that error is the one reported. A rank that hangs: the
+ * others say who waits for whom. Values that are not finite: every layout names step, stage and the first tensor, and
+ * no weight is touched. */
 #include "base/map.h"
 #include "support/faulty.h"
 #include "support/files.h"
@@ -51,7 +52,8 @@ static bool check_failing_message(const cb_run *run, int rank, int k, bool check
     snprintf(from, sizeof from, "rank %d: ", rank);
     CHECK(strncmp(cb_err_text(e), from, strlen(from)) == 0);
     CHECK_FAILS(e, CB_EIO, part);
-    for (int r = 0; r < run->mesh.ranks; r++) CHECK(r == rank ? w.code[r] == CB_EIO : w.code[r] == CB_EPEER || !w.code[r]);
+    for (int r = 0; r < run->mesh.ranks; r++)
+        CHECK(r == rank ? w.code[r] == CB_EIO : w.code[r] == CB_EPEER || !w.code[r]);
     return true;
 }
 
@@ -60,7 +62,16 @@ static void a_message_fails(void) {
     for (int gpipe = 0; gpipe < 2; gpipe++) {
         cb_run run;
         cb_tokens *tokens;
-        ranks_case c = {.model = &model, .dp = 2, .tp = 2, .pp = 2, .B = 1, .batch = 4, .T = 4, .steps = 2, .eval = 4, .bucket = 3000,
+        ranks_case c = {.model = &model,
+                        .dp = 2,
+                        .tp = 2,
+                        .pp = 2,
+                        .B = 1,
+                        .batch = 4,
+                        .T = 4,
+                        .steps = 2,
+                        .eval = 4,
+                        .bucket = 3000,
                         .schedule = gpipe ? "gpipe" : "1f1b"};
         if (make_run(&c, &run, &tokens, 60)) {
             for (int rank = 0; rank < 8; rank++) {
@@ -73,8 +84,9 @@ static void a_message_fails(void) {
     }
 }
 
-/* The time is up for several ranks at nearly the same moment, and one that has given up waits for nobody any more: then the
- * chain of waits that another one tells may end too early. So the name of the culprit is due in one of a few attempts. */
+/* The time is up for several ranks at nearly the same moment, and one that has given up waits for nobody any more: then
+ * the chain of waits that another one tells may end too early. So the name of the culprit is due in one of a few
+ * attempts. */
 static void check_hanging_rank(const cb_run *run, int rank, int k) {
     char name[48];
     bool named = false;
@@ -87,15 +99,14 @@ static void check_hanging_rank(const cb_run *run, int rank, int k) {
         named = e && strstr(cb_err_text(e), name);
         if (e && !named) fprintf(stderr, "    note: %s\n", cb_err_text(e));
         CHECK_FAILS(e, CB_ETIMEOUT, "waited 0.7 s for a message");
-        for (int r = 0; r < run->mesh.ranks; r++) CHECK(w.code[r] == CB_ETIMEOUT || w.code[r] == CB_EPEER || !w.code[r]);
+        for (int r = 0; r < run->mesh.ranks; r++)
+            CHECK(w.code[r] == CB_ETIMEOUT || w.code[r] == CB_EPEER || !w.code[r]);
     }
     CHECK(named);
 }
 
 static void a_rank_hangs(void) {
-    static const struct {
-        int rank, k;
-    } hangs[] = {{0, 3}, {5, 40}, {3, 60}, {6, 90}};
+    static const struct { int rank, k; } hangs[] = {{0, 3}, {5, 40}, {3, 60}, {6, 90}};
     cb_model model = two_layers();
     cb_run run;
     cb_tokens *tokens;
@@ -154,8 +165,10 @@ static cb_err poke_and_step(cb_rank *rank, poke *p) {
     cb_err e = cb_rank_train_step(rank, 3);
     if (!e) CHECK(rank->report.nonfinite && !(isfinite(rank->report.loss) && isfinite(rank->report.grad_norm)));
     if (!e) e = cb_rank_explain_nonfinite(rank, text, sizeof text);
-    if (!e && strstr(text, p->found)) p->explained++;
-    else if (!e && cb_comm_rank(rank->comm) == 0) fprintf(stderr, "    explained: %s, expected %s\n", text, p->found);
+    if (!e && strstr(text, p->found))
+        p->explained++;
+    else if (!e && cb_comm_rank(rank->comm) == 0)
+        fprintf(stderr, "    explained: %s, expected %s\n", text, p->found);
     CHECK(memcmp(params->base, poked, bytes) == 0 && memcmp(moments->base, poked + bytes, 2 * bytes) == 0);
     memcpy(params->base, healthy, bytes);
     if (!e) e = cb_rank_train_step(rank, 4);
@@ -174,7 +187,8 @@ static cb_err live_poked(cb_comm *comm, void *arg) {
     return e;
 }
 
-static const ranks_case layouts[] = {{.B = 4}, {.dp = 2, .tp = 2, .pp = 2}, {.pp = 4}, {.tp = 4, .pp = 2, .schedule = "gpipe"},
+static const ranks_case layouts[] = {{.B = 4},  {.dp = 2, .tp = 2, .pp = 2},
+                                     {.pp = 4}, {.tp = 4, .pp = 2, .schedule = "gpipe"},
                                      {.dp = 4}, {.shards = 4}};
 enum { LAYOUTS = sizeof layouts / sizeof *layouts };
 
@@ -212,8 +226,8 @@ static void weights_that_are_not_finite(void) {
     check_poke(p, "weight wte.weight, stage %d, element 0 on rank");
 }
 
-/* Finite weights, from which infinite values come: on the way forward in a norm and in a product; on the way back, behind an
- * MLP that is off (its GELU at 0) but whose output weights are very large. */
+/* Finite weights, from which infinite values come: on the way forward in a norm and in a product; on the way back,
+ * behind an MLP that is off (its GELU at 0) but whose output weights are very large. */
 static void values_that_become_infinite(void) {
     poke p = {.puts = {{CB_LN1_W, 6, 3e38f, 0, 0}}, .count = 1, .everywhere = true};
     check_poke(p, "h.6.ln_1 in the forward pass of microbatch 0, stage %d, element");
@@ -221,14 +235,15 @@ static void values_that_become_infinite(void) {
     check_poke(p, "h.2.ln_2 in the forward pass of microbatch 0, stage %d, element");
     p.puts[0] = (put){CB_FC2_W, 3, 3e38f, 0, 0};
     check_poke(p, "h.3.output in the forward pass of microbatch 0, stage %d, element");
-    p = (poke){.puts = {{CB_FC_W, 5, 0, 0, 0}, {CB_FC_B, 5, 0, 0, 0}, {CB_LNF_W, -1, 1e4f, 0, 0}, {CB_FC2_W, 5, 3e38f, 0, 0}},
-               .count = 4,
-               .everywhere = true};
+    p = (poke){
+        .puts = {{CB_FC_W, 5, 0, 0, 0}, {CB_FC_B, 5, 0, 0, 0}, {CB_LNF_W, -1, 1e4f, 0, 0}, {CB_FC2_W, 5, 3e38f, 0, 0}},
+        .count = 4,
+        .everywhere = true};
     check_poke(p, "gradient of h.5.mlp.c_fc.bias, stage %d, element");
 }
 
-/* A learning rate that ends the run in its second step: the error of the whole run, and the weights it saves are those after
- * the first. */
+/* A learning rate that ends the run in its second step: the error of the whole run, and the weights it saves are those
+ * after the first. */
 static void check_runaway(const ranks_case *c) {
     cb_run run;
     cb_tokens *tokens;
@@ -248,7 +263,8 @@ static void check_runaway(const ranks_case *c) {
         snprintf(file, sizeof file, "%s/model.safetensors", good);
         bool ok = CHECK_OK(cb_map_open(&a, file));
         snprintf(file, sizeof file, "%s/model.safetensors", bad);
-        if (ok && CHECK_OK(cb_map_open(&b, file))) CHECK(a.size == b.size && memcmp(a.bytes, b.bytes, (size_t)a.size) == 0);
+        if (ok && CHECK_OK(cb_map_open(&b, file)))
+            CHECK(a.size == b.size && memcmp(a.bytes, b.bytes, (size_t)a.size) == 0);
         cb_map_close(&a);
         cb_map_close(&b);
     }

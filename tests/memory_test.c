@@ -1,6 +1,6 @@
 /* What is predicted is what is taken, to the byte: for many layouts, every rank of the world (cb_comm_launch of as many
- * threads) makes its stage, and each of its arenas has the predicted size and is used up to its end; a training step and an
- * evaluation take nothing more. The numbers themselves are held against sums made here by hand. */
+ * threads) makes its stage, and each of its arenas has the predicted size and is used up to its end; a training step
+ * and an evaluation take nothing more. The numbers themselves are held against sums made here by hand. */
 #include "base/arena.h"
 #include "support/ranks.h"
 
@@ -14,7 +14,8 @@ static bool arenas_are_exact(const cb_rank *rank) {
     bool ok = true;
     for (int kind = 0; kind < CB_MEM_KINDS; kind++) {
         const cb_arena *a = &rank->arena[kind];
-        ok &= a->size_bytes == rank->predicted.bytes[kind] && a->used_bytes == a->size_bytes && a->high_bytes == a->size_bytes;
+        ok &= a->size_bytes == rank->predicted.bytes[kind] && a->used_bytes == a->size_bytes &&
+              a->high_bytes == a->size_bytes;
     }
     return ok;
 }
@@ -71,8 +72,16 @@ static void every_layout(void) {
         for (int tp = 1; dp * tp <= 8; tp *= 2) {
             for (int pp = 1; dp * tp * pp <= 8; pp++) {
                 for (int s = 0; s < 2; s++) {
-                    ranks_case c = {.dp = dp, .tp = tp, .pp = pp, .schedule = schedules[s], .eval = 8,
-                                    .batch = 8 * (1 + (pp + tp) % 3), .B = 1, .T = 5 + pp, .shards = s ? tp : 8};
+                    ranks_case c = {.dp = dp,
+                                    .tp = tp,
+                                    .pp = pp,
+                                    .schedule = schedules[s],
+                                    .eval = 8,
+                                    .batch = 8 * (1 + (pp + tp) % 3),
+                                    .B = 1,
+                                    .T = 5 + pp,
+                                    .shards = s ? tp : 8,
+                                    .data_shards = s ? 8 : dp};
                     check_case(&c);
                 }
             }
@@ -92,8 +101,8 @@ static void uneven_and_odd(void) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(&cases[i]);
 }
 
-/* One rank of the tiny model by hand: the parameters, from the counts of the paper's table; twice that for Adam; the tied
- * table's gradient twice. Activations: 14 M C and so on of a layer, as the table of activations.h lists them. */
+/* One rank of the tiny model by hand: the parameters, from the counts of the paper's table; twice that for Adam; the
+ * tied table's gradient twice. Activations: 14 M C and so on of a layer, as the table of activations.h lists them. */
 static void by_hand(void) {
     cb_run run;
     cb_tokens *tokens;
@@ -103,7 +112,8 @@ static void by_hand(void) {
     int64_t C = 64, V = 256, T = 64, L = 4, M = 64, H = 8;
     int64_t params = 4 * (V * C + T * C + L * (12 * C * C + 13 * C) + 2 * C);
     int64_t layer = 4 * M * (C + C + 3 * C + C + C + C + 4 * C + 4 * C) + 4 * 4 * M + 4 * 4 * H * 16 * 16;
-    int64_t ends = 4 * M * (C + C + V) + 4 * M * 4 + 4 * M; /* head's input, ln_f, logits; mean, rstd, sum, targets; tokens */
+    int64_t ends =
+        4 * M * (C + C + V) + 4 * M * 4 + 4 * M; /* head's input, ln_f, logits; mean, rstd, sum, targets; tokens */
     cb_memory memory = cb_memory_predict(&spec);
     CHECK_INT(spec.live, 1);
     CHECK_INT(memory.bytes[CB_MEM_PARAMS], params);

@@ -6,7 +6,12 @@
 static const double pi = 3.14159265358979323846;
 
 static cb_lr make(cb_decay style, int64_t warmup, int64_t decay) {
-    return (cb_lr){.peak = 0.5, .least = 0.1, .warmup = warmup, .decay = decay, .wsd_decay = decay / 5 ? decay / 5 : 1, .style = style};
+    return (cb_lr){.peak = 0.5,
+                   .least = 0.1,
+                   .warmup = warmup,
+                   .decay = decay,
+                   .wsd_decay = decay / 5 ? decay / 5 : 1,
+                   .style = style};
 }
 
 static void warm_up(void) {
@@ -73,8 +78,8 @@ static void no_warm_up(void) {
 }
 
 /* AdamW's step t (from 1) in double on one element. */
-static double update(const ranks_case *c, const cb_param *param, double lr, double w, double g, double *m, double *v, int t,
-                     double norm) {
+static double update(const ranks_case *c, const cb_param *param, double lr, double w, double g, double *m, double *v,
+                     int t, double norm) {
     double coefficient = c->clip > 0 && c->clip / (norm + 1e-6) < 1 ? c->clip / (norm + 1e-6) : 1;
     g *= coefficient;
     *m = 0.9 * *m + 0.1 * g;
@@ -84,7 +89,8 @@ static double update(const ranks_case *c, const cb_param *param, double lr, doub
 }
 
 /* Step t of a run from the state after step t - 1 (before, or where there is none the start) and its own gradients. */
-static void check_step(const ranks_case *c, const float *w0, const ranks_result *before, const ranks_result *after, int t) {
+static void check_step(const ranks_case *c, const float *w0, const ranks_result *before, const ranks_result *after,
+                       int t) {
     double norm = after->reports.norm[t - 1], lr = after->reports.lr[t - 1], worst = 0;
     int64_t k = 0;
     for (int id = 0; id < cb_params_count(&after->model); id++) {

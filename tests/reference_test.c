@@ -1,6 +1,6 @@
-/* Against PyTorch: a tiny GPT-2 from tests/golden (see tools/reference_torch.py), loaded as Hugging Face writes it: logits, loss
- * and every gradient of the first step, the losses and norms of ten AdamW steps, the weights after them; on one rank and
- * on several layouts (cb_comm_launch of as many threads). The reference is computed in double. */
+/* Against PyTorch: a tiny GPT-2 from tests/golden (see tools/reference_torch.py), loaded as Hugging Face writes it:
+ * logits, loss and every gradient of the first step, the losses and norms of ten AdamW steps, the weights after them;
+ * on one rank and on several layouts (cb_comm_launch of as many threads). The reference is computed in double. */
 #include <jansson.h>
 
 #include "checkpoint/safetensors.h"
@@ -64,12 +64,14 @@ static bool make_run(const reference *r, const ranks_case *c, cb_run *run, cb_to
     return ok;
 }
 
-/* Elements first, first + 1, ... of an array against the file's tensor: relative to its norm (Frobenius), and the largest. */
+/* Elements first, first + 1, ... of an array against the file's tensor: relative to its norm (Frobenius), and the
+ * largest. */
 typedef struct distance {
     double relative, largest;
 } distance;
 
-static distance compare(const reference *r, const char *kind, const cb_param *param, const float *x, int64_t first, int64_t count) {
+static distance compare(const reference *r, const char *kind, const cb_param *param, const float *x, int64_t first,
+                        int64_t count) {
     char name[96];
     double apart = 0, size = 0, largest = 0;
     snprintf(name, sizeof name, "%s.%s", kind, param->name);
@@ -148,7 +150,8 @@ static void check_logits(const reference *r, const char *path) {
     const unsigned char *expected = data_of(r, "logits", sizeof got);
     int fd = open(path, O_RDONLY);
     struct stat status;
-    if (CHECK(fd >= 0) && CHECK(fstat(fd, &status) == 0) && CHECK_INT(status.st_size, SAMPLES * T * V * 4) && expected) {
+    if (CHECK(fd >= 0) && CHECK(fstat(fd, &status) == 0) && CHECK_INT(status.st_size, SAMPLES * T * V * 4) &&
+        expected) {
         double worst = 0;
         CHECK(read(fd, got, sizeof got) == (ssize_t)sizeof got);
         for (int i = 0; i < SHOWN * T * V; i++) {

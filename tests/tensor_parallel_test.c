@@ -1,6 +1,7 @@
-/* Column-, row- and vocabulary-parallel layers against plain loops in double, for every number of ranks (cb_comm_launch of as many
- * threads) and of shards per rank; with the number of shards fixed, the same bits wherever they are; and the messages of a
- * block: two all-reduces forward, two backward. All memory has exactly its promised size, for the address sanitizer. */
+/* Column-, row- and vocabulary-parallel layers against plain loops in double, for every number of ranks (cb_comm_launch
+ * of as many threads) and of shards per rank; with the number of shards fixed, the same bits wherever they are; and the
+ * messages of a block: two all-reduces forward, two backward. All memory has exactly its promised size, for the address
+ * sanitizer. */
 #include "support/ranks.h"
 
 enum { IN = 16, OUT = 24, VOCAB = 42, PADDED = 64, MOST_ROWS = 37, MOST_RANKS = 8 };
@@ -50,7 +51,8 @@ static void free_operands(setup *s) {
 }
 
 static float **answer_at(answers *a, int k) {
-    float **cut[] = {&a->column_y, &a->column_dw, &a->column_db, &a->row_dx, &a->row_dw, &a->embed_dtable, &a->head_dtable};
+    float **cut[] = {&a->column_y, &a->column_dw,    &a->column_db,  &a->row_dx,
+                     &a->row_dw,   &a->embed_dtable, &a->head_dtable};
     return cut[k];
 }
 
@@ -206,15 +208,16 @@ static bool compute_answers(setup *s, answers *out) {
     if (!CHECK_OK(cb_comm_launch(&launch, live, s))) return false;
     for (int k = 0; k < WHOLE_ANSWERS; k++) { /* every rank has the same */
         float **copy = copies_at(out, k);
-        for (int r = 1; r < s->ranks; r++) CHECK(memcmp(copy[r], copy[0], (size_t)whole_count(k, s->M) * sizeof(float)) == 0);
+        for (int r = 1; r < s->ranks; r++)
+            CHECK(memcmp(copy[r], copy[0], (size_t)whole_count(k, s->M) * sizeof(float)) == 0);
     }
     for (int r = 1; r < s->ranks; r++) CHECK(memcmp(&out->loss[r], &out->loss[0], sizeof(double)) == 0);
     return true;
 }
 
 /* to (rows, cols) = first + sum over k of a[i ai + k ak] b[j bi + k bk], in double. */
-static void product(float *to, int64_t rows, int64_t cols, int64_t depth, const float *a, int64_t ai, int64_t ak, const float *b,
-                    int64_t bi, int64_t bk, float first) {
+static void product(float *to, int64_t rows, int64_t cols, int64_t depth, const float *a, int64_t ai, int64_t ak,
+                    const float *b, int64_t bi, int64_t bk, float first) {
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t j = 0; j < cols; j++) {
             double sum = (double)first;

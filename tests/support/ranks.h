@@ -15,11 +15,11 @@
 #include "train/rank.h"
 
 typedef struct ranks_case {
-    const char *preset;    /* NULL: *model, and where that is NULL too, ranks_nano() */
+    const char *preset; /* NULL: *model, and where that is NULL too, ranks_nano() */
     const cb_model *model;
-    int dp, tp, pp, shards; /* 0: 1; shards 0: tp */
-    int B, T, batch;        /* 0: 2, 8, 16 */
-    int steps;              /* 0: 1 */
+    int dp, tp, pp, shards, data_shards;                /* 0: 1; shards 0: tp, data_shards 0: dp */
+    int B, T, batch;                                    /* 0: 2, 8, 16 */
+    int steps;                                          /* 0: 1 */
     const char *schedule, *compute, *order, *placement; /* NULL: "1f1b", "cpu", the default, "auto" */
     int threads;                                        /* per rank; 0: 1 */
     int bucket;                                         /* 0: 4096 elements */
@@ -51,15 +51,25 @@ typedef struct ranks_result {
 /* Small enough to be trained in milliseconds, and all that 8 ranks can cut: 8 layers, 8 heads; of the 8 shards of the
  * vocabulary, 49 of 64 rows, one is nothing but padding and one almost. */
 static inline cb_model ranks_nano(void) {
-    cb_model m = {.name = "nano", .vocab = 49, .positions = 12, .channels = 32, .ffn = 128, .layers = 8, .heads = 8,
-                  .norm_eps = 1e-5, .init_std = 0.02};
+    cb_model m = {.name = "nano",
+                  .vocab = 49,
+                  .positions = 12,
+                  .channels = 32,
+                  .ffn = 128,
+                  .layers = 8,
+                  .heads = 8,
+                  .norm_eps = 1e-5,
+                  .init_std = 0.02};
     cb_model_pad_vocab(&m, 64);
     return m;
 }
 
 static inline char *ranks_name(const ranks_case *c, char out[160]) {
-    snprintf(out, 160, "%s dp%d tp%d pp%d S%d B%d T%d batch %d %s %s", c->preset ? c->preset : c->model ? c->model->name : "nano",
-             c->dp, c->tp, c->pp, c->shards, c->B, c->T, c->batch, c->schedule ? c->schedule : "1f1b",
+    snprintf(out, 160, "%s dp%d tp%d pp%d S%d D%d B%d T%d batch %d %s %s",
+             c->preset  ? c->preset
+             : c->model ? c->model->name
+                        : "nano",
+             c->dp, c->tp, c->pp, c->shards, c->data_shards, c->B, c->T, c->batch, c->schedule ? c->schedule : "1f1b",
              c->placement ? c->placement : "auto");
     return out;
 }
@@ -70,7 +80,8 @@ static inline cb_err ranks_tokens(cb_tokens **tokens, int vocab) {
     static const double chance = 0.25;
     unsigned char *bytes = malloc(COUNT);
     for (int i = 0; i < COUNT; i++) {
-        int rule = i ? (bytes[i - 1] * 5 + 7) % vocab : 0, any = (int)((float_at(99, i) + 1) / 2 * (float)vocab) % vocab;
+        int rule = i ? (bytes[i - 1] * 5 + 7) % vocab : 0,
+            any = (int)((float_at(99, i) + 1) / 2 * (float)vocab) % vocab;
         bytes[i] = (unsigned char)((float_at(98, i) + 1) / 2 < chance ? any : rule);
     }
     int fd = memfd_create("tokens", MFD_CLOEXEC);
@@ -88,12 +99,16 @@ static inline int ranks_or(int value, int otherwise) {
 }
 
 static inline cb_err ranks_fill_layout(cb_run *run, const ranks_case *c) {
-    int size[CB_DIMS] = {[CB_TP] = ranks_or(c->tp, 1), [CB_CP] = 1, [CB_EP] = 1, [CB_DP] = ranks_or(c->dp, 1),
+    int size[CB_DIMS] = {[CB_TP] = ranks_or(c->tp, 1),
+                         [CB_CP] = 1,
+                         [CB_EP] = 1,
+                         [CB_DP] = ranks_or(c->dp, 1),
                          [CB_PP] = ranks_or(c->pp, 1)};
     TRY(cb_mesh_make(&run->mesh, size, c->order ? c->order : CB_DEFAULT_ORDER));
     TRY(cb_model_check_tp(&run->model, ranks_or(c->shards, size[CB_TP])));
     TRY(cb_placement_make(&run->placement, &run->model, size[CB_PP], run->T, c->placement ? c->placement : "auto"));
     run->shards = ranks_or(c->shards, size[CB_TP]);
+    run->data_shards = ranks_or(c->data_shards, size[CB_DP]);
     if (run->global_batch % (run->B * size[CB_DP])) return cb_fail(CB_EINVAL, "the case's batch is no multiple");
     run->micro_batches = (int)(run->global_batch / (run->B * size[CB_DP]));
     run->launch = (cb_launch){.backend = "threads", .ranks = run->mesh.ranks, .deadline_s = 60, .checked = true};
@@ -102,7 +117,8 @@ static inline cb_err ranks_fill_layout(cb_run *run, const ranks_case *c) {
 
 static inline void ranks_fill_optimizer(cb_run *run, const ranks_case *c) {
     run->steps = ranks_or(c->steps, 1);
-    run->lr = (cb_lr){.peak = c->lr > 0 ? c->lr : 1e-2, .least = 1e-3, .warmup = 2, .decay = 40, .style = CB_DECAY_COSINE};
+    run->lr =
+        (cb_lr){.peak = c->lr > 0 ? c->lr : 1e-2, .least = 1e-3, .warmup = 2, .decay = 40, .style = CB_DECAY_COSINE};
     run->beta1 = 0.9;
     run->beta2 = 0.95;
     run->adam_eps = 1e-8;
@@ -115,8 +131,10 @@ static inline void ranks_fill_optimizer(cb_run *run, const ranks_case *c) {
 static inline cb_err ranks_run_make(cb_run *run, cb_tokens **tokens, const ranks_case *c) {
     *tokens = NULL;
     *run = (cb_run){.B = ranks_or(c->B, 2), .T = ranks_or(c->T, 8), .global_batch = ranks_or(c->batch, 16), .seed = 7};
-    if (c->preset) TRY(cb_model_preset(&run->model, c->preset));
-    else run->model = c->model ? *c->model : ranks_nano();
+    if (c->preset)
+        TRY(cb_model_preset(&run->model, c->preset));
+    else
+        run->model = c->model ? *c->model : ranks_nano();
     TRY(cb_model_check(&run->model));
     TRY(ranks_fill_layout(run, c));
     ranks_fill_optimizer(run, c);
@@ -193,8 +211,10 @@ static inline void ranks_place_piece(void *arg, int64_t at, int64_t local, int64
         for (int a = 0; a < RANKS_ARRAYS; a++) {
             const float *from = &p->packed[a][local + i];
             float *x = &r->x[a][to + i];
-            if (!r->seen[to + i]) *x = *from;
-            else torn |= memcmp(x, from, sizeof *x) != 0;
+            if (!r->seen[to + i])
+                *x = *from;
+            else
+                torn |= memcmp(x, from, sizeof *x) != 0;
         }
         r->seen[to + i] = 1;
         r->torn += torn;
@@ -296,7 +316,8 @@ static inline cb_err ranks_live(cb_comm *comm, void *arg) {
     ranks_reports reports;
     memset(&reports, 0, sizeof reports);
     cb_err e = cb_rank_create(&rank, job->run, comm);
-    float *packed = e ? NULL : calloc((size_t)ranks_held_elements(job->run, cb_comm_rank(comm)) * RANKS_ARRAYS, sizeof *packed);
+    float *packed =
+        e ? NULL : calloc((size_t)ranks_held_elements(job->run, cb_comm_rank(comm)) * RANKS_ARRAYS, sizeof *packed);
     if (!e) e = cb_rank_initialise(&rank);
     if (!e && !job->as_is) ranks_perturb(&rank, job->padding);
     if (!e) e = ranks_steps(&rank, packed, &reports);
@@ -345,13 +366,14 @@ static inline double ranks_distance(const ranks_result *a, const ranks_result *b
 }
 
 /* The array of a is that of b within `bound`; says which tensor is not, and in which case. */
-static inline bool ranks_near(const ranks_result *a, const ranks_result *b, int array, double bound, const ranks_case *c) {
+static inline bool ranks_near(const ranks_result *a, const ranks_result *b, int array, double bound,
+                              const ranks_case *c) {
     int id = 0;
     char name[160];
     double distance = a->elements == b->elements && b->elements ? ranks_distance(a, b, array, &id) : INFINITY;
     if (CHECK(distance <= bound)) return true;
-    fprintf(stderr, "    %s: array %d, %s: %.3g apart, bound %g\n", ranks_name(c, name), array, cb_param_at(&b->model, id).name,
-            distance, bound);
+    fprintf(stderr, "    %s: array %d, %s: %.3g apart, bound %g\n", ranks_name(c, name), array,
+            cb_param_at(&b->model, id).name, distance, bound);
     return false;
 }
 
