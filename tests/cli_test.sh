@@ -285,16 +285,26 @@ nonfinite() {
     rm -r saved log
 }
 
+# SIGINT, SIGUSR1 and SIGTERM are 2, 10 and 15.
+no_handler() {
+    local caught
+    for caught in $(grep -h ^SigCgt /proc/$1/task/*/status | cut -f2); do
+        [[ $((16#$caught & 16#4202)) == 0 ]] || return 1
+    done
+}
+
 # SIGTERM in the middle: the step is finished, weights are saved, the summary is printed.
 stops() {
     local signal
     for signal in TERM INT USR1; do
         "$cuboid" "${small[@]}" --steps 100000 --dp 2 --pp 2 --log log --save saved --eval-iters 1 >"$out" 2>"$err" &
         until_true lines_in log 2
+        check "no handler of signals runs on threads that compute" no_handler $!
         kill -$signal $!
         rc=0
         wait $! || rc=$?
         check "SIG$signal: code 0" equal "$rc" 0
+        check "SIG$signal: what it does is said" equal "$(grep -c "^cuboid: SIG$signal: ends after this step" "$err")" 1
         check "SIG$signal: the summary says so" grep -qE "^stopped by a signal: [0-9]+ of 100000 steps were not done$" "$out"
         check "SIG$signal: the log is whole" "$looks" log log $(($(wc -l <log) - 1))
         check "SIG$signal: the weights are saved" equal "$(cd saved && echo *)" "config.json model.safetensors"

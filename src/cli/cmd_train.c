@@ -66,8 +66,8 @@ static cb_err train(cb_options *options, cb_resolved *resolved) {
     cb_run *run = &resolved->run;
     cb_progress progress = {0};
     bool first = cb_comm_mpiexec_rank() == 0;
+    TRY(cb_signals_watch(first, &run->stop));
     if (first) TRY(open_outputs(options, resolved, &progress));
-    run->stop = cb_signals_watch();
     run->observer = (cb_observer){.arg = &progress, .on_step = cb_progress_step, .on_summary = cb_progress_summary};
     cb_err e = cb_run_train(run);
     if (!first) return e;

@@ -3,8 +3,12 @@
 #define CB_CLI_SIGNALS_H
 
 #include <signal.h>
+#include <stdbool.h>
 
-/* Installs the handlers; the flag becomes 1 when a signal came. */
-const volatile sig_atomic_t *cb_signals_watch(void);
+#include "base/err.h"
+
+/* From now on *stop becomes 1 when a signal asks the run to end. To be called once, before any thread is made, as threads
+ * inherit what they block. aloud: says on stderr what will happen. */
+CB_MUST_USE cb_err cb_signals_watch(bool aloud, const volatile sig_atomic_t **stop);
 
 #endif

@@ -3,6 +3,7 @@
 # coreutils. Set before: cuboid, the binary, and looks, the program of support/outputs.c.
 set -uo pipefail
 
+cuboid=$(realpath "$cuboid") looks=$(realpath "$looks")
 passed=0
 failed=0
 scratch=$(mktemp -d)
