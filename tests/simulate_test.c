@@ -1,11 +1,9 @@
-/* Simulation: totals and bubbles against closed forms, for the schedules there are and, to hold checker, lowering and
- * simulator to more than one chunk and to a split backward, for two written here: interleaved and ZB-H1. */
+/* Simulation: totals and bubbles against closed forms, messages, uneven stages, bad durations. Interleaved and
+ * zero-bubble schedules are in generators_test.c. */
 #include "pipeline/simulate.h"
 
-#include <limits.h>
 #include <stdlib.h>
 
-#include "pipeline/lists.h"
 #include "support/test.h"
 
 enum { MAX_STAGES = 16 };
@@ -145,101 +143,11 @@ static void unsent_message(void) {
     cb_schedule_free(&s);
 }
 
-/* ZB-H1 (Qi et al., "Zero Bubble Pipeline Parallelism", 2023), as a rule: 1F1B's order, and a W where r of them wait.
- */
-static cb_err zb_h1(const cb_schedule *s, int r, cb_instr_list *list) {
-    int m = s->micro_batches, warm_up = s->stages - r - 1 < m ? s->stages - r - 1 : m, w = 0;
-    for (int i = 0; i < warm_up; i++) TRY(cb_compute_push(list, CB_F, i, 0));
-    for (int b = 0; b < m; b++) {
-        bool steady = b + warm_up < m;
-        if (steady) TRY(cb_compute_push(list, CB_F, b + warm_up, 0));
-        TRY(cb_compute_push(list, CB_B, b, 0));
-        if (b + 1 - w > (steady ? r : 0)) TRY(cb_compute_push(list, CB_W, w++, 0));
-    }
-    while (w < m) TRY(cb_compute_push(list, CB_W, w++, 0));
-    return CB_OK;
-}
-
-/* Interleaved 1F1B (Narayanan et al., 2021), microbatches in groups of p, m a multiple of p. */
-static cb_err interleaved(const cb_schedule *s, int r, cb_instr_list *list) {
-    int p = s->stages, v = s->chunks, total = s->micro_batches * v, warm_up = 2 * (p - r - 1) + (v - 1) * p;
-    if (warm_up > total) warm_up = total;
-    for (int f = 0, b = 0; b < total;) {
-        if (f < total) TRY(cb_compute_push(list, CB_F, f / (p * v) * p + f % p, f / p % v));
-        if (f++ < warm_up) continue;
-        TRY(cb_compute_push(list, CB_B, b / (p * v) * p + b % p, v - 1 - b / p % v));
-        b++;
-    }
-    return CB_OK;
-}
-
-static void make_by_hand(cb_schedule *s, cb_order *order) {
-    s->list = calloc((size_t)s->stages, sizeof *s->list);
-    for (int r = 0; r < s->stages; r++) CHECK_OK(order(s, r, &s->list[r]));
-}
-
-static void check_stage_text(const cb_schedule *s, int stage, const char *want) {
-    char *text, *line = NULL, *rest;
-    CHECK_OK(cb_schedule_text(s, false, &text));
-    rest = text;
-    for (int r = 0; r <= stage; r++) line = strsep(&rest, "\n");
-    if (!CHECK_STR(line, want)) fprintf(stderr, "    got %s\n", line);
-    free(text);
-}
-
-static void check_peaks_and_total(cb_schedule *s, const int *want_peak, costs c, double want_s) {
-    int peak[MAX_STAGES];
-    CHECK_OK(cb_schedule_lower(s));
-    CHECK_OK(cb_schedule_check(s, INT_MAX, peak));
-    for (int r = 0; r < s->stages; r++) CHECK_INT(peak[r], want_peak[r]);
-    check_total(s, c, want_s);
-    cb_schedule_free(s);
-}
-
-/* Bubble (p-1)(F+B-W). */
-static void split_backward(void) {
-    static const int peak[] = {4, 4, 4, 4};
-    cb_schedule s = {.name = "zb-h1", .stages = 4, .micro_batches = 8, .chunks = 1, .split_backward = true};
-    make_by_hand(&s, zb_h1);
-    check_stage_text(&s, 0, "0: F0 F1 F2 F3 B0 W0 F4 B1 W1 F5 B2 W2 F6 B3 W3 F7 B4 W4 B5 W5 B6 W6 B7 W7");
-    check_stage_text(&s, 1, "1: F0 F1 F2 B0 F3 B1 W0 F4 B2 W1 F5 B3 W2 F6 B4 W3 F7 B5 W4 B6 W5 B7 W6 W7");
-    check_stage_text(&s, 3, "3: F0 B0 F1 B1 F2 B2 F3 B3 W0 F4 B4 W1 F5 B5 W2 F6 B6 W3 F7 B7 W4 W5 W6 W7");
-    check_peaks_and_total(&s, peak, (costs){10, 9, 8, 0, 0}, 249);
-    for (int p = 1; p <= 8; p++) {
-        int flat[8];
-        for (int r = 0; r < p; r++) flat[r] = p;
-        s = (cb_schedule){.name = "zb-h1", .stages = p, .micro_batches = 2 * p, .chunks = 1, .split_backward = true};
-        make_by_hand(&s, zb_h1);
-        check_peaks_and_total(&s, flat, (costs){2, 3, 1, 0, 0}, 2 * p * 6 + (p - 1) * 4);
-    }
-}
-
-/* Bubble (p-1)(F+B)/v. */
-static void several_chunks(void) {
-    cb_schedule s = {.name = "interleaved", .stages = 2, .micro_batches = 4, .chunks = 2};
-    make_by_hand(&s, interleaved);
-    check_stage_text(&s, 0, "0: F0.0 F1.0 F0.1 F1.1 F2.0 B0.1 F3.0 B1.1 F2.1 B0.0 F3.1 B1.0 B2.1 B3.1 B2.0 B3.0");
-    check_stage_text(&s, 1, "1: F0.0 F1.0 F0.1 B0.1 F1.1 B1.1 F2.0 B0.0 F3.0 B1.0 F2.1 B2.1 F3.1 B3.1 B2.0 B3.0");
-    check_peaks_and_total(&s, (const int[]){5, 3}, (costs){12, 24, 0, 0, 0}, 4 * 36 + 18);
-    s = (cb_schedule){.name = "interleaved", .stages = 4, .micro_batches = 8, .chunks = 2};
-    make_by_hand(&s, interleaved);
-    check_peaks_and_total(&s, (const int[]){11, 9, 7, 5}, (costs){12, 14, 10, 0, 0}, 342);
-    for (int v = 2; v <= 4; v++) {
-        int peak[4];
-        s = (cb_schedule){.name = "interleaved", .stages = 4, .micro_batches = 16, .chunks = v};
-        for (int r = 0; r < 4; r++) peak[r] = 2 * (3 - r) + (v - 1) * 4 + 1;
-        make_by_hand(&s, interleaved);
-        check_peaks_and_total(&s, peak, (costs){12, 24, 0, 0, 0}, 16 * 36 + 3 * 36.0 / v);
-    }
-}
-
 int main(void) {
     RUN(bubbles);
     RUN(messages_and_step);
     RUN(uneven_stages);
     RUN(bad_durations);
     RUN(unsent_message);
-    RUN(split_backward);
-    RUN(several_chunks);
     return test_end();
 }

@@ -1,6 +1,7 @@
 /* The proof that a lowered schedule can be executed: every list is complete and in an order that makes sense, messages
  * pair up in order, and no deadlock (walk.c). A list that passes runs to its end on every stage. See schedule.h. */
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "pipeline/lists.h"
@@ -185,4 +186,17 @@ cb_err cb_schedule_check(const cb_schedule *schedule, int window, int *peak) {
     }
     for (int stage = 0; peak && stage < schedule->stages; stage++) peak[stage] = peak_of(schedule, stage);
     return CB_OK;
+}
+
+cb_err cb_schedule_least_window(const cb_schedule *schedule, int *window) {
+    cb_positions positions;
+    *window = 0;
+    TRY(cb_schedule_check(schedule, INT_MAX, NULL));
+    TRY(cb_positions_make(&positions, schedule));
+    cb_err e = cb_schedule_walk(schedule, &positions, 0, NULL, NULL);
+    for (; e && cb_err_code(e) == CB_EINVAL; e = cb_schedule_walk(schedule, &positions, ++*window, NULL, NULL)) {
+        cb_err_free(e); /* a deadlock: asynchronously there was none, so one of the next windows is large enough */
+    }
+    free(positions.at);
+    return e;
 }

@@ -7,7 +7,15 @@
 
 /* Writes the compute instructions of one stage. The schedule's sizes and flags are set, its lists are not yet. */
 typedef cb_err cb_order(const cb_schedule *schedule, int stage, cb_instr_list *list);
-cb_order cb_order_gpipe, cb_order_one_f_one_b, cb_order_forward;
+cb_order cb_order_gpipe, cb_order_one_f_one_b, cb_order_interleaved, cb_order_zb_h1, cb_order_zb_h2, cb_order_zb_v,
+    cb_order_forward;
+
+/* Which sizes a schedule can have, beyond its number of chunks. Error CB_EINVAL with the rule and the nearest sizes. */
+typedef cb_err cb_check_sizes(const cb_schedule_spec *spec);
+cb_check_sizes cb_check_interleaved;
+
+/* "F", "recvB", "tied": what an instruction's text begins with. */
+const char *cb_kind_word(cb_instr_kind kind);
 
 /* Appends a compute instruction of chunk `chunk`. */
 CB_MUST_USE cb_err cb_compute_push(cb_instr_list *list, cb_instr_kind kind, int micro_batch, int chunk);

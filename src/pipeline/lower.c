@@ -44,5 +44,6 @@ cb_err cb_schedule_lower(cb_schedule *schedule) {
         if (e) return e;
         schedule->list[stage] = lowered;
     }
+    schedule->is_lowered = true;
     return CB_OK;
 }

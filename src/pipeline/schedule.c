@@ -13,38 +13,62 @@
 
 typedef struct generator {
     cb_order *order;
-    int chunks;
+    cb_check_sizes *check;                 /* NULL: every number of stages and microbatches */
+    int chunks, least_chunks, most_chunks; /* as many unless said, and the limits */
     bool split_backward, forward_only;
+    cb_chunk_placing placing;
 } generator;
 
-/* generators[i] makes names[i]; two arrays because users of cb_schedule_names want a list that ends with NULL. */
-static const char *const names[] = {"gpipe", "1f1b", NULL};
+/* all_names[i] is made by generators[i]; arrays of their own because users want lists that end with NULL. */
+static const char *const executed_names[] = {"gpipe", "1f1b", NULL};
+static const char *const all_names[] = {"gpipe", "1f1b", "interleaved", "zb-h1", "zb-h2", "zb-v", NULL};
 static const generator generators[] = {
     {.order = cb_order_gpipe, .chunks = 1},
     {.order = cb_order_one_f_one_b, .chunks = 1},
+    {.order = cb_order_interleaved,
+     .check = cb_check_interleaved,
+     .chunks = 2,
+     .least_chunks = 2,
+     .most_chunks = INT_MAX / 64},
+    {.order = cb_order_zb_h1, .chunks = 1, .split_backward = true},
+    {.order = cb_order_zb_h2, .chunks = 1, .split_backward = true},
+    {.order = cb_order_zb_v, .chunks = 2, .split_backward = true, .placing = CB_CHUNKS_V},
 };
 static const generator forward = {.order = cb_order_forward, .chunks = 1, .forward_only = true};
 
-_Static_assert(sizeof names / sizeof *names == sizeof generators / sizeof *generators + 1, "a name for each generator");
+_Static_assert(sizeof all_names / sizeof *all_names == sizeof generators / sizeof *generators + 1,
+               "a name for each generator");
 
 const char *const *cb_schedule_names(void) {
-    return names;
+    return executed_names;
 }
 
-static const generator *find_generator(const char *name) {
-    if (strcmp(name, "forward") == 0) return &forward;
+const char *const *cb_schedule_all_names(void) {
+    return all_names;
+}
+
+static int index_of(const char *name, const char *const *names) {
     for (int i = 0; names[i]; i++) {
-        if (strcmp(name, names[i]) == 0) return &generators[i];
+        if (strcmp(name, names[i]) == 0) return i;
     }
-    return NULL;
+    return -1;
 }
 
-static cb_err unknown_name(const char *name) {
-    const char *nearest = cb_args_nearest(name, names);
-    char all[256] = "";
-    for (int i = 0, used = 0; names[i] && used < (int)sizeof all; i++) {
-        used += snprintf(all + used, sizeof all - (size_t)used, "%s%s", i ? ", " : "", names[i]);
+bool cb_schedule_is_executed(const char *name) {
+    return index_of(name, executed_names) >= 0;
+}
+
+static void join(const char *const *names, char out[256]) {
+    out[0] = 0;
+    for (int i = 0, used = 0; names[i] && used < 256; i++) {
+        used += snprintf(out + used, 256 - (size_t)used, "%s%s", i ? ", " : "", names[i]);
     }
+}
+
+static cb_err unknown_name(const char *name, const char *const *names) {
+    const char *nearest = cb_args_nearest(name, names);
+    char all[256];
+    join(names, all);
     if (nearest) {
         return cb_fail(CB_EUSAGE, "there is no schedule '%s'; did you mean '%s'? (there are %s)", name, nearest, all);
     }
@@ -58,28 +82,74 @@ static cb_err fill(cb_schedule *schedule, cb_order *order) {
     return CB_OK;
 }
 
-cb_err cb_schedule_make(cb_schedule *schedule, const char *name, int stages, int micro_batches) {
-    *schedule = (cb_schedule){0};
-    const generator *row = find_generator(name);
-    if (!row) return unknown_name(name);
-    if (stages < 1 || micro_batches < 1) {
-        return cb_fail(CB_EINVAL, "schedule %s: %d stages and %d microbatches; each must be at least 1", name, stages,
-                       micro_batches);
+static cb_err check_chunks(const generator *row, const cb_schedule_spec *spec) {
+    int least = row->least_chunks ? row->least_chunks : row->chunks;
+    int most = row->most_chunks ? row->most_chunks : row->chunks;
+    if (spec->chunks == 0 || (spec->chunks >= least && spec->chunks <= most)) return CB_OK;
+    if (most > least) {
+        return cb_fail(CB_EINVAL, "schedule %s: %d chunks per stage; it has at least %d%s", spec->name, spec->chunks,
+                       least, spec->chunks == 1 ? " (with 1 it would be 1f1b)" : "");
     }
+    return cb_fail(CB_EINVAL, "schedule %s: %d chunks per stage; it has %d%s", spec->name, spec->chunks, row->chunks,
+                   row->chunks == 1 ? " (interleaved has 2 or more)" : "");
+}
+
+static cb_err check_spec(const generator *row, const cb_schedule_spec *spec) {
+    if (spec->stages < 1 || spec->micro_batches < 1) {
+        return cb_fail(CB_EINVAL, "schedule %s: %d stages and %d microbatches; each must be at least 1", spec->name,
+                       spec->stages, spec->micro_batches);
+    }
+    TRY(check_chunks(row, spec));
     /* Per microbatch and chunk a list grows to seven instructions: F, B, W and four messages. */
-    if (micro_batches > INT_MAX / 8 / row->chunks) {
-        return cb_fail(CB_EINVAL, "schedule %s: %d microbatches; at most %d", name, micro_batches,
-                       INT_MAX / 8 / row->chunks);
+    int chunks = spec->chunks ? spec->chunks : row->chunks, most = INT_MAX / 8 / chunks;
+    if (spec->micro_batches > most) {
+        return cb_fail(CB_EINVAL, "schedule %s: %d microbatches; at most %d", spec->name, spec->micro_batches, most);
     }
-    *schedule = (cb_schedule){.stages = stages,
-                              .micro_batches = micro_batches,
-                              .chunks = row->chunks,
+    if (spec->stages > INT_MAX / 8 / chunks) {
+        return cb_fail(CB_EINVAL, "schedule %s: %d stages; at most %d", spec->name, spec->stages, INT_MAX / 8 / chunks);
+    }
+    if (spec->group && !row->check) {
+        return cb_fail(CB_EINVAL, "schedule %s: groups of %d microbatches; only interleaved has groups", spec->name,
+                       spec->group);
+    }
+    return row->check ? row->check(spec) : CB_OK;
+}
+
+static cb_err make(cb_schedule *schedule, const generator *row, const cb_schedule_spec *spec) {
+    TRY(check_spec(row, spec));
+    *schedule = (cb_schedule){.stages = spec->stages,
+                              .micro_batches = spec->micro_batches,
+                              .chunks = spec->chunks ? spec->chunks : row->chunks,
+                              .group = !row->check   ? 0
+                                       : spec->group ? spec->group
+                                                     : spec->stages,
+                              .placing = row->placing,
                               .split_backward = row->split_backward,
                               .forward_only = row->forward_only};
-    snprintf(schedule->name, sizeof schedule->name, "%s", name);
+    snprintf(schedule->name, sizeof schedule->name, "%s", spec->name);
     cb_err e = fill(schedule, row->order);
     if (e) cb_schedule_free(schedule);
     return e;
+}
+
+cb_err cb_schedule_make_spec(cb_schedule *schedule, const cb_schedule_spec *spec) {
+    *schedule = (cb_schedule){0};
+    if (strcmp(spec->name, "forward") == 0) return make(schedule, &forward, spec);
+    int i = index_of(spec->name, all_names);
+    return i < 0 ? unknown_name(spec->name, all_names) : make(schedule, &generators[i], spec);
+}
+
+cb_err cb_schedule_make(cb_schedule *schedule, const char *name, int stages, int micro_batches) {
+    cb_schedule_spec spec = {.name = name, .stages = stages, .micro_batches = micro_batches};
+    *schedule = (cb_schedule){0};
+    if (cb_schedule_is_executed(name) || strcmp(name, "forward") == 0) return cb_schedule_make_spec(schedule, &spec);
+    if (index_of(name, all_names) < 0) return unknown_name(name, executed_names);
+    char executed[256];
+    join(executed_names, executed);
+    return cb_fail(
+        CB_EUNSUPPORTED,
+        "schedule %s is drawn and simulated by `cuboid schedule`, but cannot be trained with yet; there are %s", name,
+        executed);
 }
 
 void cb_schedule_free(cb_schedule *schedule) {
@@ -104,15 +174,19 @@ cb_err cb_compute_push(cb_instr_list *list, cb_instr_kind kind, int micro_batch,
     return cb_instr_push(list, (cb_instr){.kind = kind, .micro_batch = micro_batch, .chunk = chunk, .peer = -1});
 }
 
-/* Interleaved placement (Narayanan et al., 2021, section 2.2), of which one chunk per stage is the plain pipeline.
- * Another placement (the V of zero-bubble schedules) changes these two functions and nothing else. */
+/* In every second round of a V the stages count from behind. */
+static bool is_backwards(const cb_schedule *schedule, int chunk) {
+    return schedule->placing == CB_CHUNKS_V && chunk % 2 == 1;
+}
+
 int cb_virtual_stage(const cb_schedule *schedule, int stage, int chunk) {
-    return chunk * schedule->stages + stage;
+    return chunk * schedule->stages + (is_backwards(schedule, chunk) ? schedule->stages - 1 - stage : stage);
 }
 
 void cb_virtual_stage_place(const cb_schedule *schedule, int virtual_stage, int *stage, int *chunk) {
-    *stage = virtual_stage % schedule->stages;
     *chunk = virtual_stage / schedule->stages;
+    *stage = virtual_stage % schedule->stages;
+    if (is_backwards(schedule, *chunk)) *stage = schedule->stages - 1 - *stage;
 }
 
 /* Receive and send of a message lie on neighbouring virtual stages. */

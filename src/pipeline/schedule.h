@@ -34,18 +34,40 @@ typedef struct cb_instr_list {
     int count, capacity;
 } cb_instr_list;
 
+/* Which of the model's stages * chunks blocks, in order, is chunk c of stage r: */
+typedef enum cb_chunk_placing {
+    CB_CHUNKS_LOOP, /* c * stages + r: each round goes from the first stage to the last */
+    CB_CHUNKS_V,    /* each round turns back where the one before ended: r and 2 * stages - 1 - r, ... */
+} cb_chunk_placing;
+
 typedef struct cb_schedule {
     char name[32];
-    int stages, micro_batches, chunks; /* chunks (virtual stages) per stage: 1 here */
-    bool split_backward;               /* W is separate from B */
-    bool forward_only;                 /* evaluation */
-    cb_instr_list *list;               /* one per stage */
+    int stages, micro_batches, chunks; /* chunks (virtual stages) per stage */
+    int group;                         /* interleaved: microbatches that pass a chunk together; else 0 */
+    cb_chunk_placing placing;
+    bool split_backward; /* W is separate from B */
+    bool forward_only;   /* evaluation */
+    bool is_lowered;
+    cb_instr_list *list; /* one per stage */
 } cb_schedule;
 
-/* name: "gpipe", "1f1b", or "forward" (evaluation). stages, micro_batches >= 1, also fewer microbatches than stages.
- * Errors: CB_EUSAGE with the nearest name; CB_EINVAL; CB_ENOMEM. */
+/* The schedules that the engine executes, and "forward" (evaluation), which is in no list. stages, micro_batches >= 1,
+ * also fewer microbatches than stages. Errors: CB_EUSAGE with the nearest name; CB_EUNSUPPORTED for a schedule that is
+ * only drawn and simulated; CB_EINVAL; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_schedule_make(cb_schedule *schedule, const char *name, int stages, int micro_batches);
-const char *const *cb_schedule_names(void); /* NULL-ended, without "forward" */
+const char *const *cb_schedule_names(void); /* NULL-ended */
+
+/* Every schedule there is, by its sizes. */
+typedef struct cb_schedule_spec {
+    const char *name;
+    int stages, micro_batches;
+    int chunks; /* per stage; 0: as many as the schedule has by itself (interleaved: 2) */
+    int group;  /* interleaved only; 0: stages */
+} cb_schedule_spec;
+/* Errors as above without CB_EUNSUPPORTED; of sizes that a schedule cannot have with the rule and the nearest ones. */
+CB_MUST_USE cb_err cb_schedule_make_spec(cb_schedule *schedule, const cb_schedule_spec *spec);
+const char *const *cb_schedule_all_names(void); /* NULL-ended */
+bool cb_schedule_is_executed(const char *name); /* by the engine */
 void cb_schedule_free(cb_schedule *schedule);
 CB_MUST_USE cb_err cb_instr_push(cb_instr_list *list, cb_instr instr);
 
@@ -54,8 +76,8 @@ CB_MUST_USE cb_err cb_instr_push(cb_instr_list *list, cb_instr instr);
 CB_MUST_USE cb_err cb_schedule_lower(cb_schedule *schedule);
 
 /* Proves a lowered schedule: each F, B (and W) of each microbatch exactly once per stage, B after F, W after B; every
- * send has its receive, in the same order; no deadlock when at most `window` sends per direction may be outstanding
- * before the next send waits for the oldest (0: rendezvous, each send waits for its receive; a large number:
+ * send has its receive, in the same order; no deadlock when at most `window` sends per direction (kind and peer) may be
+ * out before the next send waits for the oldest (0: rendezvous, each send waits for its receive; a large number:
  * asynchronous). That is: the k-th send of a direction on a stage leaves only after the receive of the (k - window)-th
  * has been executed. peak (stages), if not NULL: the most microbatches (of one chunk each) whose activations a stage
  * holds at once, from F to the end of B, of W when split, of F itself when forward_only. Error CB_EINVAL naming stage,
@@ -64,6 +86,9 @@ CB_MUST_USE cb_err cb_schedule_check(const cb_schedule *schedule, int window, in
 /* Sends that may be outstanding per direction in this project's executor before it waits for the oldest. */
 enum { CB_SEND_WINDOW = 2 };
 
+/* The smallest window with which cb_schedule_check finds no deadlock; its errors, where there is none. */
+CB_MUST_USE cb_err cb_schedule_least_window(const cb_schedule *schedule, int *window);
+
 /* What instruction `index` of `stage` waits for on another stage: *stage_out, *index_out of the matching send, or
  * false. */
 bool cb_schedule_awaits(const cb_schedule *schedule, int stage, int index, int *stage_out, int *index_out);
@@ -71,7 +96,11 @@ bool cb_schedule_awaits(const cb_schedule *schedule, int stage, int index, int *
 /* "F3", "B0", "W0", "F3.1" with chunks > 1; messages "recvF3", "sendB0"; "tied", "grads", "step". out >= 24. Returns
  * out. */
 char *cb_instr_text(const cb_schedule *schedule, cb_instr instr, char out[24]);
-/* One line per stage: "0: F0 F1 B0 B1". Compute instructions only, unless all. */
+/* One line per stage: "0: F0 F1 B0 B1"; before them "placing v" where chunks lie in a V. Compute instructions only,
+ * unless all. */
 CB_MUST_USE cb_err cb_schedule_text(const cb_schedule *schedule, bool all, char **text); /* *text to be freed */
+/* The schedule that such a text describes (see read.c); name: for errors, such as the file's. is_lowered is set where
+ * it has more than compute instructions. Errors: CB_EFORMAT with line and word; CB_ENOMEM. */
+CB_MUST_USE cb_err cb_schedule_read(cb_schedule *schedule, const char *name, const char *text);
 
 #endif

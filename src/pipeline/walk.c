@@ -89,13 +89,14 @@ static gate gate_of_partner(const walk *w, int stage, cb_instr instr, bool opens
     return g;
 }
 
-/* A send waits for the receive of the send `window` before it, of the same direction; with window 0 that is its own. */
+/* A send waits for the receive of the send `window` before it, of the same direction (kind and peer); with window 0
+ * that is its own. */
 static gate gate_of_send(const walk *w, int stage, int index) {
     const cb_schedule *s = w->schedule;
     if (w->window >= s->micro_batches * s->chunks) return no_gate;
     const cb_instr *at = s->list[stage].at;
     int back = w->window, earlier = index;
-    while (back > 0 && --earlier >= 0) back -= at[earlier].kind == at[index].kind;
+    while (back > 0 && --earlier >= 0) back -= at[earlier].kind == at[index].kind && at[earlier].peer == at[index].peer;
     return earlier < 0 ? no_gate : gate_of_partner(w, stage, at[earlier], false);
 }
 
