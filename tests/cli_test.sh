@@ -3,6 +3,7 @@
 # with which code and words; what a run prints, logs and writes; how it ends when it is asked to.
 # Usage: cli_test.sh CUBOID OUTPUTS mpi|no-mpi   OUTPUTS: the program of support/outputs.c
 cuboid=${1:?usage: cli_test.sh CUBOID OUTPUTS mpi|no-mpi} looks=${2:?} has_mpi=${3:?}
+self=$(realpath "$0")
 source "$(dirname "$0")/support/cli.sh"
 
 refuses_sizes() {
@@ -159,8 +160,8 @@ mpi_without_mpiexec() {
 helps() {
     local command
     run --help
-    check "--help lists the commands, code 0" equal "$rc $(grep -cE '^  (train|model|bench) ' "$out")" "0 3"
-    for command in train model bench; do
+    check "--help lists the commands, code 0" equal "$rc $(grep -cE '^  (train|model|schedule|bench) ' "$out")" "0 4"
+    for command in train model schedule bench; do
         run "$command" --help
         check "$command --help: code 0, nothing on stderr" equal "$rc $(wc -c <"$err")" "0 0"
         check "$command --help has a usage line" grep -q "cuboid $command" "$out"
@@ -183,6 +184,47 @@ models() {
     check "a row for each stage" equal "$(grep -cE '^ +[0-3]  [0-9]' "$out")" 4
     run model --model gpt2-124m --pp 13
     check "too many stages: code 2" equal "$rc" 2
+}
+
+schedules() {
+    local name docs whole=("${small[@]}")
+    docs=$(<"$(dirname "$self")/../docs/pipeline.md")
+    for name in gpipe 1f1b interleaved zb-h1 zb-h2 zb-v forward; do
+        run schedule --schedule $name --svg s.svg --chrome s.json --columns 60
+        check "$name is drawn" equal "$rc $(grep -cE '^p[0-3] .{57}$' "$out") $(grep -c '</svg>' s.svg)" "0 4 1"
+        check "$name: trace events" has s.json '"ph":"X"'
+        run schedule --schedule $name --list
+        cp "$out" list.txt
+        check "$name: a list for each stage" equal "$rc $(grep -cE '^[0-3]: F0' list.txt)" "0 4"
+        run schedule --file list.txt --list
+        check "$name is read back" equal "$rc $(cmp "$out" list.txt && echo same)" "0 same"
+        run schedule --file list.txt --columns 60
+        check "$name from its list" grep -qE "^list.txt, 4 stages, 8 microbatches.*: [0-9.]+ ms, bubble [0-9.]+%$" "$out"
+    done
+    run schedule --compare
+    check "the table in the docs" test "${docs/"$(<"$out")"/}" != "$docs"
+    run schedule --compare --file list.txt --costs F=2,W=3,comm=0.5
+    check "a schedule of one's own beside the others" equal "$rc $(grep -cE '^(1f1b|zb-v|list.txt) ' "$out")" "0 3"
+    small=(schedule)
+    refused 2 "there is no schedule 'zb-h'; did you mean 'zb-h1'? (there are gpipe, 1f1b, interleaved" --schedule zb-h
+    refused 2 "Microbatches can be 8 or 12 with this group, the group can be 5 with these" --schedule interleaved --micro-batches 10
+    refused 2 "schedule zb-v: 3 chunks per stage; it has 2" --schedule zb-v --virtual 3
+    refused 2 "--costs: 'F=x' is none of F=1, B=1" --costs B=2,F=x
+    refused 2 "--costs: 'G=1' is none of" --costs G=1
+    refused 2 "one of F, B and W has to take time" --costs F=0,B=0,W=0
+    refused 2 "--file list.txt says what --pp would" --file list.txt --pp 4
+    refused 1 "--file none.txt: No such file" --file none.txt
+    refused 2 "--list draws nothing; leave out --svg" --list --svg s.svg
+    refused 1 "--svg none/s.svg: No such file" --svg none/s.svg
+    printf '0: F0 F1 B0 W0 B1\n1: F0 B0 W0 F1 B1 W1\n' >list.txt
+    refused 2 "schedule list.txt (2 stages, 2 microbatches): stage 0 has no W1" --file list.txt
+    printf '0: F0 B0 F1 B1\n1: F0 F1 B0 B1\n' >list.txt
+    refused 2 "deadlock with a send window of" --file list.txt
+    printf '0: F0 Q0\n' >list.txt
+    refused 1 "list.txt, line 1: 'Q0' is no instruction" --file list.txt
+    small=("${whole[@]}")
+    refused 1 "cannot be trained with yet; there are gpipe, 1f1b" --schedule zb-h1 --pp 2
+    rm list.txt s.svg s.json
 }
 
 # The configuration as it was resolved is printed, complete; what was left out is derived.
@@ -336,7 +378,7 @@ many_ranks() {
 }
 
 write_models
-parts=(refuses_sizes refuses_words refuses_data refuses_token_ids refuses_outputs refuses_weights log_on_a_full_disk helps models echoes
+parts=(refuses_sizes refuses_words refuses_data refuses_token_ids refuses_outputs refuses_weights log_on_a_full_disk helps models schedules echoes
     logs long_names layouts logits nonfinite stops terminal many_ranks)
 if [[ $has_mpi == mpi ]]; then parts+=(mpi_without_mpiexec); else parts+=(without_mpi); fi
 for part in ${CLI_TEST_PARTS:-"${parts[@]}"}; do

@@ -1,9 +1,10 @@
 /* Timelines: a golden picture, well-formed SVG, the bubble, and the pictures in docs/.
  *
- * The same program draws those pictures:  timeline_test draw NAME STAGES MICROBATCHES svg|text
- * e.g.  build/tests/timeline_test draw 1f1b 4 8 svg > docs/images/1f1b.svg */
+ * Those are drawn by `cuboid schedule`, as docs/pipeline.md says; here it is checked that they still are what is drawn.
+ */
 #include "timeline/timeline.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "support/test.h"
@@ -19,23 +20,25 @@ typedef struct drawing {
     const char *names[MOST_ROWS];
 } drawing;
 
-/* Forward 10 ms, backward 20 ms, messages and the optimizer's step as given. */
+/* Forward 10 ms, backward 20 ms, half of it for the weight gradient; messages and the optimizer's step as given. */
 static cb_err make_drawing(drawing *d, const char *name, int stages, int micro_batches, double message_s,
                            double step_s) {
-    double f[MOST_ROWS], b[MOST_ROWS], total_s;
+    double f[MOST_ROWS], b[MOST_ROWS], w[MOST_ROWS], total_s;
+    cb_schedule_spec spec = {.name = name, .stages = stages, .micro_batches = micro_batches};
     cb_span *spans[MOST_ROWS];
     *d = (drawing){0};
-    TRY(cb_schedule_make(&d->schedule, name, stages, micro_batches));
+    TRY(cb_schedule_make_spec(&d->schedule, &spec));
     TRY(cb_schedule_lower(&d->schedule));
     for (int r = 0; r < stages; r++) {
         f[r] = 0.010;
-        b[r] = 0.020;
+        b[r] = w[r] = 0.010;
         snprintf(d->name[r], sizeof d->name[r], "p%d", r);
         d->names[r] = d->name[r];
     }
-    cb_durations durations = {.f_s = f, .b_s = b, .message_s = message_s, .step_s = step_s};
+    cb_durations durations = {.f_s = f, .b_s = b, .w_s = w, .message_s = message_s, .step_s = step_s};
     TRY(cb_schedule_simulate(&d->schedule, &durations, spans, &total_s, NULL));
-    snprintf(d->title, sizeof d->title, "%s, %d stages, %d microbatches", name, stages, micro_batches);
+    snprintf(d->title, sizeof d->title, "%s, %d stages, %d microbatch%s%s", name, stages, micro_batches,
+             micro_batches == 1 ? "" : "es", d->schedule.chunks == 2 ? ", 2 chunks" : "");
     d->timeline = (cb_timeline){.title = d->title, .rows = stages, .row_names = d->names};
     cb_err e = cb_timeline_of_schedule(&d->schedule, spans, &d->events, &d->timeline.count);
     d->timeline.events = d->events;
@@ -48,16 +51,21 @@ static void free_drawing(drawing *d) {
     free(d->events);
 }
 
-/* form: 's' SVG, 't' text, 'c' coloured text. The caller frees the string. (Inlined, gcc 12 mistakes what
- * open_memstream allocates for this function's own variable and warns of a dangling pointer.) */
-__attribute__((noinline)) static char *draw(const cb_timeline *timeline, char form) {
+/* form: 's' SVG, 't' text, 'c' coloured text, 'j' trace-event JSON. The caller frees the string. (Inlined, gcc 12
+ * mistakes what open_memstream allocates for this function's own variable and warns of a dangling pointer.) */
+__attribute__((noinline)) static char *draw_at(const cb_timeline *timeline, char form, int columns) {
     char *text = NULL;
     size_t length;
     FILE *to = open_memstream(&text, &length);
     if (form == 's') CHECK_OK(cb_timeline_svg(timeline, to));
-    if (form != 's') CHECK_OK(cb_timeline_text(timeline, TEXT_COLUMNS, form == 'c', to));
+    if (form == 'j') CHECK_OK(cb_timeline_chrome(timeline, to));
+    if (form == 't' || form == 'c') CHECK_OK(cb_timeline_text(timeline, columns, form == 'c', to));
     fclose(to);
     return text;
+}
+
+static char *draw(const cb_timeline *timeline, char form) {
+    return draw_at(timeline, form, TEXT_COLUMNS);
 }
 
 static void check_picture(const char *name, int stages, int micro_batches, const char *want) {
@@ -311,39 +319,131 @@ static char *read_file(const char *path) {
     return text;
 }
 
-/* What docs/ shows is what is drawn now. */
-static void pictures_in_docs(void) {
-    char *page = read_file(CB_SOURCE_DIR "/docs/pipeline.md"),
-         *picture = read_file(CB_SOURCE_DIR "/docs/images/1f1b.svg");
-    for (const char *const *name = cb_schedule_names(); *name; name++) {
+/* The form that the trace-event format asks for: an object with "traceEvents", in which each event has its phase,
+ * process and thread, complete events a name, a category and times that are not negative. Returns the number of
+ * complete ones. */
+static int check_trace(const json_t *trace, int rows) {
+    const json_t *events = json_object_get(trace, "traceEvents");
+    int complete = 0, threads = 0;
+    size_t i;
+    json_t *event;
+    CHECK(json_is_array(events));
+    json_array_foreach(events, i, event) {
+        const char *phase = json_string_value(json_object_get(event, "ph"));
+        json_int_t row = json_integer_value(json_object_get(event, "tid"));
+        CHECK(json_is_integer(json_object_get(event, "pid")) && json_is_integer(json_object_get(event, "tid")));
+        CHECK(row >= 0 && row < rows && json_is_string(json_object_get(event, "name")));
+        if (phase && strcmp(phase, "M") == 0) {
+            CHECK(json_is_object(json_object_get(event, "args")));
+            threads += strcmp(json_string_value(json_object_get(event, "name")), "thread_name") == 0;
+            continue;
+        }
+        const json_t *begin = json_object_get(event, "ts"), *length = json_object_get(event, "dur");
+        CHECK(phase && strcmp(phase, "X") == 0 && json_is_string(json_object_get(event, "cat")));
+        CHECK(json_is_number(begin) && json_number_value(begin) >= 0);
+        CHECK(json_is_number(length) && json_number_value(length) > 0);
+        complete++;
+    }
+    CHECK_INT(threads, rows);
+    return complete;
+}
+
+/* The event of this name on a row, or NULL. */
+static const json_t *find_event(const json_t *trace, int row, const char *name) {
+    size_t i;
+    json_t *event;
+    json_array_foreach(json_object_get(trace, "traceEvents"), i, event) {
+        if (json_integer_value(json_object_get(event, "tid")) == row &&
+            strcmp(json_string_value(json_object_get(event, "name")), name) == 0) {
+            return event;
+        }
+    }
+    return NULL;
+}
+
+static void check_event(const json_t *trace, int row, const char *name, const char *category, double ts, double dur) {
+    const json_t *event = find_event(trace, row, name);
+    if (!CHECK(event)) return;
+    CHECK_STR(json_string_value(json_object_get(event, "cat")), category);
+    CHECK_NEAR(json_number_value(json_object_get(event, "ts")), ts, 1e-6);
+    CHECK_NEAR(json_number_value(json_object_get(event, "dur")), dur, 1e-6);
+}
+
+static void trace_events(void) {
+    for (const char *const *name = cb_schedule_all_names(); *name; name++) {
         drawing d;
-        CHECK_OK(make_drawing(&d, *name, 4, 8, 0, 0));
-        char *text = draw(&d.timeline, 't'), *svg = draw(&d.timeline, 's');
-        if (!CHECK(strstr(page, text))) fprintf(stderr, "    docs/pipeline.md does not have\n%s", text);
-        if (strcmp(*name, "1f1b") == 0) CHECK_STR(picture, svg);
+        CHECK_OK(make_drawing(&d, *name, 4, 8, 0.001, 0.003));
+        char *text = draw(&d.timeline, 'j');
+        json_t *trace = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        if (!CHECK(trace)) fprintf(stderr, "    %s: %s\n", *name, text);
+        int last = 0;
+        for (int64_t i = 0; i < d.timeline.count; i++) last += d.events[i].end_s - d.events[i].begin_s >= 1e-9;
+        CHECK_INT(check_trace(trace, 4), last);
+        bool chunks = d.schedule.chunks > 1;
+        double part = chunks ? 2 : 1;
+        check_event(trace, 0, chunks ? "F0.0" : "F0", "forward", 0, 10000 / part);
+        check_event(trace, 1, chunks ? "recvF0.0" : "recvF0", "message", 0, 10000 / part + 1000);
+        CHECK((find_event(trace, 2, chunks ? "W3.1" : "W3") != NULL) == d.schedule.split_backward);
+        CHECK(find_event(trace, 3, "step") != NULL);
+        json_decref(trace);
         free(text);
-        free(svg);
         free_drawing(&d);
     }
-    free(page);
-    free(picture);
 }
 
-static int draw_for_docs(char **argv) {
+static void trace_escapes_names(void) {
+    const char *names[] = {"\"d0\"\\\n\x01"};
+    cb_event event = {.kind = CB_F, .end_s = 2e-6};
+    cb_timeline timeline = {.title = "a \"title\"", .rows = 1, .row_names = names, .events = &event, .count = 1};
+    char *text = draw(&timeline, 'j');
+    json_t *trace = json_loads(text, 0, NULL);
+    if (CHECK(trace)) {
+        CHECK_INT(check_trace(trace, 1), 1);
+        const json_t *thread = find_event(trace, 0, "thread_name");
+        CHECK_STR(json_string_value(json_object_get(json_object_get(thread, "args"), "name")), names[0]);
+    }
+    json_decref(trace);
+    free(text);
+    timeline.count = 0;
+    CHECK_FAILS(cb_timeline_chrome(&timeline, stderr), CB_EINVAL, "1 rows and 0 events");
+    FILE *full = fopen("/dev/full", "w");
+    if (!full) return;
+    timeline.count = 1;
+    CHECK_FAILS(cb_timeline_chrome(&timeline, full), CB_EIO, "writing its trace events failed");
+    fclose(full);
+}
+
+/* What docs/ shows is what is drawn now: a column of text is 5 ms in all of them. */
+static void check_in_docs(const char *page, const char *name, int micro_batches, int columns, bool has_svg) {
     drawing d;
-    cb_err e = make_drawing(&d, argv[2], atoi(argv[3]), atoi(argv[4]), 0, 0);
-    if (!e)
-        e = argv[5][0] == 's' ? cb_timeline_svg(&d.timeline, stdout)
-                              : cb_timeline_text(&d.timeline, TEXT_COLUMNS, false, stdout);
-    if (e) fprintf(stderr, "%s\n", cb_err_text(e));
-    int code = cb_err_exit_code(e);
-    cb_err_free(e);
+    char path[256];
+    CHECK_OK(make_drawing(&d, name, 4, micro_batches, 0, 0));
+    char *text = draw_at(&d.timeline, 't', columns), *svg = draw(&d.timeline, 's');
+    if (!CHECK(strstr(page, text))) fprintf(stderr, "    docs/pipeline.md does not have\n%s", text);
+    if (has_svg) {
+        snprintf(path, sizeof path, "%s/docs/images/%s.svg", CB_SOURCE_DIR, name);
+        char *picture = read_file(path);
+        CHECK_STR(picture, svg);
+        free(picture);
+    }
+    free(text);
+    free(svg);
     free_drawing(&d);
-    return code;
 }
 
-int main(int argc, char **argv) {
-    if (argc == 6 && strcmp(argv[1], "draw") == 0 && atoi(argv[3]) <= MOST_ROWS) return draw_for_docs(argv);
+static void pictures_in_docs(void) {
+    char *page = read_file(CB_SOURCE_DIR "/docs/pipeline.md");
+    check_in_docs(page, "gpipe", 1, 27, false);
+    check_in_docs(page, "gpipe", 8, 69, false);
+    check_in_docs(page, "1f1b", 8, 69, true);
+    check_in_docs(page, "interleaved", 8, 60, true);
+    check_in_docs(page, "zb-h1", 8, 57, false);
+    check_in_docs(page, "zb-h2", 8, 57, false);
+    check_in_docs(page, "zb-v", 8, 54, true);
+    free(page);
+}
+
+int main(void) {
     RUN(text_pictures);
     RUN(coloured_text);
     RUN(many_rows_in_text);
@@ -354,6 +454,8 @@ int main(int argc, char **argv) {
     RUN(bubbles);
     RUN(bad_timelines);
     RUN(instants_and_full_disks);
+    RUN(trace_events);
+    RUN(trace_escapes_names);
     RUN(pictures_in_docs);
     return test_end();
 }

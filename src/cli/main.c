@@ -16,13 +16,14 @@ static const struct {
     {"train", cb_cmd_train, "train a model on a mesh of data, tensor and pipeline parallel ranks"},
     {"verify", cb_cmd_verify, "train the same run in many layouts and compare every bit"},
     {"model", cb_cmd_model, "list the models, or show one: parameters, FLOPs, what each stage holds"},
+    {"schedule", cb_cmd_schedule, "draw, list and compare pipeline schedules: bubble, time, memory, messages"},
     {"bench", cb_cmd_bench, "measure: `bench step` times a training step against its floor"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_help(FILE *to) {
     fputs("usage: cuboid COMMAND [options]\n\n", to);
-    for (int i = 0; i < COMMANDS; i++) fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+    for (int i = 0; i < COMMANDS; i++) fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
     fputs("\n`cuboid COMMAND --help` lists a command's options with defaults and units.\n", to);
 }
 

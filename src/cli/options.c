@@ -70,7 +70,7 @@ static const cb_arg table[] = {
     STRING(order, "order", NULL, CB_DEFAULT_ORDER, "which dimension of the mesh runs fastest over the ranks"),
     STRING(layers_per_stage, "layers-per-stage", NULL, "auto",
            "auto (equal FLOPs, the head counted), even, or a list like 6,6"),
-    STRING(schedule, "schedule", NULL, "1f1b", "pipeline schedule: 1f1b or gpipe"),
+    STRING(schedule, "schedule", NULL, "1f1b", "pipeline schedule: 1f1b or gpipe (`cuboid schedule` draws them)"),
     INT(threads_per_rank, "threads-per-rank", NULL, NULL, "threads", "for each rank's products and loops", .min = 1,
         .max = CB_MOST_THREADS, .derived = "cores / ranks, 1 to 16"),
     BOOL(pin, "pin", NULL, "true", "bind ranks to cores where there are enough"),

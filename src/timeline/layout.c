@@ -77,11 +77,12 @@ static void make_bars(cb_drawing *layout, double begin_s) {
         *bar = (cb_bar){.fill = fill,
                         .row = e->row,
                         .kind = e->kind,
-                        .micro_batch = cb_fill_style_of(fill)->is_numbered ? e->micro_batch : 0,
+                        .micro_batch = e->kind < CB_REDUCE_GRADS && e->micro_batch > 0 ? e->micro_batch : 0,
                         .chunk = e->chunk,
                         .begin_s = e->begin_s - begin_s,
                         .end_s = e->end_s - begin_s};
         layout->occurs[bar->fill] |= bar->end_s > bar->begin_s;
+        layout->has_chunks |= fill != CB_FILL_WAIT && bar->chunk > 0;
         layout->row_begin[e->row + 1]++;
     }
     qsort(layout->bars, (size_t)timeline->count, sizeof *layout->bars, by_row_and_begin);

@@ -32,6 +32,7 @@ typedef struct cb_drawing {
     const char *unit;   /* "ms" */
     double unit_s;
     bool occurs[CB_FILLS];
+    bool has_chunks; /* more than chunk 0: odd ones are told apart */
 } cb_drawing;
 
 CB_MUST_USE cb_err cb_drawing_make(cb_drawing *layout, const cb_timeline *timeline);

@@ -112,6 +112,7 @@ static void put_bar(const picture *p, const cb_bar *bar) {
     double gap = bar->fill == CB_FILL_WAIT ? 0 : width >= 4 ? 1 : 0.15 * width; /* between neighbours */
     put_rect(p, class_of(bar->fill), x + gap / 2, y, width - gap, p->bar_height);
     if (width >= 4 && bar->fill != CB_FILL_WAIT) fputs(" rx=\"2\"", p->to);
+    if (bar->chunk % 2 == 1 && bar->fill != CB_FILL_WAIT) fputs(" fill-opacity=\"0.55\"", p->to);
     if (p->hints) {
         put_hint(p, bar);
     } else {
@@ -160,6 +161,7 @@ static void put_legend(const picture *p) {
         put_text(p, "s", x + 20, y + 11, cb_fill_style_of(fill)->name);
         x += 20 + 6.6 * (double)strlen(cb_fill_style_of(fill)->name) + 20;
     }
+    if (p->layout->has_chunks) put_text(p, "s", x, y + 11, "paler: odd chunks");
 }
 
 static int64_t most_numbered_bars(const cb_drawing *layout) {

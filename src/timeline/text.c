@@ -75,8 +75,8 @@ static void print_run(const canvas *c, cell it, int width) {
     const char *digits = length > width ? number + length - 1 : number;
     length = (int)strlen(digits);
     int before = (width - length) / 2;
-    fprintf(c->to, "\033[38;5;16;48;5;%dm%*s%s%*s\033[0m", style->shade[it.bar->micro_batch % 2], before, "", digits,
-            width - length - before, "");
+    fprintf(c->to, "\033[%s38;5;16;48;5;%dm%*s%s%*s\033[0m", it.bar->chunk % 2 ? "4;" : "",
+            style->shade[it.bar->micro_batch % 2], before, "", digits, width - length - before, "");
 }
 
 static void print_coloured(const canvas *c) {
@@ -137,6 +137,7 @@ static void print_legend(const canvas *c) {
             fprintf(c->to, " %c %s ", style->first, style->name);
         }
     }
+    if (c->colour && c->layout->has_chunks) fputs(" \033[4mlined\033[0m odd chunks", c->to);
     fputs(c->colour ? "\n" : " (microbatch mod 10)\n", c->to);
 }
 
