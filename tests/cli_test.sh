@@ -37,6 +37,12 @@ refuses_words() {
     refused 2 "'gpu' is none of its choices, did you mean 'cpu'?" --compute gpu
     refused 2 "no model 'gpt2-124'; did you mean 'gpt2-124m'?" --model gpt2-124
     refused 2 "'1,x' is not a list of shares" --split 1,x
+    refused 2 "--split 1,0 has no share for validation" --split 1,0
+    refused 2 "--save is given, but empty" --save ''
+    refused 2 "--min-lr 0.01 is more than --lr 0.001" --lr 1e-3 --min-lr 1e-2
+    refused 2 "--lr-warmup-iters 20 leaves nothing of --lr-decay-iters 10" --lr-warmup-iters 20 --lr-decay-iters 10
+    refused 2 "--lr-warmup-iters 5 and --lr-wsd-decay-iters 6 are more than --lr-decay-iters 10" \
+        --lr-decay-style wsd --lr-warmup-iters 5 --lr-wsd-decay-iters 6 --lr-decay-iters 10
     refused 2 "--timeline draws the last training step, but with --steps 0 there is none" --steps 0 --timeline t.svg
     refused 2 "with --eval-iters 0 there is none" --eval-iters 0 --logits l
     refused 2 "leaves nothing to do" --eval-iters 0 --steps 0
@@ -182,6 +188,10 @@ models() {
     check "the presets are listed" grep -qE '^gpt2-124m +124439808 +12 +768 +12 +1024 +50257$' "$out"
     run model --model gpt2-124m --pp 4 --layers-per-stage 4,3,3,2
     check "a row for each stage" equal "$(grep -cE '^ +[0-3]  [0-9]' "$out")" 4
+    run model --pp 4
+    check "which model? code 2" equal "$rc" 2
+    run model --model demo --seq-length 257
+    check "a sequence too long: code 2" equal "$rc" 2
     run model --model gpt2-124m --pp 13
     check "too many stages: code 2" equal "$rc" 2
 }

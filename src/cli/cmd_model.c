@@ -61,6 +61,10 @@ static cb_err print_model(const model_options *o) {
     cb_placement placement;
     TRY(cb_model_load(&m, o->model));
     TRY(cb_model_check(&m));
+    if (o->seq_length > m.positions) {
+        return cb_fail(CB_EINVAL, "--seq-length %lld is more than the %lld positions of %s", (long long)o->seq_length,
+                       (long long)m.positions, m.name);
+    }
     int64_t T = o->seq_length > 0 ? o->seq_length : m.positions;
     TRY(cb_placement_make(&placement, &m, (int)o->pp, T, o->layers_per_stage));
     printf("%s: %lld parameters; %d layers, %lld channels, %d heads, MLP %lld, %lld positions, vocabulary %lld\n",
@@ -79,5 +83,7 @@ cb_err cb_cmd_model(int argc, char **argv) {
         cb_args_help(table, ROWS, "cuboid model [--model NAME [--pp 4]]", stdout);
         return CB_OK;
     }
-    return options.model ? print_model(&options) : print_presets();
+    if (options.model) return print_model(&options);
+    if (argc > 0) return cb_fail(CB_EUSAGE, "which model? give --model NAME; without options all models are listed");
+    return print_presets();
 }

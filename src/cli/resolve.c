@@ -13,8 +13,21 @@ static bool left_out(int64_t value) {
     return value == 0;
 }
 
+/* An empty text is what a script gives whose variable is not set. */
+static cb_err check_texts(const cb_options *o) {
+    int rows;
+    const cb_arg *table = cb_options_table(&rows);
+    for (int i = 0; i < rows; i++) {
+        if (table[i].type != CB_ARG_STRING) continue;
+        const char *text = *(const char *const *)((const char *)o + table[i].offset);
+        if (text && !*text) return cb_fail(CB_EUSAGE, "--%s is given, but empty", table[i].name);
+    }
+    return CB_OK;
+}
+
 /* What is missing, or means nothing together. */
 static cb_err check_given(const cb_options *o) {
+    TRY(check_texts(o));
     if (!o->model && !o->init) {
         return cb_fail(CB_EUSAGE, "no model: give --model NAME or --model PATH/config.json, or --init DIR");
     }
@@ -139,7 +152,24 @@ static cb_err resolve_batch(cb_options *o, cb_run *run) {
     return cb_placement_make(&run->placement, &run->model, (int)o->pp, o->seq_length, o->layers_per_stage);
 }
 
-static void resolve_optimizer(cb_options *o, cb_run *run) {
+/* Rates that would jump. */
+static cb_err check_rates(const cb_options *o) {
+    int64_t warmup = o->lr_warmup, decay = o->lr_decay_steps, final = o->wsd_decay_steps;
+    if (o->min_lr > o->lr) {
+        return cb_fail(CB_EUSAGE, "--min-lr %g is more than --lr %g", o->min_lr, o->lr);
+    }
+    if (o->lr_decay != CB_DECAY_CONSTANT && warmup >= decay && o->steps > warmup) {
+        return cb_fail(CB_EUSAGE, "--lr-warmup-iters %lld leaves nothing of --lr-decay-iters %lld", (long long)warmup,
+                       (long long)decay);
+    }
+    if (o->lr_decay == CB_DECAY_WSD && warmup + final > decay && o->steps > warmup) {
+        return cb_fail(CB_EUSAGE, "--lr-warmup-iters %lld and --lr-wsd-decay-iters %lld are more than --lr-decay-iters %lld",
+                       (long long)warmup, (long long)final, (long long)decay);
+    }
+    return CB_OK;
+}
+
+static cb_err resolve_optimizer(cb_options *o, cb_run *run) {
     if (isnan(o->min_lr)) o->min_lr = o->lr / 10;
     if (o->lr_warmup < 0) o->lr_warmup = o->steps / 20;
     if (left_out(o->lr_decay_steps)) o->lr_decay_steps = o->steps > 0 ? o->steps : 1;
@@ -158,6 +188,7 @@ static void resolve_optimizer(cb_options *o, cb_run *run) {
     run->clip = o->clip;
     run->bucket_elements = o->bucket_elements;
     run->seed = (uint32_t)o->seed;
+    return check_rates(o);
 }
 
 /* "95,5" or "949,50,1": shares of training and validation as fractions of the whole. */
@@ -205,6 +236,9 @@ static cb_err resolve_data(cb_options *o, cb_resolved *r) {
     cb_run *run = &r->run;
     double train = 1, both = 1;
     TRY(parse_split(o->split, &train, &both));
+    if (o->eval_iters > 0 && !o->val_data && both <= train) {
+        return cb_fail(CB_EUSAGE, "--split %s has no share for validation; give it one, or --val-data, or --eval-iters 0", o->split);
+    }
     TRY(cb_tokens_open(&r->tokens, o->data, (cb_token_format)o->data_format));
     if (o->val_data) TRY(cb_tokens_open(&r->val_tokens, o->val_data, (cb_token_format)o->data_format));
     const cb_tokens *val = o->val_data ? r->val_tokens : r->tokens;
@@ -222,7 +256,7 @@ cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
     TRY(resolve_model(o, run));
     TRY(resolve_mesh(o, run));
     TRY(resolve_batch(o, run));
-    resolve_optimizer(o, run);
+    TRY(resolve_optimizer(o, run));
     run->init = o->init;
     run->save = o->save;
     run->logits = o->logits;

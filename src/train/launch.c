@@ -64,9 +64,9 @@ cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes) {
     if (*total_bytes <= cb_os_available_bytes()) return CB_OK;
     char asked[16], available[16], one[16];
     return cb_fail(CB_ENOMEM,
-                   "not enough memory: %lld ranks on this machine ask for %s (the largest rank %s), available are %s; "
+                   "not enough memory: %lld rank%s on this machine ask%s for %s (the largest rank %s), available are %s; "
                    "smaller microbatches, more machines, or more tp or pp would help",
-                   (long long)here, cb_os_human_bytes(*total_bytes, asked), cb_os_human_bytes(largest, one),
+                   (long long)here, here == 1 ? "" : "s", here == 1 ? "s" : "", cb_os_human_bytes(*total_bytes, asked), cb_os_human_bytes(largest, one),
                    cb_os_human_bytes(cb_os_available_bytes(), available));
 }
 
