@@ -237,6 +237,44 @@ schedules() {
     rm list.txt s.svg s.json
 }
 
+# A dry run says what a run will hold and send, to the byte; nothing is allocated, so it may be of any size.
+dry_runs() {
+    local layout whole=("${small[@]}")
+    while read -r layout; do
+        run train --model test-tiny --dry-run --json --peak-flops 1e11 --global-batch-size 24 --micro-batch-size 1 $layout
+        check "a plan of $layout" equal "$rc $(wc -l <"$out") $(wc -c <"$err")" "0 1 0"
+        cp "$out" plan
+        works --steps 2 --eval-iters 1 --log log --global-batch-size 24 --micro-batch-size 1 $layout
+        check "$layout is as planned" "$looks" plan plan log 2
+    done <<LAYOUTS
+--dp 1
+--dp 2 --tp 2 --pp 2
+--tp 8 --ddp-bucket-size 1000
+--dp 3 --pp 2 --layers-per-stage 3,1 --ddp-bucket-size 500
+--pp 4 --schedule gpipe --shards 8 --seq-length 33
+--dp 2 --data-shards 8 --pp 3 --tp 1
+LAYOUTS
+    rm log plan
+    small=(train --model gpt3-175b --dry-run)
+    works --tp 8 --pp 12 --dp 4 --micro-batch-size 1 --global-batch-size 256
+    check "384 ranks" has "$out" "384 ranks = dp 4 x tp 8 x pp 12"
+    check "each stage's layers" grep -qE '^ +11  8 \(88-95\) +head ' "$out"
+    check "each stage's memory" equal "$(grep -cE '^  (0|1|2|3|4|5|6|7|8|9|10|11) +32 +[0-9]+ .*iB$' "$out")" 12
+    check "what is sent" grep -qE '^  pp +send/recv +' "$out"
+    check "whether it fits" grep -qE '^384 ranks on this machine: [0-9.]+ TiB, the largest rank [0-9.]+ GiB; available are [0-9.]+ [MGT]iB: it does NOT fit$' "$out"
+    works --tp 8 --pp 12 --dp 4 --micro-batch-size 1 --global-batch-size 256 --schedule gpipe
+    check "stages that are alike are one row" equal "$(grep -cE '^  (0|1-10|11) +(32|320) +64 .*iB$' "$out")" 3
+    refused 2 "tp=7 does not divide" --tp 7
+    refused 2 "there is no schedule '1f1'" --schedule 1f1
+    refused 1 "cannot open none.bin" --data none.bin
+    refused 1 "--log none/log: there is no directory none" --log none/log
+    small=("${whole[@]}")
+    refused 2 "--json goes with --dry-run" --json
+    small=(verify --model test-tiny --data text)
+    refused 2 "--dry-run goes with cuboid train" --dry-run
+    small=("${whole[@]}")
+}
+
 # The configuration as it was resolved is printed, complete; what was left out is derived.
 echoes() {
     works --steps 1 --ranks 8 --tp 2 --pp 2 --micro-batch-size 2 --global-batch-size 12 --eval-iters 1
@@ -388,7 +426,7 @@ many_ranks() {
 }
 
 write_models
-parts=(refuses_sizes refuses_words refuses_data refuses_token_ids refuses_outputs refuses_weights log_on_a_full_disk helps models schedules echoes
+parts=(refuses_sizes refuses_words refuses_data refuses_token_ids refuses_outputs refuses_weights log_on_a_full_disk helps models schedules dry_runs echoes
     logs long_names layouts logits nonfinite stops terminal many_ranks)
 if [[ $has_mpi == mpi ]]; then parts+=(mpi_without_mpiexec); else parts+=(without_mpi); fi
 for part in ${CLI_TEST_PARTS:-"${parts[@]}"}; do

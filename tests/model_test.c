@@ -14,8 +14,9 @@ static void presets(void) {
         const char *name;
         int64_t parameters;
     } known[] = {
-        {"gpt2-124m", 124439808}, {"gpt2-350m", 354823168}, {"gpt2-774m", 774030080}, {"gpt2-1558m", 1557611200}};
-    for (int i = 0; i < 4; i++) {
+        {"gpt2-124m", 124439808}, {"gpt2-350m", 354823168}, {"gpt2-774m", 774030080}, {"gpt2-1558m", 1557611200},
+        {"gpt3-175b", 174604259328}};
+    for (int i = 0; i < 5; i++) {
         cb_model model = preset(known[i].name);
         CHECK_INT(cb_model_parameters(&model), known[i].parameters);
         CHECK_INT(model.vocab, 50257);
@@ -28,14 +29,14 @@ static void presets(void) {
         CHECK_STR(model.name, *name);
         CHECK_OK(cb_model_check(&model));
     }
-    CHECK_INT(count, 9);
+    CHECK_INT(count, 10);
 }
 
 static void unknown_names(void) {
     cb_model model;
     CHECK_FAILS(cb_model_load(&model, "gpt2-123m"), CB_EUSAGE, "no model 'gpt2-123m'; did you mean 'gpt2-124m'?");
     CHECK_FAILS(cb_model_load(&model, "toy12"), CB_EUSAGE, "did you mean 'toy-12'?");
-    CHECK_FAILS(cb_model_load(&model, "gpt2-1.5b"), CB_EUSAGE, "gpt2-350m, gpt2-774m, gpt2-1558m, demo, ");
+    CHECK_FAILS(cb_model_load(&model, "gpt2-1.5b"), CB_EUSAGE, "gpt2-350m, gpt2-774m, gpt2-1558m, gpt3-175b, demo, ");
     CHECK_FAILS(cb_model_preset(&model, ""), CB_EUSAGE, "no model ''; did you mean 'demo'?");
     char longest[400];
     memset(longest, 'x', sizeof longest - 1);

@@ -8,11 +8,13 @@
 #include "cli/machine.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
+#include "cli/plan.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 
 static const char usage[] = "cuboid train --model gpt2-124m --data PATH [--dp 2 --tp 2 --pp 2] [options]\n"
-                            "       mpiexec -n 8 cuboid train ... (the same options)";
+                            "       mpiexec -n 8 cuboid train ... (the same options)\n"
+                            "       cuboid train ... --dry-run (its plan; code 0 if it is sound, wherever it fits)";
 
 static void print_data(const cb_options *options, const cb_run *run, const cb_tokens *tokens) {
     int64_t asked = options->eval_iters * options->global_batch_size, taken = run->eval_samples;
@@ -37,9 +39,17 @@ static void print_configuration(const cb_options *options, const cb_resolved *re
     printf("%lld rank%s = dp %lld x tp %lld x pp %lld\na step: %d microbatch%s of %d x %d tokens on each dp rank\n",
            (long long)options->ranks, options->ranks == 1 ? "" : "s", (long long)options->dp, (long long)options->tp,
            (long long)options->pp, run->micro_batches, run->micro_batches == 1 ? "" : "es", run->B, run->T);
-    print_data(options, run, resolved->tokens);
+    if (resolved->tokens) print_data(options, run, resolved->tokens);
     cb_placement_print(&run->placement, &run->model, run->T, stdout);
     fflush(stdout);
+}
+
+/* The process that speaks for all prints what would be done. */
+static cb_err plan(const cb_options *options, const cb_resolved *resolved) {
+    if (cb_comm_mpiexec_rank() > 0) return CB_OK;
+    TRY(cb_outputs_check(options, &resolved->run));
+    if (!options->json) print_configuration(options, resolved);
+    return cb_plan_print(&resolved->run, options->json, stdout);
 }
 
 /* Three digits are what a measurement of a fraction of a second is worth. */
@@ -88,7 +98,7 @@ cb_err cb_cmd_train(int argc, char **argv) {
         return CB_OK;
     }
     cb_err e = cb_options_resolve(&options, &resolved);
-    if (!e) e = train(&options, &resolved);
+    if (!e) e = options.dry_run ? plan(&options, &resolved) : train(&options, &resolved);
     cb_resolved_free(&resolved);
     return e;
 }

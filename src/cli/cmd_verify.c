@@ -159,6 +159,7 @@ cb_err cb_cmd_verify(int argc, char **argv) {
         cb_args_help(table, rows, usage, stdout);
         return CB_OK;
     }
+    if (o.train.dry_run) return cb_fail(CB_EUSAGE, "--dry-run goes with cuboid train");
     if (!cb_args_given(table, rows, "steps", argc, argv)) o.train.steps = 20;
     return o.against ? cb_verify_against(&o.train, o.against) : verify_layouts(&o, argc, argv);
 }

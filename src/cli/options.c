@@ -127,6 +127,9 @@ static const cb_arg table[] = {
     REAL(deadline_s, "deadline", "distributed-timeout-seconds", "600", "s", "longest wait for another rank", .min = 0.1,
          .max = 1e6),
     BOOL(checked, "check-messages", NULL, "false", "check every message against the contract between ranks (slow)"),
+    BOOL(dry_run, "dry-run", NULL, "false",
+         "print the plan (layout, memory of each rank, messages) and end: nothing is allocated; --data may be left out"),
+    BOOL(json, "json", NULL, "false", "with --dry-run: the plan as one JSON object and nothing else"),
     BOOL(help, "help", NULL, "false", "this text"),
 };
 

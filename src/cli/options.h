@@ -30,7 +30,7 @@ typedef struct cb_options {
     int64_t eval_interval, eval_iters, log_interval;
     double peak_flops;
     int64_t digest_every, check_replicas;
-    bool help;
+    bool dry_run, json, help;
 } cb_options;
 
 /* The table of `cuboid train`. */

@@ -7,6 +7,7 @@
 #include "cli/machine.h"
 #include "cli/options.h"
 #include "compute/compute.h"
+#include "train/plan.h"
 
 /* A size that was left out is 0, a REAL NaN, a STRING NULL (base/args.h). */
 static bool left_out(int64_t value) {
@@ -31,7 +32,8 @@ static cb_err check_given(const cb_options *o) {
     if (!o->model && !o->init) {
         return cb_fail(CB_EUSAGE, "no model: give --model NAME or --model PATH/config.json, or --init DIR");
     }
-    if (!o->data) return cb_fail(CB_EUSAGE, "no data: give --data PATH");
+    if (o->json && !o->dry_run) return cb_fail(CB_EUSAGE, "--json goes with --dry-run");
+    if (!o->data && !o->dry_run) return cb_fail(CB_EUSAGE, "no data: give --data PATH");
     if (o->timeline && o->steps == 0) {
         return cb_fail(CB_EUSAGE, "--timeline draws the last training step, but with --steps 0 there is none");
     }
@@ -263,9 +265,9 @@ cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
     run->digest_every = o->digest_every;
     run->check_replicas = o->check_replicas;
     run->record = true;
-    int64_t total;
-    TRY(cb_run_check_memory(run, &total)); /* and the schedule's name */
-    return resolve_data(o, r);
+    cb_plan plan;
+    TRY(o->dry_run ? cb_run_plan(run, &plan) : cb_run_check_memory(run, NULL)); /* and the schedule */
+    return o->data ? resolve_data(o, r) : CB_OK;
 }
 
 void cb_resolved_free(cb_resolved *r) {

@@ -6,6 +6,9 @@
 
 #include "base/os.h"
 #include "cli/progress.h"
+#include "cli/tables.h"
+
+enum { NAME_WIDTH = 11 }; /* "d0 p11 t3" */
 
 /* Traffic of a purpose and kind over all ranks. */
 static cb_traffic total(const cb_run_summary *s, int purpose, int kind) {
@@ -20,17 +23,15 @@ static cb_traffic total(const cb_run_summary *s, int purpose, int kind) {
 }
 
 static void print_traffic(const cb_run_summary *s, FILE *to) {
-    fprintf(to, "\ntraffic, sent by all ranks per step\n  %-10s %-14s %12s %12s %16s\n", "for", "kind", "messages", "bytes",
-            "waiting, s/rank");
+    fputs("\ntraffic, sent by all ranks per step\n", to);
+    cb_traffic_table_head(true, to);
     double steps = s->steps > 0 ? (double)s->steps : 1;
     for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
         for (int kind = 0; kind < CB_KINDS; kind++) {
             cb_traffic t = total(s, purpose, kind);
-            char bytes[16];
             if (t.messages == 0) continue;
-            fprintf(to, "  %-10s %-14s %12.0f %12s %16.4f\n", cb_purpose_name((cb_purpose)purpose), cb_kind_name((cb_kind)kind),
-                    (double)t.messages / steps, cb_os_human_bytes((int64_t)((double)t.bytes / steps), bytes),
-                    t.wait_s / steps / s->ranks);
+            cb_traffic_table_row((cb_purpose)purpose, (cb_kind)kind, (double)t.messages / steps, (double)t.bytes / steps,
+                                 t.wait_s / steps / s->ranks, to);
         }
     }
 }
@@ -41,42 +42,37 @@ static int64_t used(const cb_rank_summary *rank, bool predicted) {
     return sum;
 }
 
-static bool as_predicted(const cb_run_summary *s) {
-    for (int r = 0; r < s->ranks; r++) {
-        if (used(&s->rank[r], false) != used(&s->rank[r], true)) return false;
-    }
-    return true;
+static bool is_as_predicted(const cb_rank_summary *rank) {
+    return memcmp(rank->used_bytes, rank->predicted_bytes, sizeof rank->used_bytes) == 0;
 }
 
-static int kind_width(int kind) {
-    int length = (int)strlen(cb_memory_kind_name((cb_memory_kind)kind));
-    return length > 10 ? length : 10; /* "123.45 KiB" */
-}
-
+/* A rank's bytes; where they are not what was predicted, the prediction in a row below. */
 static void print_memory_row(const cb_progress *p, const cb_run_summary *s, int r, FILE *to) {
-    char name[48], text[16];
-    fprintf(to, "  %-10s", cb_mesh_name(&p->run->mesh, r, name));
-    for (int kind = 0; kind < CB_MEM_KINDS; kind++) {
-        fprintf(to, " %*s", kind_width(kind), cb_os_human_bytes(s->rank[r].used_bytes[kind], text));
-    }
-    fprintf(to, " %10s", cb_os_human_bytes(used(&s->rank[r], false), text));
-    if (!as_predicted(s)) fprintf(to, " %10s", cb_os_human_bytes(used(&s->rank[r], true), text));
+    char name[48];
+    const cb_rank_summary *rank = &s->rank[r];
+    cb_memory_table_row(cb_mesh_name(&p->run->mesh, r, name), NAME_WIDTH, rank->used_bytes, to);
+    fputc('\n', to);
+    if (is_as_predicted(rank)) return;
+    cb_memory_table_row("  predicted", NAME_WIDTH, rank->predicted_bytes, to);
     fputc('\n', to);
 }
 
-/* All ranks up to 16; of more, one of each stage (the others of a stage are alike). */
+/* All ranks up to 16; of more, one of each stage (the others of a stage are alike) and any that are not as predicted. */
 static void print_memory(const cb_progress *p, const cb_run_summary *s, FILE *to) {
-    bool same = as_predicted(s);
-    fprintf(to, "\nmemory per rank%s%s\n  %-10s", s->ranks > 16 ? " (one of each stage)" : "",
-            same ? ", to the byte as predicted" : "", "rank");
-    for (int kind = 0; kind < CB_MEM_KINDS; kind++) {
-        fprintf(to, " %*s", kind_width(kind), cb_memory_kind_name((cb_memory_kind)kind));
-    }
-    fprintf(to, " %10s%s\n", "used", same ? "" : "  predicted");
+    int astray = 0;
+    for (int r = 0; r < s->ranks; r++) astray += !is_as_predicted(&s->rank[r]);
+    fprintf(to, "\nmemory per rank%s, ", s->ranks > 16 ? " (one of each stage)" : "");
+    if (astray)
+        fprintf(to, "NOT as predicted on %d of %d ranks\n", astray, s->ranks);
+    else
+        fputs("used and predicted, to the byte the same\n", to);
+    cb_memory_table_head("rank", NAME_WIDTH, to);
+    fputc('\n', to);
     for (int r = 0; r < s->ranks; r++) {
         int coord[CB_DIMS];
         cb_mesh_coords(&p->run->mesh, r, coord);
-        if (s->ranks <= 16 || (coord[CB_TP] == 0 && coord[CB_DP] == 0)) print_memory_row(p, s, r, to);
+        bool is_shown = s->ranks <= 16 || (coord[CB_TP] == 0 && coord[CB_DP] == 0);
+        if (is_shown || !is_as_predicted(&s->rank[r])) print_memory_row(p, s, r, to);
     }
 }
 
@@ -135,12 +131,14 @@ static json_t *memory_json(const cb_progress *p, const cb_run_summary *s) {
     json_t *ranks = json_array();
     for (int r = 0; r < s->ranks; r++) {
         char name[48];
-        json_t *rank = json_pack("{s:i,s:s,s:I,s:I}", "rank", r, "name", cb_mesh_name(&p->run->mesh, r, name), "used_bytes",
-                                 (json_int_t)used(&s->rank[r], false), "predicted_bytes", (json_int_t)used(&s->rank[r], true));
-        for (int kind = 0; kind < CB_MEM_KINDS; kind++) {
-            json_object_set_new(rank, cb_memory_kind_name((cb_memory_kind)kind), json_integer(s->rank[r].used_bytes[kind]));
-        }
-        json_array_append_new(ranks, rank);
+        const cb_rank_summary *rank = &s->rank[r];
+        json_t *o = json_pack("{s:i,s:s,s:I,s:I}", "rank", r, "name", cb_mesh_name(&p->run->mesh, r, name), "used_bytes",
+                              (json_int_t)used(rank, false), "predicted_bytes", (json_int_t)used(rank, true));
+        cb_memory_to_json(o, rank->used_bytes);
+        json_t *predicted = json_object();
+        cb_memory_to_json(predicted, rank->predicted_bytes);
+        json_object_set_new(o, "predicted", predicted);
+        json_array_append_new(ranks, o);
     }
     return ranks;
 }

@@ -1,5 +1,5 @@
 /* Models known by name, one row each. GPT-2's four sizes are those of Radford et al. 2019 (layers, channels, heads);
- * the smaller ones work on bytes: `demo` to train in minutes, `toy-*` for pictures of pipelines, `test-*` for tests,
+ * GPT-3's largest that of Brown et al. 2020 (all its attention dense here); the smaller ones work on bytes: `demo` to train in minutes, `toy-*` for pictures of pipelines, `test-*` for tests,
  * whose heads, width and padded vocabulary eight tensor-parallel ranks divide. */
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +21,7 @@ static const preset presets[] = {
     {"gpt2-350m", 50257, 1024, 24, 1024, 16},
     {"gpt2-774m", 50257, 1024, 36, 1280, 20},
     {"gpt2-1558m", 50257, 1024, 48, 1600, 25},
+    {"gpt3-175b", 50257, 2048, 96, 12288, 96},
     {"demo", 256, 256, 4, 256, 8},
     {"toy-8", 256, 128, 8, 64, 8},
     {"toy-12", 256, 128, 12, 64, 4},
@@ -30,7 +31,7 @@ static const preset presets[] = {
 enum { PRESETS = sizeof presets / sizeof *presets };
 
 /* In the order of the table; a test holds the two together. */
-static const char *const names[PRESETS + 1] = {"gpt2-124m", "gpt2-350m", "gpt2-774m", "gpt2-1558m", "demo",
+static const char *const names[PRESETS + 1] = {"gpt2-124m", "gpt2-350m", "gpt2-774m", "gpt2-1558m", "gpt3-175b", "demo",
                                                "toy-8",     "toy-12",    "test-tiny", "test-pad",   NULL};
 
 const char *const *cb_model_preset_names(void) {

@@ -3,72 +3,8 @@
  * so every process comes to the launch, also one that has nothing to run, and there they agree on one outcome. */
 #include <stdlib.h>
 
-#include "base/os.h"
 #include "checkpoint/agree.h"
 #include "train/rank.h"
-
-static cb_err peak_live(const cb_run *run, int stage, int *live) {
-    cb_schedule schedule;
-    int stages = run->placement.stages;
-    int *peak = calloc((size_t)stages, sizeof *peak);
-    if (!peak) return cb_fail(CB_ENOMEM, "no memory for %d stages' peaks", stages);
-    cb_err e = cb_schedule_make(&schedule, run->schedule, stages, run->micro_batches);
-    if (!e) {
-        e = cb_schedule_lower(&schedule);
-        if (!e) e = cb_schedule_check(&schedule, CB_SEND_WINDOW, peak);
-        cb_schedule_free(&schedule);
-    }
-    *live = peak[stage];
-    free(peak);
-    return e;
-}
-
-cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec) {
-    const cb_model *m = &run->model;
-    int tp = run->mesh.size[CB_TP];
-    *spec = (cb_memory_spec){.model = m,
-                             .placement = &run->placement,
-                             .stage = stage,
-                             .tp = tp,
-                             .dp = run->mesh.size[CB_DP],
-                             .shards = run->shards,
-                             .data_parts = run->data_shards / run->mesh.size[CB_DP],
-                             .B = run->B,
-                             .T = run->T,
-                             .window = CB_SEND_WINDOW,
-                             .bucket_elements = run->bucket_elements};
-    spec->attention_scratch_bytes = cb_attention_scratch_bytes(run->B, run->T, m->heads / run->shards,
-                                                               (int)(m->channels / m->heads), run->threads_per_rank);
-    /* A bucket larger than all gradients of the stage would only be room for nothing. */
-    int64_t gradients = cb_memory_predict(spec).bytes[CB_MEM_GRADS] / 4 / (1 + cb_memory_part_levels(spec));
-    if (spec->bucket_elements > gradients) spec->bucket_elements = gradients;
-    /* Over tp the residual stream and two numbers per row are summed, over dp ranges of gradients up to a bucket. */
-    int64_t rows = (int64_t)run->B * run->T, widest = rows * (m->channels > 2 ? m->channels : 2);
-    spec->tp_scratch_bytes = cb_all_reduce_scratch_most(tp, widest, CB_F32);
-    spec->bucket_scratch_bytes = cb_all_reduce_scratch_most(spec->dp, spec->bucket_elements, CB_F32);
-    return peak_live(run, stage, &spec->live);
-}
-
-/* Ranks of this machine are taken to be spread evenly over the stages. */
-cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes) {
-    int64_t sum = 0, stages = run->placement.stages, here = cb_comm_launch_local_ranks(&run->launch);
-    int64_t largest = 0;
-    for (int p = 0; p < stages; p++) {
-        cb_memory_spec spec;
-        TRY(cb_run_memory_spec(run, p, &spec));
-        int64_t bytes = cb_memory_predict(&spec).total;
-        sum += bytes;
-        if (bytes > largest) largest = bytes;
-    }
-    *total_bytes = sum * here / stages;
-    if (*total_bytes <= cb_os_available_bytes()) return CB_OK;
-    char asked[16], available[16], one[16];
-    return cb_fail(CB_ENOMEM,
-                   "not enough memory: %lld rank%s on this machine ask%s for %s (the largest rank %s), available are %s; "
-                   "smaller microbatches, more machines, or more tp or pp would help",
-                   (long long)here, here == 1 ? "" : "s", here == 1 ? "s" : "", cb_os_human_bytes(*total_bytes, asked), cb_os_human_bytes(largest, one),
-                   cb_os_human_bytes(cb_os_available_bytes(), available));
-}
 
 /* What a process brings to the launch: a run, or the reason why there is none; and what all ranks agree on. */
 typedef struct attempt {
@@ -146,9 +82,8 @@ cb_err cb_run_refuse(cb_err why) {
 }
 
 cb_err cb_run_train(const cb_run *run) {
-    int64_t total;
     attempt a = {.run = run};
-    cb_err e = cb_run_check_memory(run, &total);
+    cb_err e = cb_run_check_memory(run, NULL);
     if (e) return cb_run_refuse(e);
     e = cb_comm_launch(&run->launch, live, &a);
     if (!e) return a.refusal;

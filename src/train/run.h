@@ -101,8 +101,8 @@ CB_MUST_USE cb_err cb_run_refuse(cb_err why);
 
 /* The memory specification of a stage in this run, and of every rank of it. */
 CB_MUST_USE cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec);
-/* Sum over the ranks of this process's world that share this machine, bytes; CB_ENOMEM if that is more than available.
- */
+/* *total_bytes, if not NULL: sum over the ranks of this process's world that share this machine; CB_ENOMEM if that is more
+ * than available; errors of cb_run_plan (plan.h). */
 CB_MUST_USE cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes);
 
 #endif

@@ -1,5 +1,6 @@
 /* Looks at what cuboid wrote, for the tests of the command line. Each command says what is wrong and exits with 1.
  *   outputs log FILE STEPS [EVALUATIONS]   every line is JSON with exactly the fields of a step, the last the summary's
+ *   outputs plan PLAN LOG STEPS            the log's summary has the bytes by rank and the messages that the plan has
  *   outputs losses FILE                    prints the training losses, one a line
  *   outputs floats A B BOUND               two files of f32 differ by at most BOUND */
 #include <jansson.h>
@@ -14,7 +15,8 @@ static const char *const summary_fields[] = {"steps", "val_loss",   "val_samples
 static const char *const purposes[] = {"tp", "dp", "pp", "embedding", "world"};
 static const char *const memory_fields[] = {"rank",       "name",         "used_bytes", "predicted_bytes",
                                             "parameters", "gradients",    "optimizer",  "activations",
-                                            "workspace",  "communication"};
+                                            "workspace",  "communication"}; /* used, and in an object "predicted" */
+enum { KINDS = 4 }; /* where they begin */
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 static int wrong(const char *what, const char *field, int line) {
@@ -58,15 +60,20 @@ static int check_traffic(const json_t *traffic, int line) {
     return 0;
 }
 
+/* The kinds' sum is the number named `sum`. */
+static int check_kinds(const json_t *kinds, long long sum, int line) {
+    for (size_t i = KINDS; i < COUNT(memory_fields); i++) sum -= json_integer_value(json_object_get(kinds, memory_fields[i]));
+    return sum ? wrong("the kinds do not add up in", "memory", line) : 0;
+}
+
 static int check_memory(const json_t *memory, int line) {
     for (size_t r = 0; r < json_array_size(memory); r++) {
-        const json_t *rank = json_array_get(memory, r);
-        if (check_fields(rank, memory_fields, COUNT(memory_fields), 0, line)) return 1;
-        long long sum = 0, used = json_integer_value(json_object_get(rank, "used_bytes"));
-        for (size_t i = 4; i < COUNT(memory_fields); i++) {
-            sum += json_integer_value(json_object_get(rank, memory_fields[i]));
-        }
-        if (used <= 0 || sum != used) return wrong("kinds do not add up to", "used_bytes", line);
+        const json_t *rank = json_array_get(memory, r), *predicted = json_object_get(rank, "predicted");
+        if (check_fields(rank, memory_fields, COUNT(memory_fields), 1, line)) return 1;
+        if (check_fields(predicted, memory_fields + KINDS, COUNT(memory_fields) - KINDS, 0, line)) return 1;
+        if (check_kinds(rank, json_integer_value(json_object_get(rank, "used_bytes")), line)) return 1;
+        if (check_kinds(predicted, json_integer_value(json_object_get(rank, "predicted_bytes")), line)) return 1;
+        if (json_integer_value(json_object_get(rank, "used_bytes")) <= 0) return wrong("no bytes in", "memory", line);
     }
     return json_array_size(memory) ? 0 : wrong("no ranks in", "memory", line);
 }
@@ -138,12 +145,77 @@ static int compare_floats(const char *a, const char *b, double bound) {
     return 1;
 }
 
+/* The object of the log's last line. */
+static json_t *read_summary(const char *path) {
+    FILE *file = fopen(path, "r");
+    char *text = NULL;
+    size_t size = 0;
+    json_t *last = NULL;
+    for (json_t *o; file && (o = next_line(file, &text, &size));) {
+        json_decref(last);
+        last = o;
+    }
+    free(text);
+    if (file) fclose(file);
+    json_t *summary = json_incref(json_object_get(last, "summary"));
+    json_decref(last);
+    return summary;
+}
+
+/* Stage of a rank by its name "d0 p1 t0". */
+static size_t stage_of(const json_t *rank) {
+    const char *p = strstr(json_string_value(json_object_get(rank, "name")), " p");
+    return (size_t)atoi(p + 2);
+}
+
+static int compare_memory(const json_t *stages, const json_t *ranks) {
+    for (size_t r = 0; r < json_array_size(ranks); r++) {
+        const json_t *rank = json_array_get(ranks, r), *stage = json_array_get(stages, stage_of(rank));
+        for (size_t i = KINDS; i < COUNT(memory_fields); i++) {
+            long long planned = json_integer_value(json_object_get(stage, memory_fields[i]));
+            long long used = json_integer_value(json_object_get(rank, memory_fields[i]));
+            if (planned != used) return wrong("not as planned:", memory_fields[i], (int)r);
+        }
+    }
+    return json_array_size(ranks) ? 0 : wrong("no ranks in", "memory", 0);
+}
+
+static int compare_traffic(const json_t *planned, const json_t *counted, long long steps) {
+    for (size_t i = 0; i < COUNT(purposes); i++) {
+        const char *kind;
+        json_t *sums, *plan = json_object_get(planned, purposes[i]), *log = json_object_get(counted, purposes[i]);
+        if (json_object_size(plan) != json_object_size(log)) return wrong("other kinds of messages for", purposes[i], 0);
+        json_object_foreach(log, kind, sums) {
+            const json_t *one = json_object_get(plan, kind);
+            static const char *const fields[] = {"messages", "bytes"};
+            for (int k = 0; k < 2; k++) {
+                long long n = json_integer_value(json_object_get(one, fields[k]));
+                if (n * steps != json_integer_value(json_object_get(sums, fields[k]))) {
+                    return wrong("not as planned:", fields[k], (int)i);
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+static int compare_plan(const char *plan_path, const char *log_path, long long steps) {
+    json_t *plan = json_load_file(plan_path, JSON_REJECT_DUPLICATES, NULL), *summary = read_summary(log_path);
+    int bad = plan && summary ? 0 : wrong("no JSON in", plan ? log_path : plan_path, 0);
+    if (!bad) bad = compare_memory(json_object_get(plan, "stages"), json_object_get(summary, "memory"));
+    if (!bad) bad = compare_traffic(json_object_get(plan, "traffic"), json_object_get(summary, "traffic"), steps);
+    json_decref(plan);
+    json_decref(summary);
+    return bad;
+}
+
 int main(int argc, char **argv) {
     if (argc >= 4 && !strcmp(argv[1], "log")) {
         return check_log(argv[2], atoll(argv[3]), argc > 4 ? atoi(argv[4]) : 0);
     }
+    if (argc == 5 && !strcmp(argv[1], "plan")) return compare_plan(argv[2], argv[3], atoll(argv[4]));
     if (argc == 3 && !strcmp(argv[1], "losses")) return print_losses(argv[2]);
     if (argc == 5 && !strcmp(argv[1], "floats")) return compare_floats(argv[2], argv[3], atof(argv[4]));
-    fputs("usage: outputs log FILE STEPS [EVALUATIONS] | losses FILE | floats A B BOUND\n", stderr);
+    fputs("usage: outputs log FILE STEPS [EVALUATIONS] | plan PLAN LOG STEPS | losses FILE | floats A B BOUND\n", stderr);
     return 2;
 }

@@ -1,0 +1,143 @@
+/* Printing the plan of a run; see plan.h. */
+#include "cli/plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "cli/tables.h"
+
+enum { BEFORE = 28 }; /* characters of a row before its bytes */
+
+/* What the ranks of a run send in a step, all together. */
+static cb_err sum_sent(const cb_run *run, cb_sent *sum) {
+    cb_schedule schedule;
+    *sum = (cb_sent){0};
+    TRY(cb_schedule_make(&schedule, run->schedule, run->placement.stages, run->micro_batches));
+    cb_err e = cb_schedule_lower(&schedule);
+    for (int rank = 0; !e && rank < run->mesh.ranks; rank++) {
+        cb_sent one = cb_run_sent(run, &schedule, rank);
+        for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
+            for (int kind = 0; kind < CB_KINDS; kind++) {
+                sum->of[purpose][kind].messages += one.of[purpose][kind].messages;
+                sum->of[purpose][kind].bytes += one.of[purpose][kind].bytes;
+            }
+        }
+    }
+    cb_schedule_free(&schedule);
+    return e;
+}
+
+static bool is_alike(const cb_stage_plan *a, const cb_stage_plan *b) {
+    return a->live == b->live && memcmp(a->memory.bytes, b->memory.bytes, sizeof a->memory.bytes) == 0;
+}
+
+/* The last of the stages from `first` on that are like it. */
+static int last_alike(const cb_plan *plan, int first) {
+    int last = first;
+    while (last + 1 < plan->stages && is_alike(&plan->stage[last + 1], &plan->stage[first])) last++;
+    return last;
+}
+
+static void print_memory(const cb_run *run, const cb_plan *plan, FILE *to) {
+    char before[64], stages[32];
+    int ranks = run->mesh.ranks / plan->stages;
+    snprintf(before, sizeof before, "%-9s %8s %9s", "stage", "ranks", "live");
+    fputs("\nmemory of each rank (live: microbatches whose activations it holds at once)\n", to);
+    cb_memory_table_head(before, BEFORE, to);
+    for (int first = 0, last; first < plan->stages; first = last + 1) {
+        last = last_alike(plan, first);
+        snprintf(stages, sizeof stages, first == last ? "%d" : "%d-%d", first, last);
+        snprintf(before, sizeof before, "%-9s %8d %9d", stages, (last - first + 1) * ranks, plan->stage[first].live);
+        fputc('\n', to);
+        cb_memory_table_row(before, BEFORE, plan->stage[first].memory.bytes, to);
+    }
+    fputc('\n', to);
+}
+
+static void print_fit(const cb_plan *plan, FILE *to) {
+    char all[16], largest[16], available[16];
+    fprintf(to, "%d rank%s on this machine: %s, the largest rank %s; available are %s: %s\n", plan->ranks_here,
+            plan->ranks_here == 1 ? "" : "s", cb_os_human_bytes(plan->here_bytes, all),
+            cb_os_human_bytes(plan->largest_bytes, largest), cb_os_human_bytes(plan->available_bytes, available),
+            cb_plan_fits(plan) ? "it fits" : "it does NOT fit");
+}
+
+static void print_sent(const cb_sent *sent, FILE *to) {
+    fputs("\ntraffic, sent by all ranks per step\n", to);
+    cb_traffic_table_head(false, to);
+    for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
+        for (int kind = 0; kind < CB_KINDS; kind++) {
+            cb_cost c = sent->of[purpose][kind];
+            if (c.messages == 0) continue;
+            cb_traffic_table_row((cb_purpose)purpose, (cb_kind)kind, (double)c.messages, (double)c.bytes, NAN, to);
+        }
+    }
+}
+
+static void print_text(const cb_run *run, const cb_plan *plan, const cb_sent *sent, FILE *to) {
+    fprintf(to, "\nschedule %s: %d stage%s, %d microbatch%s, at most %d sends on their way in each direction\n",
+            run->schedule, plan->stages, plan->stages == 1 ? "" : "s", run->micro_batches,
+            run->micro_batches == 1 ? "" : "es", CB_SEND_WINDOW);
+    print_memory(run, plan, to);
+    print_sent(sent, to);
+    fputc('\n', to);
+    print_fit(plan, to);
+    fputs("a dry run: nothing was allocated, trained or written\n", to);
+}
+
+static json_t *stage_json(const cb_run *run, const cb_plan *plan, int stage) {
+    json_t *o =
+        json_pack("{s:i,s:i,s:i,s:i,s:i,s:I}", "stage", stage, "ranks", run->mesh.ranks / plan->stages, "first_layer",
+                  run->placement.first[stage], "layers", cb_placement_layers(&run->placement, stage), "live",
+                  plan->stage[stage].live, "bytes", (json_int_t)plan->stage[stage].memory.total);
+    cb_memory_to_json(o, plan->stage[stage].memory.bytes);
+    return o;
+}
+
+static json_t *sent_json(const cb_sent *sent) {
+    json_t *all = json_object();
+    for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
+        json_t *kinds = json_object();
+        for (int kind = 0; kind < CB_KINDS; kind++) {
+            cb_cost c = sent->of[purpose][kind];
+            if (c.messages == 0) continue;
+            json_object_set_new(
+                kinds, cb_kind_name((cb_kind)kind),
+                json_pack("{s:I,s:I}", "messages", (json_int_t)c.messages, "bytes", (json_int_t)c.bytes));
+        }
+        json_object_set_new(all, cb_purpose_name((cb_purpose)purpose), kinds);
+    }
+    return all;
+}
+
+static void print_json(const cb_run *run, const cb_plan *plan, const cb_sent *sent, FILE *to) {
+    const int *size = run->mesh.size;
+    json_t *o = json_pack("{s:s,s:I,s:i,s:i,s:i,s:i,s:s,s:i,s:i,s:i,s:I,s:b,s:i,s:I,s:I,s:I}", "model", run->model.name,
+                          "parameters", (json_int_t)cb_model_parameters(&run->model), "ranks", run->mesh.ranks, "dp",
+                          size[CB_DP], "tp", size[CB_TP], "pp", size[CB_PP], "schedule", run->schedule, "micro_batches",
+                          run->micro_batches, "micro_batch_size", run->B, "seq_length", run->T, "global_batch_size",
+                          (json_int_t)run->global_batch, "fits", cb_plan_fits(plan), "ranks_here", plan->ranks_here,
+                          "bytes_here", (json_int_t)plan->here_bytes, "largest_bytes", (json_int_t)plan->largest_bytes,
+                          "available_bytes", (json_int_t)plan->available_bytes);
+    json_t *stages = json_array();
+    for (int stage = 0; stage < plan->stages; stage++) json_array_append_new(stages, stage_json(run, plan, stage));
+    json_object_set_new(o, "stages", stages);
+    json_object_set_new(o, "traffic", sent_json(sent));
+    json_dumpf(o, to, JSON_COMPACT);
+    fputc('\n', to);
+    json_decref(o);
+}
+
+cb_err cb_plan_print(const cb_run *run, bool json, FILE *to) {
+    cb_plan plan;
+    cb_sent sent;
+    TRY(cb_run_plan(run, &plan));
+    TRY(sum_sent(run, &sent));
+    if (json)
+        print_json(run, &plan, &sent, to);
+    else
+        print_text(run, &plan, &sent, to);
+    return CB_OK;
+}

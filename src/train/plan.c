@@ -1,0 +1,84 @@
+/* The memory of a run's ranks, before it is allocated. See plan.h. */
+#include "train/plan.h"
+
+#include "base/os.h"
+#include "compute/compute.h"
+
+/* peak (stages): microbatches live at once. */
+static cb_err find_peaks(const cb_run *run, int *peak) {
+    cb_schedule schedule;
+    TRY(cb_schedule_make(&schedule, run->schedule, run->placement.stages, run->micro_batches));
+    cb_err e = cb_schedule_lower(&schedule);
+    if (!e) e = cb_schedule_check(&schedule, CB_SEND_WINDOW, peak);
+    cb_schedule_free(&schedule);
+    return e;
+}
+
+static void fill_spec(const cb_run *run, int stage, int live, cb_memory_spec *spec) {
+    const cb_model *m = &run->model;
+    int tp = run->mesh.size[CB_TP];
+    *spec = (cb_memory_spec){.model = m,
+                             .placement = &run->placement,
+                             .stage = stage,
+                             .tp = tp,
+                             .dp = run->mesh.size[CB_DP],
+                             .shards = run->shards,
+                             .data_parts = run->data_shards / run->mesh.size[CB_DP],
+                             .B = run->B,
+                             .T = run->T,
+                             .live = live,
+                             .window = CB_SEND_WINDOW,
+                             .bucket_elements = run->bucket_elements};
+    spec->attention_scratch_bytes = cb_attention_scratch_bytes(run->B, run->T, m->heads / run->shards,
+                                                               (int)(m->channels / m->heads), run->threads_per_rank);
+    /* A bucket larger than all gradients of the stage would only be room for nothing. */
+    int64_t gradients = cb_memory_predict(spec).bytes[CB_MEM_GRADS] / 4 / (1 + cb_memory_part_levels(spec));
+    if (spec->bucket_elements > gradients) spec->bucket_elements = gradients;
+    /* Over tp the residual stream and two numbers per row are summed, over dp ranges of gradients up to a bucket. */
+    int64_t rows = (int64_t)run->B * run->T, widest = rows * (m->channels > 2 ? m->channels : 2);
+    spec->tp_scratch_bytes = cb_all_reduce_scratch_most(tp, widest, CB_F32);
+    spec->bucket_scratch_bytes = cb_all_reduce_scratch_most(spec->dp, spec->bucket_elements, CB_F32);
+}
+
+cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec) {
+    int peak[CB_MAX_STAGES];
+    TRY(find_peaks(run, peak));
+    fill_spec(run, stage, peak[stage], spec);
+    return CB_OK;
+}
+
+cb_err cb_run_plan(const cb_run *run, cb_plan *plan) {
+    int peak[CB_MAX_STAGES];
+    int64_t sum = 0;
+    *plan = (cb_plan){.stages = run->placement.stages, .ranks_here = cb_comm_launch_local_ranks(&run->launch)};
+    TRY(find_peaks(run, peak));
+    for (int p = 0; p < plan->stages; p++) {
+        cb_memory_spec spec;
+        fill_spec(run, p, peak[p], &spec);
+        plan->stage[p] = (cb_stage_plan){peak[p], cb_memory_predict(&spec)};
+        int64_t bytes = plan->stage[p].memory.total;
+        sum += bytes;
+        if (bytes > plan->largest_bytes) plan->largest_bytes = bytes;
+    }
+    plan->here_bytes = sum * plan->ranks_here / plan->stages;
+    plan->available_bytes = cb_os_available_bytes();
+    return CB_OK;
+}
+
+bool cb_plan_fits(const cb_plan *plan) {
+    return plan->here_bytes <= plan->available_bytes;
+}
+
+cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes) {
+    cb_plan plan;
+    char asked[16], available[16], one[16];
+    TRY(cb_run_plan(run, &plan));
+    if (total_bytes) *total_bytes = plan.here_bytes;
+    if (cb_plan_fits(&plan)) return CB_OK;
+    bool alone = plan.ranks_here == 1;
+    return cb_fail(CB_ENOMEM,
+                   "not enough memory: %d rank%s on this machine ask%s for %s (the largest rank %s), available are %s; "
+                   "smaller microbatches, more machines, or more tp or pp would help",
+                   plan.ranks_here, alone ? "" : "s", alone ? "s" : "", cb_os_human_bytes(plan.here_bytes, asked),
+                   cb_os_human_bytes(plan.largest_bytes, one), cb_os_human_bytes(plan.available_bytes, available));
+}
