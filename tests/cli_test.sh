@@ -17,6 +17,9 @@ refuses_sizes() {
     refused 2 "placement '1,2' holds 3 layers, test-tiny has 4" --pp 2 --layers-per-stage 1,2
     refused 2 "placement '1,2,1' is for pp=3, not for pp=2" --pp 2 --layers-per-stage 1,2,1
     refused 2 "stage 0 holds no layer" --pp 2 --layers-per-stage 0,4
+    refused 2 "recompute full:3: the largest of 2 stages has 2 layers; full:2 or less would work, or full" --pp 2 --recompute full:3 --layers-per-stage even
+    refused 2 "recompute 'ful' is not none, selective, full, or full:N" --recompute ful
+    refused 2 "recompute 'full:0' is not none" --recompute full:0
     refused 2 "--seq-length 65 is more than the 64 positions of test-tiny" --seq-length 65
     refused 2 "3 ranks cannot be divided into tp=2 x pp=1 = 2 ranks per copy of the model; a multiple of 2 would work" --ranks 3 --tp 2
     refused 2 "dp=2 x tp=1 x pp=2 are 4 ranks, but --ranks is 3" --ranks 3 --dp 2 --pp 2
@@ -253,6 +256,8 @@ dry_runs() {
 --dp 3 --pp 2 --layers-per-stage 3,1 --ddp-bucket-size 500
 --pp 4 --schedule gpipe --shards 8 --seq-length 33
 --dp 2 --data-shards 8 --pp 3 --tp 1
+--tp 2 --pp 2 --recompute full:1 --layers-per-stage 3,1
+--tp 2 --dp 2 --recompute-granularity selective
 LAYOUTS
     rm log plan
     small=(train --model gpt3-175b --dry-run)

@@ -80,11 +80,14 @@ static bool make_data(void) {
     return ok;
 }
 
+static const char *recompute = "none";
+
 static cb_err verify(const char *layouts, const char *steps, const char *shards, const char *data_shards) {
     const char *words[] = {"--model", "test-tiny", "--data",  path,     "--seq-length",  "16",        "--micro-batch-size", "1",
                            "--steps", steps,       "--shards", shards,   "--data-shards", data_shards, "--global-batch-size", "8",
+                           "--recompute", recompute,
                            layouts ? "--layouts" : "--mpi=false", layouts};
-    return cb_cmd_verify(layouts ? 18 : 17, (char **)(uintptr_t)words);
+    return cb_cmd_verify(layouts ? 20 : 19, (char **)(uintptr_t)words);
 }
 
 static void every_layout_gives_the_same_bits(void) {
@@ -135,6 +138,24 @@ static void a_gradient_counted_twice_is_found(void) {
     CHECK_FAILS(verify("2x1x1", "3", "8", "8"), CB_EMISMATCH, "step 3: gradient of ln_f.bias");
 }
 
+/* The reference keeps all activations. A sum that is dropped while activations are computed again is seen in the gradient
+ * that was computed from them; the forward tensors are those of the reference, and are looked at once. */
+static void recomputation_gives_the_same_bits(void) {
+    static const char *const policies[] = {"selective", "full", "full:1"};
+    active = NO_FAULT;
+    for (int i = 0; i < 3; i++) {
+        recompute = policies[i];
+        CHECK_OK(verify("1x1x1,2x2x2,1x8x1,1x1x4:gpipe,1x2x3:gpipe", "2", "8", "8"));
+    }
+    recompute = "full:5";
+    CHECK_FAILS(verify("1x1x1", "2", "8", "8"), CB_EINVAL, "full:4 or less would work");
+    recompute = "full";
+    active = DROPPED;
+    fault_at = 8 + 1 + 3; /* step 1: after the forward pass and the head's sum, layer 3's three sums; then layer 2's first */
+    CHECK_FAILS(verify("1x2x1", "1", "8", "8"), CB_EMISMATCH, "step 1: h.2 gradient of mlp of microbatch 0");
+    recompute = "none";
+}
+
 /* One replica's weight changes by one bit after the first step. */
 static cb_err drift(cb_comm *comm, void *arg) {
     cb_rank *rank = calloc(1, sizeof *rank);
@@ -177,6 +198,7 @@ int main(void) {
     RUN(a_dropped_sum_is_found);
     RUN(a_wrong_order_of_sums_is_found);
     RUN(a_gradient_counted_twice_is_found);
+    RUN(recomputation_gives_the_same_bits);
     RUN(a_replica_that_drifted_is_named);
     unlink(path);
     return test_end();

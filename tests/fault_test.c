@@ -187,9 +187,13 @@ static cb_err live_poked(cb_comm *comm, void *arg) {
     return e;
 }
 
-static const ranks_case layouts[] = {{.B = 4},  {.dp = 2, .tp = 2, .pp = 2},
-                                     {.pp = 4}, {.tp = 4, .pp = 2, .schedule = "gpipe"},
-                                     {.dp = 4}, {.shards = 4}};
+static const ranks_case layouts[] = {{.B = 4},
+                                     {.dp = 2, .tp = 2, .pp = 2},
+                                     {.pp = 4},
+                                     {.tp = 4, .pp = 2, .schedule = "gpipe"},
+                                     {.dp = 4},
+                                     {.shards = 4},
+                                     {.tp = 2, .pp = 2, .recompute = "full"}};
 enum { LAYOUTS = sizeof layouts / sizeof *layouts };
 
 /* found: a format for the stage that holds the last of the puts. */

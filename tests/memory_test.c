@@ -67,7 +67,7 @@ static void check_case(const ranks_case *c) {
 }
 
 static void every_layout(void) {
-    static const char *const schedules[] = {"1f1b", "gpipe"};
+    static const char *const schedules[] = {"1f1b", "gpipe"}, *const policies[] = {"selective", "full", "full:1"};
     for (int dp = 1; dp <= 8; dp *= 2) {
         for (int tp = 1; dp * tp <= 8; tp *= 2) {
             for (int pp = 1; dp * tp * pp <= 8; pp++) {
@@ -82,6 +82,8 @@ static void every_layout(void) {
                                     .T = 5 + pp,
                                     .shards = s ? tp : 8,
                                     .data_shards = s ? 8 : dp};
+                    check_case(&c);
+                    c.recompute = policies[(dp + tp + pp + s) % 3];
                     check_case(&c);
                 }
             }
@@ -98,7 +100,14 @@ static void uneven_and_odd(void) {
         {.preset = "test-pad", .dp = 3, .tp = 2, .batch = 12, .B = 2, .eval = 6, .bucket = 100, .threads = 2},
         {.preset = "toy-8", .dp = 2, .pp = 4, .placement = "even", .batch = 16, .B = 2, .eval = 4, .threads = 3},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(&cases[i]);
+    static const char *const policies[] = {"none", "selective", "full", "full:1", "full:2"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int p = 0; p < 5; p++) {
+            ranks_case c = cases[i];
+            c.recompute = policies[p];
+            check_case(&c);
+        }
+    }
 }
 
 /* One rank of the tiny model by hand: the parameters, from the counts of the paper's table; twice that for Adam; the
@@ -122,6 +131,54 @@ static void by_hand(void) {
     CHECK_INT(memory.bytes[CB_MEM_ACTIVATIONS], L * layer + ends);
     CHECK_INT(memory.bytes[CB_MEM_COMM], 4 * M * C); /* the one gradient of a microbatch */
     cb_tokens_close(tokens);
+}
+
+static cb_memory recomputed(const char *policy, const char *schedule) {
+    cb_run run;
+    cb_tokens *tokens;
+    cb_memory_spec spec;
+    cb_memory memory = {.total = 0};
+    ranks_case c = {.preset = "test-tiny",
+                    .T = 16,
+                    .B = 4,
+                    .batch = 32,
+                    .pp = 2,
+                    .schedule = schedule,
+                    .recompute = policy,
+                    .placement = "3,1"};
+    if (CHECK_OK(ranks_run_make(&run, &tokens, &c)) && CHECK_OK(cb_run_memory_spec(&run, 0, &spec)))
+        memory = cb_memory_predict(&spec);
+    cb_tokens_close(tokens);
+    return memory;
+}
+
+/* The first of two stages, three layers of the tiny model: what each policy keeps of a microbatch, and the working
+ * copies, by hand. Nothing else changes. */
+static void recomputation_by_hand(void) {
+    int64_t C = 64, M = 64, H = 8, T = 16, stream = 4 * M * C, rows = 4 * M, probs = 4 * H * 4 * T * T;
+    int64_t all = 15 * stream + 4 * rows + stream +
+                  probs; /* in streams: ln 1 + 1, qkv 3, heads 1, residual 1, MLP 4 + 4; input */
+    const struct {
+        const char *policy;
+        int64_t kept, working;
+    } table[] = {{"none", 3 * all, 0},
+                 {"selective", 3 * (all - probs), probs},
+                 {"full", 3 * stream, all - stream},
+                 {"full:3", 3 * stream, all - stream},
+                 {"full:2", 2 * stream + all, all - stream},
+                 {"full:1", stream + 2 * all, all - stream}};
+    for (int gpipe = 0; gpipe < 2; gpipe++) {
+        cb_memory none = recomputed("none", gpipe ? "gpipe" : "1f1b");
+        for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+            cb_memory memory = recomputed(table[i].policy, gpipe ? "gpipe" : "1f1b");
+            CHECK_INT(memory.bytes[CB_MEM_ACTIVATIONS], (gpipe ? 8 : 2) * (table[i].kept + rows)); /* and the tokens */
+            CHECK_INT(memory.bytes[CB_MEM_WORKSPACE], none.bytes[CB_MEM_WORKSPACE] + table[i].working);
+            for (int kind = 0; kind < CB_MEM_KINDS; kind++) {
+                if (kind == CB_MEM_ACTIVATIONS || kind == CB_MEM_WORKSPACE) continue;
+                CHECK_INT(memory.bytes[kind], none.bytes[kind]);
+            }
+        }
+    }
 }
 
 /* 1F1B holds at most min(m, p - r) microbatches, GPipe all of them. */
@@ -157,6 +214,7 @@ int main(void) {
     RUN(every_layout);
     RUN(uneven_and_odd);
     RUN(by_hand);
+    RUN(recomputation_by_hand);
     RUN(live_micro_batches);
     RUN(too_much);
     return test_end();

@@ -1,7 +1,7 @@
 /* The messages and bytes of a training step, rank by rank and purpose by purpose, against the sums that the papers
- * give: four all-reduces of the residual stream per layer and microbatch over tp, two transfers of it per boundary and
- * microbatch over pp, every gradient once over dp, the tied table once between first and last stage. Ranks are threads
- * (cb_comm_launch). */
+ * give: four all-reduces of the residual stream per layer and microbatch over tp, one more where it is recomputed, two
+ * transfers of it per boundary and microbatch over pp, every gradient once over dp, the tied table once between first
+ * and last stage. Ranks are threads (cb_comm_launch). */
 #include "support/ranks.h"
 #include "train/plan.h"
 
@@ -61,6 +61,9 @@ static void every_layout(void) {
                                 .bucket = 1000 * pp};
                 check_case(&c);
                 c.shards = c.data_shards = 8; /* where arithmetic is cut changes no message */
+                check_case(&c);
+                static const char *const policies[] = {"selective", "full", "full:1"};
+                c.recompute = policies[(pp + tp) % 3];
                 check_case(&c);
             }
         }

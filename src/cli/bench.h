@@ -13,6 +13,7 @@ typedef struct cb_bench_case {
     int B, T;
     int micro_batches; /* of the global batch: global batch = micro_batches * B sequences */
     const char *schedule, *compute;
+    cb_recompute recompute;
     int copies;  /* independent runs side by side, each of dp * tp * pp ranks */
     int repeats; /* timed steps, after one that warms up */
 } cb_bench_case;

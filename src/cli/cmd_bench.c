@@ -13,7 +13,7 @@
 #include "model/shards.h"
 
 typedef struct bench_options {
-    const char *model, *layouts, *schedule, *compute;
+    const char *model, *layouts, *schedule, *compute, *recompute;
     int64_t micro_batch_size, micro_batches, seq_length, threads, ranks, repeats;
     bool shards, json, help;
 } bench_options;
@@ -74,6 +74,11 @@ static const cb_arg table[] = {
      .offset = FIELD(schedule),
      .fallback = "1f1b",
      .help = "pipeline schedule"},
+    {.name = "recompute",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(recompute),
+     .fallback = "none",
+     .help = "activations computed again: none, selective, full or full:N; the floor stays that of the model's FLOPs"},
     {.name = "compute", .type = CB_ARG_STRING, .offset = FIELD(compute), .fallback = "cpu", .help = "cpu or ref"},
     {.name = "repeats",
      .type = CB_ARG_INT,
@@ -102,6 +107,7 @@ static const char usage[] = "cuboid bench step [--model gpt2-124m] [--micro-batc
 typedef struct bench {
     bench_options o;
     cb_model model;
+    cb_recompute recompute;
     cb_tokens *tokens;
 } bench;
 
@@ -117,6 +123,7 @@ static cb_bench_case base_case(const bench *b) {
                            .T = (int)b->o.seq_length,
                            .micro_batches = (int)b->o.micro_batches,
                            .schedule = b->o.schedule,
+                           .recompute = b->recompute,
                            .compute = b->o.compute,
                            .copies = 1,
                            .repeats = (int)b->o.repeats};
@@ -127,12 +134,12 @@ static void report(const bench *b, const char *name, const cb_bench_case *c, con
     double without_bubble = speedup / (1 - t->bubble_closed);
     double tokens = (double)c->micro_batches * c->B * c->T;
     if (b->o.json) {
-        json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "case", name,
-                              "model", b->model.name, "dp", c->dp, "tp", c->tp, "pp", c->pp, "copies", c->copies,
-                              "threads_per_rank", c->threads, "micro_batch_size", c->B, "seq_length", c->T,
-                              "micro_batches", c->micro_batches, "step_s", t->step_s, "best_s", t->best_s, "floor_s",
-                              t->floor_s, "ratio_to_floor", t->step_s / t->floor_s, "flops", t->flops, "flops_per_s",
-                              t->rate, "tokens_per_s", tokens / t->step_s);
+        json_t *o = json_pack("{s:s,s:s,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "case", name,
+                              "model", b->model.name, "recompute", b->o.recompute, "dp", c->dp, "tp", c->tp, "pp",
+                              c->pp, "copies", c->copies, "threads_per_rank", c->threads, "micro_batch_size", c->B,
+                              "seq_length", c->T, "micro_batches", c->micro_batches, "step_s", t->step_s, "best_s",
+                              t->best_s, "floor_s", t->floor_s, "ratio_to_floor", t->step_s / t->floor_s, "flops",
+                              t->flops, "flops_per_s", t->rate, "tokens_per_s", tokens / t->step_s);
         if (speedup > 0) {
             json_object_set_new(o, "speedup", json_real(speedup));
             json_object_set_new(o, "bubble", json_real(t->bubble_closed));
@@ -241,6 +248,7 @@ static cb_err bench_step(bench *b) {
     int64_t tokens = b->o.micro_batches * b->o.micro_batch_size * b->o.seq_length + 1;
     if (b->o.threads == 0) b->o.threads = cb_os_cores() < CB_MOST_THREADS ? cb_os_cores() : CB_MOST_THREADS;
     if (b->o.ranks == 0) b->o.ranks = cb_os_cores() > 1 ? cb_os_cores() : 2;
+    TRY(cb_recompute_parse(&b->recompute, b->o.recompute));
     TRY(cb_model_load(&b->model, b->o.model));
     cb_model_pad_vocab(&b->model, 128);
     TRY(cb_model_check(&b->model));

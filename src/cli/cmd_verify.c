@@ -104,14 +104,15 @@ static cb_err verify_layout(const verify_options *o, const cb_layout *first, con
 }
 
 static cb_err verify_all(const verify_options *o, int argc, char **argv, const cb_layout *layouts, int count) {
-    cb_layout one = {1, 1, 1, cb_schedule_names()[0]};
+    cb_layout one = {1, 1, 1, cb_schedule_names()[0], "none"};
+    bool again = strcmp(o->train.recompute, "none") != 0; /* the reference keeps all activations */
     cb_trace reference;
     cb_err e = cb_trace_run(&reference, &o->train, &one);
     if (!e && reference.steps == 0) e = cb_fail(CB_EUSAGE, "--steps 0: nothing to compare");
     if (!e) print_verdict("one rank", &reference, "the reference");
     for (int i = 0; i < count && !e; i++) {
         bool is_one = layouts[i].dp * layouts[i].tp * layouts[i].pp == 1;
-        if (!is_one) e = verify_layout(o, &one, &reference, &layouts[i]);
+        if (!is_one || again) e = verify_layout(o, &one, &reference, &layouts[i]);
         if (!e && o->mpi) e = cb_verify_mpi(&o->train, &reference, &layouts[i], o->mpiexec, argc, argv);
     }
     if (!e) printf("all %d layouts gave the same bits in %lld steps\n", count, (long long)reference.steps);
@@ -121,7 +122,7 @@ static cb_err verify_all(const verify_options *o, int argc, char **argv, const c
 
 /* Whether the run fits together at all, before anything is printed. */
 static cb_err check_one_rank(const verify_options *o) {
-    cb_layout one = {1, 1, 1, o->train.schedule};
+    cb_layout one = {1, 1, 1, o->train.schedule, NULL};
     cb_options own;
     cb_resolved resolved = {0};
     cb_err e = cb_layout_resolve(&o->train, &one, &own, &resolved);

@@ -71,6 +71,9 @@ static const cb_arg table[] = {
     STRING(layers_per_stage, "layers-per-stage", NULL, "auto",
            "auto (equal FLOPs, the head counted), even, or a list like 6,6"),
     STRING(schedule, "schedule", NULL, "1f1b", "pipeline schedule: 1f1b or gpipe (`cuboid schedule` draws them)"),
+    STRING(recompute, "recompute", "recompute-granularity", "none",
+           "activations computed again in the backward pass instead of kept: none, selective (attention's "
+           "probabilities), full (all but a layer's input), full:N (of the first N layers of a stage)"),
     INT(threads_per_rank, "threads-per-rank", NULL, NULL, "threads", "for each rank's products and loops", .min = 1,
         .max = CB_MOST_THREADS, .derived = "cores / ranks, 1 to 16"),
     BOOL(pin, "pin", NULL, "true", "bind ranks to cores where there are enough"),

@@ -18,6 +18,7 @@ typedef struct cb_options {
     const char *order, *layers_per_stage, *schedule;
     const char *shards; /* "tp" or a number */
     char shards_text[24];
+    const char *recompute;
     int64_t data_shards;
     bool pin, checked;
     double deadline_s;

@@ -121,6 +121,8 @@ static void print_json(const cb_run *run, const cb_plan *plan, const cb_sent *se
                           (json_int_t)run->global_batch, "fits", cb_plan_fits(plan), "ranks_here", plan->ranks_here,
                           "bytes_here", (json_int_t)plan->here_bytes, "largest_bytes", (json_int_t)plan->largest_bytes,
                           "available_bytes", (json_int_t)plan->available_bytes);
+    char recompute[24];
+    json_object_set_new(o, "recompute", json_string(cb_recompute_text(&run->recompute, recompute)));
     json_t *stages = json_array();
     for (int stage = 0; stage < plan->stages; stage++) json_array_append_new(stages, stage_json(run, plan, stage));
     json_object_set_new(o, "stages", stages);

@@ -14,11 +14,14 @@
 void cb_progress_open(cb_progress *p, const cb_run *run, double peak_flops, int64_t log_interval, const char *log_path,
                       const char *timeline_path) {
     double tokens = (double)run->global_batch * run->T;
+    double flops = tokens * cb_model_flops_per_token(&run->model, run->T);
+    double again = tokens * cb_recompute_flops_per_token(&run->recompute, &run->model, &run->placement, run->T);
     *p = (cb_progress){.run = run,
                        .peak_flops = peak_flops,
                        .begin_s = cb_now_s(),
                        .tokens_per_step = tokens,
-                       .flops_per_step = tokens * cb_model_flops_per_token(&run->model, run->T),
+                       .flops_per_step = flops,
+                       .hardware_flops_per_step = flops + again,
                        .log_interval = log_interval,
                        .terminal = cb_os_is_terminal(STDERR_FILENO),
                        .log_path = log_path,
@@ -71,6 +74,10 @@ double cb_progress_mfu(const cb_progress *p, double step_s) {
     return p->flops_per_step / (step_s * p->peak_flops);
 }
 
+double cb_progress_hfu(const cb_progress *p, double step_s) {
+    return p->hardware_flops_per_step / (step_s * p->peak_flops);
+}
+
 /* One JSON object on a line, flushed. Takes the reference. */
 static void write_line(cb_progress *p, json_t *object) {
     if (p->log_path && !p->log && !p->failed) {
@@ -114,6 +121,7 @@ static void log_step(cb_progress *p, const cb_step_report *r) {
     json_object_set_new(o, "lr", number(r->lr));
     json_object_set_new(o, "tokens_per_s", number(p->tokens_per_step / r->step_s));
     json_object_set_new(o, "mfu", number(cb_progress_mfu(p, r->step_s)));
+    json_object_set_new(o, "hfu", number(cb_progress_hfu(p, r->step_s)));
     json_object_set_new(o, "step_s", number(r->step_s));
     if (!isnan(r->val_loss)) json_object_set_new(o, "val_loss", number(r->val_loss));
     log_digest(o, r->digest);
@@ -135,11 +143,11 @@ typedef struct part {
     char text[64];
 } part;
 
-enum { STEP, LOSS, VAL_LOSS, NORM, RATE, SPEED, MFU, ETA, PARTS };
+enum { STEP, LOSS, VAL_LOSS, NORM, RATE, SPEED, MFU, HFU, ETA, PARTS };
 
 static void make_parts(const cb_progress *p, const cb_step_report *r, part parts[PARTS]) {
     static const int ranks[PARTS] = {
-        [STEP] = 0, [LOSS] = 1, [VAL_LOSS] = 2, [ETA] = 3, [SPEED] = 4, [MFU] = 5, [NORM] = 6, [RATE] = 7};
+        [STEP] = 0, [LOSS] = 1, [VAL_LOSS] = 2, [ETA] = 3, [SPEED] = 4, [MFU] = 5, [NORM] = 6, [HFU] = 7, [RATE] = 8};
     long long step = r->step + 1, steps = p->run->steps;
     char eta[24];
     for (int i = 0; i < PARTS; i++) parts[i] = (part){.rank = ranks[i]};
@@ -151,6 +159,7 @@ static void make_parts(const cb_progress *p, const cb_step_report *r, part parts
     snprintf(parts[RATE].text, 64, "lr %.2e", r->lr);
     snprintf(parts[SPEED].text, 64, "%.0f tokens/s", p->tokens_per_step / r->step_s);
     snprintf(parts[MFU].text, 64, "MFU %.1f%%", 100 * cb_progress_mfu(p, r->step_s));
+    if (p->run->recompute.kind) snprintf(parts[HFU].text, 64, "HFU %.1f%%", 100 * cb_progress_hfu(p, r->step_s));
     snprintf(parts[ETA].text, 64, "ETA %s", eta);
 }
 

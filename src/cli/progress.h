@@ -14,9 +14,10 @@ typedef struct cb_progress {
     double peak_flops; /* of all ranks together */
     double begin_s;
     double tokens_per_step, flops_per_step;
-    int64_t log_interval;     /* lines, where stderr is no terminal */
-    bool terminal, line_open; /* line_open: the cursor stands behind a line that is still to be rewritten */
-    FILE *log;                /* JSON lines; NULL before the first */
+    double hardware_flops_per_step; /* with what is computed again in the backward pass */
+    int64_t log_interval;           /* lines, where stderr is no terminal */
+    bool terminal, line_open;       /* line_open: the cursor stands behind a line that is still to be rewritten */
+    FILE *log;                      /* JSON lines; NULL before the first */
     const char *log_path, *timeline_path;
     double *loss; /* (losses) of the steps so far, for the curve; room for `capacity` */
     int64_t losses, capacity;
@@ -33,7 +34,9 @@ CB_MUST_USE cb_err cb_progress_close(cb_progress *progress);
 void cb_progress_step(void *arg, const cb_step_report *report);
 void cb_progress_summary(void *arg, const cb_run_summary *summary);
 
+/* Model FLOPs, hardware FLOPs per second over the peak. */
 double cb_progress_mfu(const cb_progress *progress, double step_s);
+double cb_progress_hfu(const cb_progress *progress, double step_s);
 /* summary.c: tables for people on stdout; the summary as JSON. */
 void cb_summary_print(const cb_progress *progress, const cb_run_summary *summary, FILE *to);
 json_t *cb_summary_json(const cb_progress *progress, const cb_run_summary *summary);

@@ -151,7 +151,9 @@ static cb_err resolve_batch(cb_options *o, cb_run *run) {
     run->micro_batches = (int)(o->global_batch_size / unit);
     run->schedule = o->schedule;
     TRY(cb_options_resolve_shards(o, run));
-    return cb_placement_make(&run->placement, &run->model, (int)o->pp, o->seq_length, o->layers_per_stage);
+    TRY(cb_placement_make(&run->placement, &run->model, (int)o->pp, o->seq_length, o->layers_per_stage));
+    TRY(cb_recompute_parse(&run->recompute, o->recompute));
+    return cb_recompute_check(&run->recompute, &run->placement);
 }
 
 /* Rates that would jump. */

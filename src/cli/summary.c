@@ -92,6 +92,10 @@ static void print_speed(const cb_progress *p, const cb_run_summary *s, FILE *to)
     fprintf(to, "MFU %.1f%% of a peak of %.3g FLOP/s; a step has %.4g model FLOPs\n", 100 * cb_progress_mfu(p, step_s),
             p->peak_flops, p->flops_per_step);
     fputs("(per token 6 x the weights of products, and causal attention)\n", to);
+    if (p->run->recompute.kind) {
+        fprintf(to, "HFU %.1f%%: with what is computed again, %.4g hardware FLOPs\n", 100 * cb_progress_hfu(p, step_s),
+                p->hardware_flops_per_step);
+    }
 }
 
 void cb_summary_print(const cb_progress *p, const cb_run_summary *s, FILE *to) {
@@ -152,6 +156,7 @@ json_t *cb_summary_json(const cb_progress *p, const cb_run_summary *s) {
     json_object_set_new(o, "step_s", number(step_s));
     json_object_set_new(o, "tokens_per_s", number(p->tokens_per_step / step_s));
     json_object_set_new(o, "mfu", number(cb_progress_mfu(p, step_s)));
+    json_object_set_new(o, "hfu", number(cb_progress_hfu(p, step_s)));
     json_object_set_new(o, "peak_flops", number(p->peak_flops));
     json_object_set_new(o, "bubble", s->timeline ? number(s->bubble) : json_null());
     json_object_set_new(o, "traffic", traffic_json(s));

@@ -9,6 +9,7 @@
 typedef struct cb_layout {
     int dp, tp, pp;
     const char *schedule;
+    const char *recompute; /* NULL: as the options say */
 } cb_layout;
 
 /* The hashes of every step of a run. */

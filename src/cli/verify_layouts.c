@@ -19,7 +19,7 @@ int cb_layouts_all(const cb_model *model, int shards, int data_shards, int most_
             for (int pp = 1; dp * tp * pp <= most_ranks && pp <= model->layers; pp++) {
                 const char *const *names = cb_schedule_names();
                 for (int s = 0; names[s] && (pp > 1 || s == 0) && count < most; s++) {
-                    out[count++] = (cb_layout){dp, tp, pp, names[s]};
+                    out[count++] = (cb_layout){dp, tp, pp, names[s], NULL};
                 }
             }
         }

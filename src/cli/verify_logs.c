@@ -104,7 +104,7 @@ static cb_err refuse_unlike(const cb_options *options, const cb_layout *layout, 
 static cb_err compare_run(cb_options *o, const char *path) {
     cb_digest_log theirs, ours = {0};
     cb_trace trace = {0};
-    cb_layout layout = {o->dp > 0 ? (int)o->dp : 1, (int)o->tp, (int)o->pp, o->schedule};
+    cb_layout layout = {o->dp > 0 ? (int)o->dp : 1, (int)o->tp, (int)o->pp, o->schedule, NULL};
     cb_err e = cb_digest_log_read(&theirs, path);
     if (!e) e = refuse_unlike(o, &layout, &theirs);
     if (!e) e = cb_trace_run(&trace, o, &layout);

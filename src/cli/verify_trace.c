@@ -42,6 +42,7 @@ cb_err cb_layout_resolve(const cb_options *options, const cb_layout *layout, cb_
     own->pp = layout->pp;
     own->ranks = (int64_t)layout->dp * layout->tp * layout->pp;
     own->schedule = layout->schedule;
+    if (layout->recompute) own->recompute = layout->recompute;
     own->eval_iters = 0;
     return cb_options_resolve(own, resolved);
 }

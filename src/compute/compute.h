@@ -23,7 +23,8 @@ typedef struct cb_gemm {
 } cb_gemm;
 
 /* Causal self-attention of one shard of heads. qkv (B*T, 3*H*D): in each row q of all heads, then k, then v; out (B*T,
- * H*D); probs (B, H, T, T): probabilities, zero above the diagonal, kept for backward. scale is 1/sqrt(D). */
+ * H*D), or NULL: the probabilities alone; probs (B, H, T, T): zero above the diagonal, for backward. scale is
+ * 1/sqrt(D). */
 typedef struct cb_attention {
     int B, T, H, D;
     const float *qkv;

@@ -65,6 +65,7 @@ static void forward_head(const head *h) {
             softmax(p + i * h->T, seen, keys, h->scale);
             memset(p + i * h->T + seen, 0, (size_t)(h->T - seen) * sizeof *p);
         }
+        if (!h->out) continue;
         cb_gemm values = {.m = rows,
                           .n = h->D,
                           .k = keys,

@@ -57,7 +57,7 @@ void cb_ref_attention(cb_compute *c, const cb_attention *a) {
         for (int64_t t = 0; t < h.T; t++) {
             float *p = h.probs + t * h.T;
             probabilities(&h, t, p);
-            for (int64_t d = 0; d < h.D; d++) {
+            for (int64_t d = 0; h.out && d < h.D; d++) {
                 double sum = 0;
                 for (int64_t s = 0; s <= t; s++) sum += (double)p[s] * (double)h.v[s * h.row + d];
                 h.out[t * (h.row / 3) + d] = (float)sum;

@@ -1,8 +1,6 @@
 /* Sizes of activations; see activations.h. */
 #include "model/activations.h"
 
-#include "base/arena.h"
-
 const char *cb_act_name(cb_act act) {
     static const char *const names[CB_ACTS] = {
         [CB_ACT_X] = "input",          [CB_ACT_LN1] = "ln_1",           [CB_ACT_LN1_MEAN] = "ln_1.mean",
@@ -43,15 +41,10 @@ int64_t cb_act_bytes(const cb_act_sizes *sizes, cb_act act) {
     }
 }
 
-static int64_t range_bytes(const cb_act_sizes *sizes, int begin, int end) {
-    int64_t sum = 0;
-    for (int a = begin; a < end; a++) sum += cb_aligned(cb_act_bytes(sizes, (cb_act)a));
-    return sum;
-}
-
-int64_t cb_act_slot_bytes(const cb_act_sizes *sizes, int layers, bool first_stage, bool last_stage) {
-    int64_t sum = layers * range_bytes(sizes, 0, CB_LAYER_ACTS);
-    if (last_stage) sum += range_bytes(sizes, CB_ACT_HEAD_X, CB_ACT_TOKENS);
-    if (first_stage) sum += range_bytes(sizes, CB_ACT_TOKENS, CB_ACTS);
-    return sum;
+cb_act_set cb_act_own(bool first_stage, bool last_stage) {
+    cb_act_set set = 0;
+    for (int a = CB_LAYER_ACTS; a < CB_ACTS; a++) {
+        if (a == CB_ACT_TOKENS ? first_stage : last_stage) set |= CB_ACT_BIT(a);
+    }
+    return set;
 }

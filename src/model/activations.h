@@ -1,5 +1,6 @@
 /* The activation table: what a microbatch leaves behind for its backward pass, per layer, per head, per stage, as functions of
- * the sizes. The trainer allocates from these rows and the memory model adds the same rows up. All are f32 but the ids. Pure.
+ * the sizes. Which of a layer's it keeps until then is in recompute.h. The trainer allocates from these rows and the memory
+ * model adds the same rows up. All are f32 but the ids. Pure.
  * M = B*T rows; a rank owns `owned` of `shards` shards of every cut dimension. */
 #ifndef CB_MODEL_ACTIVATIONS_H
 #define CB_MODEL_ACTIVATIONS_H
@@ -31,6 +32,10 @@ typedef enum cb_act {
     CB_ACTS
 } cb_act;
 
+typedef uint32_t cb_act_set; /* a bit per activation */
+#define CB_ACT_BIT(act) ((cb_act_set)1 << (act))
+#define CB_ALL_LAYER_ACTS (CB_ACT_BIT(CB_LAYER_ACTS) - 1)
+
 typedef struct cb_act_sizes {
     const cb_model *model;
     int B, T;
@@ -40,8 +45,7 @@ typedef struct cb_act_sizes {
 const char *cb_act_name(cb_act act); /* "h.attn.probs" */
 bool cb_act_is_cut(cb_act act); /* (owned, ...): shards one after the other */
 int64_t cb_act_bytes(const cb_act_sizes *sizes, cb_act act);
-
-/* Bytes, each rounded as an arena takes them, that one live microbatch needs on a stage of `layers` layers. */
-int64_t cb_act_slot_bytes(const cb_act_sizes *sizes, int layers, bool first_stage, bool last_stage);
+/* Those of head and stage that a stage has beside its layers'. */
+cb_act_set cb_act_own(bool first_stage, bool last_stage);
 
 #endif

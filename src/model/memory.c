@@ -15,6 +15,12 @@ static int owned(const cb_memory_spec *spec) { return spec->shards / spec->tp; }
 static int64_t rows(const cb_memory_spec *spec) { return (int64_t)spec->B * spec->T; }
 static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 
+cb_act_sizes cb_memory_act_sizes(const cb_memory_spec *spec) {
+    return (cb_act_sizes){spec->model, spec->B, spec->T, spec->shards, owned(spec)};
+}
+
+static int layers(const cb_memory_spec *spec) { return cb_placement_layers(spec->placement, spec->stage); }
+
 static int64_t param_bytes(const cb_memory_spec *spec) {
     int64_t sum = 0;
     for (int id = 0; id < cb_params_count(spec->model); id++) {
@@ -56,7 +62,8 @@ static int64_t workspace_bytes(const cb_memory_spec *spec) {
     sum += cb_aligned(cb_workspace_partial_bytes(spec));
     sum += cb_aligned(spec->attention_scratch_bytes);
     if (cb_memory_last(spec)) sum += cb_aligned(cb_workspace_rows_bytes(spec));
-    return sum;
+    cb_act_sizes sizes = cb_memory_act_sizes(spec);
+    return sum + cb_recompute_shared_bytes(&spec->recompute, &sizes, layers(spec));
 }
 
 int cb_ring_out(const cb_memory_spec *spec) { return cb_memory_last(spec) ? 0 : spec->window + 1; }
@@ -80,15 +87,15 @@ int cb_memory_part_levels(const cb_memory_spec *spec) {
 }
 
 cb_memory cb_memory_predict(const cb_memory_spec *spec) {
-    cb_act_sizes sizes = {spec->model, spec->B, spec->T, spec->shards, owned(spec)};
+    cb_act_sizes sizes = cb_memory_act_sizes(spec);
     cb_memory memory = {.total = 0};
     int64_t params = param_bytes(spec);
     memory.bytes[CB_MEM_PARAMS] = params;
     memory.bytes[CB_MEM_GRADS] = (1 + cb_memory_part_levels(spec)) * (params + second_tied_bytes(spec));
     memory.bytes[CB_MEM_OPTIMIZER] = 2 * params;
     memory.bytes[CB_MEM_ACTIVATIONS] =
-        spec->live * cb_act_slot_bytes(&sizes, cb_placement_layers(spec->placement, spec->stage), cb_memory_first(spec),
-                                       cb_memory_last(spec));
+        spec->live * cb_recompute_slot_bytes(&spec->recompute, &sizes, layers(spec), cb_memory_first(spec),
+                                             cb_memory_last(spec));
     memory.bytes[CB_MEM_WORKSPACE] = workspace_bytes(spec);
     memory.bytes[CB_MEM_COMM] = comm_bytes(spec);
     for (int kind = 0; kind < CB_MEM_KINDS; kind++) memory.total += memory.bytes[kind];

@@ -3,15 +3,15 @@
 #ifndef CB_MODEL_MEMORY_H
 #define CB_MODEL_MEMORY_H
 
-#include "model/activations.h"
 #include "model/params.h"
+#include "model/recompute.h"
 
 typedef enum cb_memory_kind {
     CB_MEM_PARAMS,      /* f32 weights */
     CB_MEM_GRADS,       /* f32 gradients; one stage alone keeps the tied embedding's two halves apart */
     CB_MEM_OPTIMIZER,   /* Adam's m and v, f32 */
     CB_MEM_ACTIVATIONS, /* one slot per live microbatch */
-    CB_MEM_WORKSPACE,   /* gradients of activations, partial sums of shards */
+    CB_MEM_WORKSPACE,   /* gradients of activations, partial sums of shards, activations computed again */
     CB_MEM_COMM,        /* stage boundaries, pieces of all-reduces */
     CB_MEM_KINDS
 } cb_memory_kind;
@@ -27,6 +27,7 @@ typedef struct cb_memory_spec {
     int data_parts;    /* of the global batch that a rank owns: D / dp, a power of two; 0: one */
     int B, T;
     int live;          /* microbatches live at once: the checker's peak */
+    cb_recompute recompute;
     int window;        /* sends outstanding per direction */
     int64_t bucket_elements; /* of a gradient reduction */
     int64_t attention_scratch_bytes; /* of the compute backend */
@@ -40,6 +41,7 @@ typedef struct cb_memory {
 
 cb_memory cb_memory_predict(const cb_memory_spec *spec);
 
+cb_act_sizes cb_memory_act_sizes(const cb_memory_spec *spec);
 bool cb_memory_first(const cb_memory_spec *spec); /* the stage is the first */
 bool cb_memory_last(const cb_memory_spec *spec);
 

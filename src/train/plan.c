@@ -27,6 +27,7 @@ static void fill_spec(const cb_run *run, int stage, int live, cb_memory_spec *sp
                              .B = run->B,
                              .T = run->T,
                              .live = live,
+                             .recompute = run->recompute,
                              .window = CB_SEND_WINDOW,
                              .bucket_elements = run->bucket_elements};
     spec->attention_scratch_bytes = cb_attention_scratch_bytes(run->B, run->T, m->heads / run->shards,
@@ -78,7 +79,8 @@ cb_err cb_run_check_memory(const cb_run *run, int64_t *total_bytes) {
     bool alone = plan.ranks_here == 1;
     return cb_fail(CB_ENOMEM,
                    "not enough memory: %d rank%s on this machine ask%s for %s (the largest rank %s), available are %s; "
-                   "smaller microbatches, more machines, or more tp or pp would help",
+                   "smaller microbatches, full recomputation of activations, more machines, or more tp or pp would "
+                   "help",
                    plan.ranks_here, alone ? "" : "s", alone ? "s" : "", cb_os_human_bytes(plan.here_bytes, asked),
                    cb_os_human_bytes(plan.largest_bytes, one), cb_os_human_bytes(plan.available_bytes, available));
 }

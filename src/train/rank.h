@@ -60,7 +60,8 @@ typedef struct cb_rank {
     cb_tp tp;
     cb_transformer transformer;
     cb_buckets buckets;
-    cb_schedule schedule; /* of a training step, lowered */
+    cb_schedule schedule;             /* of a training step, lowered */
+    float *shared_act[CB_LAYER_ACTS]; /* working copies of the activations that some layer does not keep; else NULL */
     cb_slot *slot;
     int slots;
     cb_ring out, grad; /* activations forward, gradients backward */

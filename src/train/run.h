@@ -46,6 +46,7 @@ typedef struct cb_run {
     int micro_batches;    /* per data-parallel rank and step: global_batch / (dp * B) */
     int shards;           /* S: parts of a cut dimension */
     int data_shards;      /* D: parts of the global batch, a multiple of dp; 0: dp */
+    cb_recompute recompute;
     const char *schedule, *compute;
     int threads_per_rank;
     bool pin;

@@ -1,6 +1,7 @@
 /* The messages of a training step, counted before it is done: over tp four all-reduces of the residual stream per layer
- * and microbatch (Shoeybi et al. 2019) and those of embedding, head and loss; over dp every gradient once; over pp what
- * the schedule's list says; the tied table between first and last stage; and the numbers that all agree on. */
+ * and microbatch (Shoeybi et al. 2019), a fifth where it is recomputed in full, and those of embedding, head and loss;
+ * over dp every gradient once; over pp what the schedule's list says; the tied table between first and last stage; and
+ * the numbers that all agree on. */
 #include "base/arena.h"
 #include "train/plan.h"
 
@@ -27,10 +28,18 @@ static void add_along(const place *at, cb_dim dim, int64_t n, int64_t count, cb_
     add(at, purpose[dim], at->run->mesh.size[dim], at->coord[dim], n, count, type);
 }
 
+/* Of a microbatch: the projection's sum of each layer that computes it again; the output is not needed a second time.
+ */
+static int64_t sums_again(const place *at) {
+    int64_t n = 0;
+    for (int l = 0; l < at->layers; l++) n += !(cb_recompute_kept(&at->run->recompute, l) & CB_ACT_BIT(CB_ACT_MID));
+    return n;
+}
+
 static void add_tensor_parallel(const place *at) {
     const cb_run *run = at->run;
     int64_t m = run->micro_batches, M = (int64_t)run->B * run->T, C = run->model.channels;
-    add_along(at, CB_TP, m * 4 * at->layers, M * C, CB_F32);
+    add_along(at, CB_TP, m * (4 * at->layers + sums_again(at)), M * C, CB_F32);
     if (at->first) add_along(at, CB_TP, m, M * C, CB_F32); /* embedding */
     if (!at->last) return;
     add_along(at, CB_TP, m, M * C, CB_F32); /* gradient of the head's input */

@@ -56,7 +56,10 @@ static cb_err point_layers(cb_rank *rank) {
     rank->first_layer = rank->run->placement.first[rank->p];
     rank->layer = calloc((size_t)rank->layers, sizeof *rank->layer);
     if (!rank->layer) return cb_fail(CB_ENOMEM, "no memory for %d layers", rank->layers);
-    for (int l = 0; l < rank->layers; l++) rank->layer[l].index = rank->first_layer + l;
+    for (int l = 0; l < rank->layers; l++) {
+        rank->layer[l].index = rank->first_layer + l;
+        rank->layer[l].kept = cb_recompute_kept(&rank->run->recompute, l);
+    }
     for (int i = 0; i < rank->held_count; i++) {
         cb_held *h = &rank->held[i];
         if (h->param.layer < 0) continue;
@@ -88,30 +91,33 @@ static void point_ends(cb_rank *rank) {
     }
 }
 
-static cb_act_sizes act_sizes(const cb_rank *rank) {
-    return (cb_act_sizes){&rank->run->model, rank->run->B, rank->run->T, rank->tp.shards, rank->tp.owned};
+/* The activations of set that a kind of memory holds, into to by their number; the others stay as they are. */
+static void take_acts(cb_rank *rank, const cb_memory_spec *spec, cb_memory_kind kind, cb_act_set set, float **to) {
+    cb_act_sizes sizes = cb_memory_act_sizes(spec);
+    for (int a = 0; a < CB_ACTS; a++) {
+        if (set & CB_ACT_BIT(a)) to[a] = take(rank, kind, cb_act_bytes(&sizes, (cb_act)a));
+    }
 }
 
-static cb_err create_slot(cb_rank *rank, cb_slot *slot) {
-    cb_act_sizes sizes = act_sizes(rank);
+/* What a layer does not keep is in the working copies that all layers of the stage use in turn. */
+static cb_err create_slot(cb_rank *rank, const cb_memory_spec *spec, cb_slot *slot) {
     slot->micro_batch = -1;
     slot->layer = calloc((size_t)rank->layers * CB_LAYER_ACTS, sizeof *slot->layer);
     if (!slot->layer) return cb_fail(CB_ENOMEM, "no memory for the activations' table");
-    for (int i = 0; i < rank->layers * CB_LAYER_ACTS; i++) {
-        slot->layer[i] = take(rank, CB_MEM_ACTIVATIONS, cb_act_bytes(&sizes, (cb_act)(i % CB_LAYER_ACTS)));
+    for (int l = 0; l < rank->layers; l++) {
+        float **acts = cb_slot_layer(slot, l);
+        memcpy(acts, rank->shared_act, sizeof rank->shared_act);
+        take_acts(rank, spec, CB_MEM_ACTIVATIONS, cb_recompute_kept(&spec->recompute, l), acts);
     }
-    for (int a = CB_LAYER_ACTS; a < CB_ACTS; a++) {
-        bool here = a == CB_ACT_TOKENS ? rank->first : rank->last;
-        if (here) slot->own[a] = take(rank, CB_MEM_ACTIVATIONS, cb_act_bytes(&sizes, (cb_act)a));
-    }
+    take_acts(rank, spec, CB_MEM_ACTIVATIONS, cb_act_own(rank->first, rank->last), slot->own);
     return CB_OK;
 }
 
-static cb_err create_slots(cb_rank *rank, int live) {
-    rank->slot = calloc((size_t)live, sizeof *rank->slot);
-    if (!rank->slot) return cb_fail(CB_ENOMEM, "no memory for %d microbatches' tables", live);
-    rank->slots = live;
-    for (int i = 0; i < live; i++) TRY(create_slot(rank, &rank->slot[i]));
+static cb_err create_slots(cb_rank *rank, const cb_memory_spec *spec) {
+    rank->slot = calloc((size_t)spec->live, sizeof *rank->slot);
+    if (!rank->slot) return cb_fail(CB_ENOMEM, "no memory for %d microbatches' tables", spec->live);
+    rank->slots = spec->live;
+    for (int i = 0; i < spec->live; i++) TRY(create_slot(rank, spec, &rank->slot[i]));
     return CB_OK;
 }
 
@@ -123,6 +129,7 @@ static void create_workspace(cb_rank *rank, const cb_memory_spec *spec) {
     rank->tp.partial = take(rank, CB_MEM_WORKSPACE, cb_workspace_partial_bytes(spec));
     t->attention_scratch = take(rank, CB_MEM_WORKSPACE, spec->attention_scratch_bytes);
     if (rank->last) t->rows = take(rank, CB_MEM_WORKSPACE, cb_workspace_rows_bytes(spec));
+    take_acts(rank, spec, CB_MEM_WORKSPACE, cb_recompute_shared(&spec->recompute, rank->layers), rank->shared_act);
 }
 
 static void create_ring(cb_rank *rank, cb_ring *ring, int size, int64_t bytes) {
@@ -163,8 +170,8 @@ cb_err cb_stage_create(cb_rank *rank) {
     TRY(point_layers(rank));
     point_ends(rank);
     TRY(create_parts(rank, &spec));
-    TRY(create_slots(rank, spec.live));
     create_workspace(rank, &spec);
+    TRY(create_slots(rank, &spec));
     create_buffers(rank, &spec);
     int64_t slots = (int64_t)cb_params_count(&rank->run->model) * rank->tp.shards + 2;
     rank->norms = calloc((size_t)slots, sizeof *rank->norms);

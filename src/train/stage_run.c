@@ -1,4 +1,5 @@
-/* One microbatch through this rank's stage, forward and backward. After the last microbatch's backward of a layer its
+/* One microbatch through this rank's stage, forward and backward; what a layer did not keep is computed again right
+ * before its backward. After the last microbatch's backward of a layer its
  * gradients are handed to the reduction, which runs while the layers before are still computed. */
 #include <errno.h>
 #include <string.h>
@@ -93,6 +94,7 @@ cb_err cb_stage_backward(cb_rank *rank, cb_slot *slot, float *dx) {
     cb_transformer *t = &rank->transformer;
     if (rank->last) TRY(backward_head(rank, slot, dx));
     for (int l = rank->layers - 1; l >= 0; l--) {
+        TRY(cb_block_recompute(t, &rank->layer[l], cb_slot_layer(slot, l)));
         TRY(cb_block_backward(t, &rank->layer[l], cb_slot_layer(slot, l), dx));
         TRY(hand_over_roles(rank, CB_LN1_W, CB_FC2_B, rank->first_layer + l, slot->micro_batch));
     }

@@ -17,22 +17,34 @@ static cb_attention shard_attention(const cb_transformer *t, float *const *act, 
                           .scratch = t->attention_scratch};
 }
 
-cb_err cb_attention_forward(cb_transformer *t, const cb_layer *layer, float *const *act) {
-    cb_compute *c = t->compute;
-    int64_t M = cb_transformer_rows(t), C = t->model->channels;
-    cb_linear qkv = cb_layer_linear(t, layer, CB_QKV_W, CB_QKV_B), proj = cb_layer_linear(t, layer, CB_PROJ_W, CB_PROJ_B);
-    cb_layer_norm(t, layer, act, CB_ACT_X, CB_ACT_LN1, CB_LN1_W);
-    cb_column_forward(t->tp, &qkv, act[CB_ACT_QKV], act[CB_ACT_LN1], M);
-    cb_layer_watch(t, layer, CB_ACT_QKV, act);
+/* Probabilities and heads' outputs, or the probabilities alone. */
+static void attend(cb_transformer *t, const cb_layer *layer, float *const *act, cb_act_set wanted) {
     for (int s = 0; s < t->tp->owned; s++) {
         cb_attention a = shard_attention(t, act, s);
-        c->ops->attention(c, &a);
+        if (!(wanted & CB_ACT_BIT(CB_ACT_ATT))) a.out = NULL;
+        t->compute->ops->attention(t->compute, &a);
     }
     cb_layer_watch(t, layer, CB_ACT_ATT, act);
+}
+
+cb_err cb_attention_fill(cb_transformer *t, const cb_layer *layer, float *const *act, cb_act_set wanted) {
+    int64_t M = cb_transformer_rows(t), C = t->model->channels;
+    cb_linear qkv = cb_layer_linear(t, layer, CB_QKV_W, CB_QKV_B), proj = cb_layer_linear(t, layer, CB_PROJ_W, CB_PROJ_B);
+    if (wanted & CB_ACT_BIT(CB_ACT_LN1)) cb_layer_norm(t, layer, act, CB_ACT_X, CB_ACT_LN1, CB_LN1_W);
+    if (wanted & CB_ACT_BIT(CB_ACT_QKV)) {
+        cb_column_forward(t->tp, &qkv, act[CB_ACT_QKV], act[CB_ACT_LN1], M);
+        cb_layer_watch(t, layer, CB_ACT_QKV, act);
+    }
+    if (wanted & (CB_ACT_BIT(CB_ACT_PROBS) | CB_ACT_BIT(CB_ACT_ATT))) attend(t, layer, act, wanted);
+    if (!(wanted & CB_ACT_BIT(CB_ACT_MID))) return CB_OK;
     TRY(cb_row_forward(t->tp, &proj, act[CB_ACT_MID], act[CB_ACT_ATT], M));
-    c->ops->residual(c, act[CB_ACT_MID], act[CB_ACT_X], act[CB_ACT_MID], proj.b, M, C);
+    t->compute->ops->residual(t->compute, act[CB_ACT_MID], act[CB_ACT_X], act[CB_ACT_MID], proj.b, M, C);
     cb_layer_watch(t, layer, CB_ACT_MID, act);
     return CB_OK;
+}
+
+cb_err cb_attention_forward(cb_transformer *t, const cb_layer *layer, float *const *act) {
+    return cb_attention_fill(t, layer, act, CB_ALL_LAYER_ACTS);
 }
 
 cb_err cb_attention_backward(cb_transformer *t, const cb_layer *layer, float *const *act, float *dx) {

@@ -39,6 +39,17 @@ cb_err cb_block_forward(cb_transformer *t, const cb_layer *layer, float *const *
     return cb_mlp_forward(t, layer, act, out);
 }
 
+cb_err cb_block_recompute(cb_transformer *t, const cb_layer *layer, float *const *act) {
+    cb_act_set wanted = CB_ALL_LAYER_ACTS & ~layer->kept;
+    if (!wanted) return CB_OK;
+    cb_watch_fn watch = t->watch; /* saw these tensors in the forward pass */
+    t->watch = NULL;
+    cb_err e = cb_attention_fill(t, layer, act, wanted);
+    if (!e) cb_mlp_fill(t, layer, act, wanted);
+    t->watch = watch;
+    return e;
+}
+
 cb_err cb_block_backward(cb_transformer *t, const cb_layer *layer, float *const *act, float *dx) {
     TRY(cb_mlp_backward(t, layer, act, dx));
     return cb_attention_backward(t, layer, act, dx);

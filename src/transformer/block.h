@@ -12,6 +12,10 @@ void cb_layer_norm(cb_transformer *t, const cb_layer *layer, float *const *act, 
 /* dx (M, C) += gradient through that norm of dy (M, C). */
 void cb_layer_norm_backward(cb_transformer *t, const cb_layer *layer, float *const *act, cb_act x, cb_act y, cb_role w,
                             float *dx, const float *dy);
+/* Computes those of a half's activations that are in `wanted` from those before them. A norm comes with its two rows, FC with
+ * GELU. *attention: collective over tp where CB_ACT_MID is wanted.* */
+CB_MUST_USE cb_err cb_attention_fill(cb_transformer *t, const cb_layer *layer, float *const *act, cb_act_set wanted);
+void cb_mlp_fill(cb_transformer *t, const cb_layer *layer, float *const *act, cb_act_set wanted);
 void cb_layer_watch(const cb_transformer *t, const cb_layer *layer, cb_act act, float *const *acts);
 
 #endif

@@ -1,22 +1,29 @@
 /* The MLP half of a block: norm, column-parallel fc, GELU, row-parallel fc2, residual. One all-reduce forward, one backward. */
 #include "transformer/block.h"
 
-cb_err cb_mlp_forward(cb_transformer *t, const cb_layer *layer, float *const *act, float *out) {
-    cb_compute *c = t->compute;
+void cb_mlp_fill(cb_transformer *t, const cb_layer *layer, float *const *act, cb_act_set wanted) {
     int64_t M = cb_transformer_rows(t), F = t->model->ffn / t->tp->shards;
-    cb_linear fc = cb_layer_linear(t, layer, CB_FC_W, CB_FC_B), fc2 = cb_layer_linear(t, layer, CB_FC2_W, CB_FC2_B);
+    if (wanted & CB_ACT_BIT(CB_ACT_LN2)) cb_layer_norm(t, layer, act, CB_ACT_MID, CB_ACT_LN2, CB_LN2_W);
+    if (!(wanted & CB_ACT_BIT(CB_ACT_FC))) return;
+    cb_linear fc = cb_layer_linear(t, layer, CB_FC_W, CB_FC_B);
     const float *bias = fc.b;
     fc.b = NULL; /* added together with the GELU, in one pass */
-    cb_layer_norm(t, layer, act, CB_ACT_MID, CB_ACT_LN2, CB_LN2_W);
     cb_column_forward(t->tp, &fc, act[CB_ACT_FC], act[CB_ACT_LN2], M);
     for (int s = 0; s < t->tp->owned; s++) {
-        c->ops->bias_gelu(c, act[CB_ACT_GELU] + s * M * F, act[CB_ACT_FC] + s * M * F, bias + s * F, M, F);
+        float *x = act[CB_ACT_FC] + s * M * F;
+        t->compute->ops->bias_gelu(t->compute, act[CB_ACT_GELU] + s * M * F, x, bias + s * F, M, F);
     }
     cb_layer_watch(t, layer, CB_ACT_FC, act);
     cb_layer_watch(t, layer, CB_ACT_GELU, act);
+}
+
+cb_err cb_mlp_forward(cb_transformer *t, const cb_layer *layer, float *const *act, float *out) {
+    int64_t M = cb_transformer_rows(t), C = t->model->channels;
+    cb_linear fc2 = cb_layer_linear(t, layer, CB_FC2_W, CB_FC2_B);
+    cb_mlp_fill(t, layer, act, CB_ALL_LAYER_ACTS);
     TRY(cb_row_forward(t->tp, &fc2, out, act[CB_ACT_GELU], M));
-    c->ops->residual(c, out, act[CB_ACT_MID], out, fc2.b, M, t->model->channels);
-    cb_transformer_watch(t, layer->index, "output", out, M * t->model->channels);
+    t->compute->ops->residual(t->compute, out, act[CB_ACT_MID], out, fc2.b, M, C);
+    cb_transformer_watch(t, layer->index, "output", out, M * C);
     return CB_OK;
 }
 

@@ -30,12 +30,17 @@ typedef struct cb_transformer {
 /* The parameters of one layer, local, and their gradients, by role. */
 typedef struct cb_layer {
     int index;
+    cb_act_set kept; /* activations that a microbatch keeps until its backward */
     const float *w[CB_LAYER_ROLES];
     float *dw[CB_LAYER_ROLES];
 } cb_layer;
 
 /* out (M, C) = block(act[CB_ACT_X]); fills the other activations of the layer. *Collective over tp: two all-reduces.* */
 CB_MUST_USE cb_err cb_block_forward(cb_transformer *t, const cb_layer *layer, float *const *act, float *out);
+/* Computes again what forward did not keep, by the same functions, so with the same bits; not what backward does not need:
+ * the output, its product and all-reduce. Nothing is watched. *Collective over tp: one all-reduce where CB_ACT_MID is not
+ * kept.* */
+CB_MUST_USE cb_err cb_block_recompute(cb_transformer *t, const cb_layer *layer, float *const *act);
 /* dx (M, C): on entry the gradient of the output, on return that of the input; weight gradients are added to.
  * *Collective over tp: two all-reduces.* */
 CB_MUST_USE cb_err cb_block_backward(cb_transformer *t, const cb_layer *layer, float *const *act, float *dx);

@@ -21,6 +21,7 @@ typedef struct ranks_case {
     int B, T, batch;                                    /* 0: 2, 8, 16 */
     int steps;                                          /* 0: 1 */
     const char *schedule, *compute, *order, *placement; /* NULL: "1f1b", "cpu", the default, "auto" */
+    const char *recompute;                              /* NULL: "none" */
     int threads;                                        /* per rank; 0: 1 */
     int bucket;                                         /* 0: 4096 elements */
     double lr, clip;                                    /* 0: 1e-2, no clipping */
@@ -65,12 +66,12 @@ static inline cb_model ranks_nano(void) {
 }
 
 static inline char *ranks_name(const ranks_case *c, char out[160]) {
-    snprintf(out, 160, "%s dp%d tp%d pp%d S%d D%d B%d T%d batch %d %s %s",
+    snprintf(out, 160, "%s dp%d tp%d pp%d S%d D%d B%d T%d batch %d %s %s recompute %s",
              c->preset  ? c->preset
              : c->model ? c->model->name
                         : "nano",
              c->dp, c->tp, c->pp, c->shards, c->data_shards, c->B, c->T, c->batch, c->schedule ? c->schedule : "1f1b",
-             c->placement ? c->placement : "auto");
+             c->placement ? c->placement : "auto", c->recompute ? c->recompute : "none");
     return out;
 }
 
@@ -107,6 +108,8 @@ static inline cb_err ranks_fill_layout(cb_run *run, const ranks_case *c) {
     TRY(cb_mesh_make(&run->mesh, size, c->order ? c->order : CB_DEFAULT_ORDER));
     TRY(cb_model_check_tp(&run->model, ranks_or(c->shards, size[CB_TP])));
     TRY(cb_placement_make(&run->placement, &run->model, size[CB_PP], run->T, c->placement ? c->placement : "auto"));
+    TRY(cb_recompute_parse(&run->recompute, c->recompute ? c->recompute : "none"));
+    TRY(cb_recompute_check(&run->recompute, &run->placement));
     run->shards = ranks_or(c->shards, size[CB_TP]);
     run->data_shards = ranks_or(c->data_shards, size[CB_DP]);
     if (run->global_batch % (run->B * size[CB_DP])) return cb_fail(CB_EINVAL, "the case's batch is no multiple");
