@@ -66,8 +66,10 @@ one_refuses() {
 # The same bits as ranks that are threads; one process speaks and writes.
 trains() {
     works --dp 2 --tp 2 --steps 3 --micro-batch-size 2 --eval-iters 2 --log threads
-    mpi 4 --dp 2 --tp 2 --steps 3 --micro-batch-size 2 --eval-iters 2 --log mpi --save saved --timeline t.svg --logits logits
+    mpi 4 --dp 2 --tp 2 --steps 3 --micro-batch-size 2 --eval-iters 2 --log mpi --save saved --timeline t.svg --logits logits --trace t.json
     check "code 0" equal "$rc" 0
+    check "the trace is one" "$looks" events t.json
+    check "of all ranks, on one clock" equal "$(grep -c '"process_name"' t.json) $(grep -c '"clock_error_s":0.0,' t.json)" "4 1"
     check "the log" "$looks" log mpi 3
     check "the losses of ranks that are threads" equal "$(losses mpi)" "$(losses threads)"
     check "a progress line for each step" equal "$(grep -c '^step [1-3]/3 ' "$err")" 3
@@ -77,7 +79,7 @@ trains() {
     check "the timeline has rows of all ranks" has t.svg "d1 p0 t1"
     mpi 2 --steps 0 --init saved
     check "the weights can be read by 2 ranks" equal "$rc" 0
-    rm -r threads mpi saved t.svg logits
+    rm -r threads mpi saved t.svg t.json logits
 }
 
 nonfinite() {

@@ -205,7 +205,7 @@ schedules() {
     for name in gpipe 1f1b interleaved zb-h1 zb-h2 zb-v forward; do
         run schedule --schedule $name --svg s.svg --chrome s.json --columns 60
         check "$name is drawn" equal "$rc $(grep -cE '^p[0-3] .{57}$' "$out") $(grep -c '</svg>' s.svg)" "0 4 1"
-        check "$name: trace events" has s.json '"ph":"X"'
+        check "$name: trace events" "$looks" events s.json
         run schedule --schedule $name --list
         cp "$out" list.txt
         check "$name: a list for each stage" equal "$rc $(grep -cE '^[0-3]: F0' list.txt)" "0 4"
@@ -320,6 +320,37 @@ logs() {
     rm -r log saved step.svg
 }
 
+# Steps recorded whole, as trace events.
+traces() {
+    local layout=(--dp 2 --tp 2 --pp 2 --micro-batch-size 1 --global-batch-size 8 --eval-iters 0)
+    works --steps 4 "${layout[@]}" --trace t.json --log traced
+    check "the trace is one" "$looks" events t.json
+    check "steps 2 and 3" equal "$(grep -c '"name":"step 2"' t.json) $(grep -c '"name":"step 3"' t.json) $(grep -c '"cat":"step"' t.json)" "8 8 16"
+    check "no event was lost" has t.json '"lost":0'
+    check "nothing is left beside it" equal "$(echo t.json*)" t.json
+    works --steps 4 "${layout[@]}" --log plain
+    check "a trace changes no loss" equal "$(losses traced)" "$(losses plain)"
+    works --steps 1 "${layout[@]}" --trace t.json
+    check "of one step the first is traced" equal "$(grep -c '"name":"step 1"' t.json)" 8
+    works --steps 5 --pp 2 --schedule gpipe --eval-iters 0 --trace t.json --trace-steps 2:5 --timeline t.svg
+    check "four steps of two ranks" equal "$(grep -c '"cat":"step"' t.json)" 8
+    check "and the last one's picture" has t.svg "</svg>"
+    works --steps 5 --trace t.json --trace-steps 4
+    check "one rank, one step" equal "$(grep -c '"cat":"step"' t.json) $(grep -c '"name":"step 4"' t.json)" "1 1"
+    run "${small[@]}" --steps 4 --trace /dev/full --save saved
+    check "a full disk: the code is 1, the weights are saved" equal "$rc $(ls saved | wc -l)" "1 2"
+    check "a full disk is named" has "$err" "warning: --trace /dev/full: writing the trace failed: No space left"
+    refused 1 "--trace none/t.json: there is no directory none" --trace none/t.json
+    refused 2 "--trace and --log are the same file" --trace same --log same
+    refused 2 "--trace-steps 2:3 goes with --trace FILE" --trace-steps 2:3
+    refused 2 "'2:x' is neither a step as 10 nor a first and a last as 10:12" --trace t.json --trace-steps 2:x
+    refused 2 "--trace-steps 3:9: there are steps 1 to 4" --trace t.json --trace-steps 3:9 --steps 4
+    refused 2 "--trace-steps 0: there are steps 1 to 4" --trace t.json --trace-steps 0 --steps 4
+    refused 2 "--trace-steps 3:2: there are steps 1 to 4, the first to trace comes first" --trace t.json --trace-steps 3:2 --steps 4
+    refused 2 "--trace writes training steps, but with --steps 0 there is none" --trace t.json --steps 0
+    rm -r t.json t.svg saved traced plain
+}
+
 # The words that scripts for Megatron use.
 long_names() {
     works --tp 2 --pp 2 --dp 2 --micro-batch-size 2 --global-batch-size 8 --steps 3 --eval-iters 0 --seq-length 32 --log short
@@ -432,7 +463,7 @@ many_ranks() {
 
 write_models
 parts=(refuses_sizes refuses_words refuses_data refuses_token_ids refuses_outputs refuses_weights log_on_a_full_disk helps models schedules dry_runs echoes
-    logs long_names layouts logits nonfinite stops terminal many_ranks)
+    logs traces long_names layouts logits nonfinite stops terminal many_ranks)
 if [[ $has_mpi == mpi ]]; then parts+=(mpi_without_mpiexec); else parts+=(without_mpi); fi
 for part in ${CLI_TEST_PARTS:-"${parts[@]}"}; do
     before=$failed start=$SECONDS

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "support/test.h"
+#include "support/trace_events.h"
 
 enum { MOST_ROWS = 64, TEXT_COLUMNS = 69 };
 
@@ -319,33 +320,12 @@ static char *read_file(const char *path) {
     return text;
 }
 
-/* The form that the trace-event format asks for: an object with "traceEvents", in which each event has its phase,
- * process and thread, complete events a name, a category and times that are not negative. Returns the number of
- * complete ones. */
+/* As the format wants it, with a named thread for each row. Returns the number of complete events. */
 static int check_trace(const json_t *trace, int rows) {
-    const json_t *events = json_object_get(trace, "traceEvents");
-    int complete = 0, threads = 0;
-    size_t i;
-    json_t *event;
-    CHECK(json_is_array(events));
-    json_array_foreach(events, i, event) {
-        const char *phase = json_string_value(json_object_get(event, "ph"));
-        json_int_t row = json_integer_value(json_object_get(event, "tid"));
-        CHECK(json_is_integer(json_object_get(event, "pid")) && json_is_integer(json_object_get(event, "tid")));
-        CHECK(row >= 0 && row < rows && json_is_string(json_object_get(event, "name")));
-        if (phase && strcmp(phase, "M") == 0) {
-            CHECK(json_is_object(json_object_get(event, "args")));
-            threads += strcmp(json_string_value(json_object_get(event, "name")), "thread_name") == 0;
-            continue;
-        }
-        const json_t *begin = json_object_get(event, "ts"), *length = json_object_get(event, "dur");
-        CHECK(phase && strcmp(phase, "X") == 0 && json_is_string(json_object_get(event, "cat")));
-        CHECK(json_is_number(begin) && json_number_value(begin) >= 0);
-        CHECK(json_is_number(length) && json_number_value(length) > 0);
-        complete++;
-    }
-    CHECK_INT(threads, rows);
-    return complete;
+    trace_events t;
+    if (!CHECK(trace_events_check(&t, trace))) fprintf(stderr, "    %s\n", t.wrong);
+    CHECK_INT(t.threads, rows);
+    return t.complete;
 }
 
 /* The event of this name on a row, or NULL. */
@@ -369,7 +349,7 @@ static void check_event(const json_t *trace, int row, const char *name, const ch
     CHECK_NEAR(json_number_value(json_object_get(event, "dur")), dur, 1e-6);
 }
 
-static void trace_events(void) {
+static void events_of_schedules(void) {
     for (const char *const *name = cb_schedule_all_names(); *name; name++) {
         drawing d;
         CHECK_OK(make_drawing(&d, *name, 4, 8, 0.001, 0.003));
@@ -388,6 +368,39 @@ static void trace_events(void) {
         json_decref(trace);
         free(text);
         free_drawing(&d);
+    }
+}
+
+/* The checker itself. */
+static void the_trace_checker(void) {
+    static const struct {
+        const char *events, *wrong; /* without what all have */
+    } cases[] = {
+        {"'ph':'X','ts':0,'dur':9,'cat':'c'}", ""},
+        {"'ph':'X','ts':0,'dur':9,'cat':'c'},{'ph':'X','ts':3,'dur':6,'cat':'c'}", ""},
+        {"'ph':'X','ts':0,'dur':9,'cat':'c'},{'ph':'X','ts':9,'dur':1,'cat':'c'}", ""},
+        {"'ph':'X','ts':0,'dur':9,'cat':'c'},{'ph':'X','ts':3,'dur':6.001,'cat':'c'}", "overlaps"},
+        {"'ph':'X','ts':-1,'dur':9,'cat':'c'}", "no ts"},
+        {"'ph':'X','ts':0,'dur':-1,'cat':'c'}", "no dur"},
+        {"'ph':'X','ts':0,'dur':1}", "no category"},
+        {"'ph':'B','ts':0}", "neither"},
+        {"'ph':'M','args':{}}", "is no metadata"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512], *at = text;
+        const char *name = "{'ph':'M','pid':0,'tid':0,'name':'thread_name','args':{'name':'t'}},{";
+        at += sprintf(at, "{'traceEvents':[%s", name);
+        for (const char *p = cases[i].events; *p; p++) {
+            *at++ = *p;
+            if (*p == '}' && (p[1] == ',' || !p[1])) at += sprintf(at - 1, ",'pid':0,'tid':0,'name':'n'}") - 1;
+        }
+        strcpy(at, "]}");
+        for (char *p = text; *p; p++) *p = *p == '\'' ? '"' : *p;
+        trace_events t;
+        json_t *trace = json_loads(text, 0, NULL);
+        CHECK(trace && trace_events_check(&t, trace) == !*cases[i].wrong);
+        if (!CHECK(strstr(t.wrong, cases[i].wrong))) fprintf(stderr, "    %s: %s\n", text, t.wrong);
+        json_decref(trace);
     }
 }
 
@@ -454,7 +467,8 @@ int main(void) {
     RUN(bubbles);
     RUN(bad_timelines);
     RUN(instants_and_full_disks);
-    RUN(trace_events);
+    RUN(the_trace_checker);
+    RUN(events_of_schedules);
     RUN(trace_escapes_names);
     RUN(pictures_in_docs);
     return test_end();

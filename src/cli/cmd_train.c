@@ -67,7 +67,8 @@ static cb_err open_outputs(cb_options *options, const cb_resolved *resolved, cb_
     TRY(cb_outputs_check(options, run));
     if (isnan(options->peak_flops)) TRY(measure_peak(run, &options->peak_flops));
     print_configuration(options, resolved);
-    cb_progress_open(progress, run, options->peak_flops, options->log_interval, options->log, options->timeline);
+    cb_progress_open(progress, run, options->peak_flops, options->log_interval, options->log, options->timeline,
+                     options->trace);
     if (options->digest_every > 0) progress->identity = cb_identity_json(options, run);
     return CB_OK;
 }
@@ -78,7 +79,10 @@ static cb_err train(cb_options *options, cb_resolved *resolved) {
     bool first = cb_comm_mpiexec_rank() == 0;
     TRY(cb_signals_watch(first, &run->stop));
     if (first) TRY(open_outputs(options, resolved, &progress));
-    run->observer = (cb_observer){.arg = &progress, .on_step = cb_progress_step, .on_summary = cb_progress_summary};
+    run->observer = (cb_observer){.arg = &progress,
+                                  .on_step = cb_progress_step,
+                                  .on_trace = cb_progress_trace,
+                                  .on_summary = cb_progress_summary};
     cb_err e = cb_run_train(run);
     if (!first) return e;
     cb_err late = cb_progress_close(&progress);

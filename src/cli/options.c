@@ -120,6 +120,10 @@ static const cb_arg table[] = {
     INT(check_replicas, "check-replicas", NULL, "0", "steps",
         "between comparisons of the copies that ranks hold of the same tensor; 0: none", .min = 0, .max = 1e12),
     STRING(timeline, "timeline", NULL, NULL, "draw the last step's timeline to this SVG file", .derived = "not drawn"),
+    STRING(trace, "trace", NULL, NULL, "write all that ranks do in some steps, with times, to this trace-event file",
+           .derived = "not traced"),
+    STRING(trace_steps, "trace-steps", NULL, NULL, "those steps: a number, or the first and the last as in 10:12",
+           .derived = "2:3, as step 1 warms up"),
     STRING(logits, "logits", NULL, NULL, "write the final evaluation's logits here: f32 (samples, T, V)",
            .derived = "not written"),
 

@@ -9,7 +9,7 @@
 #define CB_COMPUTE_CHOICES "cpu,ref"
 
 typedef struct cb_options {
-    const char *model, *data, *val_data, *split, *init, *save, *log, *timeline, *logits;
+    const char *model, *data, *val_data, *split, *init, *save, *log, *timeline, *trace, *trace_steps, *logits;
     int data_format;
     int64_t vocab_multiple;
 

@@ -130,7 +130,7 @@ static cb_err check_distinct(const output *o, const char *other, const char *oth
 
 cb_err cb_outputs_check(const cb_options *options, const cb_run *run) {
     const output weights = {"save", options->save};
-    const output files[] = {{"log", options->log}, {"timeline", options->timeline}, {"logits", options->logits}};
+    const output files[] = {{"log", options->log}, {"timeline", options->timeline}, {"trace", options->trace}, {"logits", options->logits}};
     enum { FILES = sizeof files / sizeof files[0] };
     for (int i = 0; i < FILES; i++) {
         if (!files[i].path) continue;

@@ -9,10 +9,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/os.h"
 
 void cb_progress_open(cb_progress *p, const cb_run *run, double peak_flops, int64_t log_interval, const char *log_path,
-                      const char *timeline_path) {
+                      const char *timeline_path, const char *trace_path) {
     double tokens = (double)run->global_batch * run->T;
     double flops = tokens * cb_model_flops_per_token(&run->model, run->T);
     double again = tokens * cb_recompute_flops_per_token(&run->recompute, &run->model, &run->placement, run->T);
@@ -25,7 +26,8 @@ void cb_progress_open(cb_progress *p, const cb_run *run, double peak_flops, int6
                        .log_interval = log_interval,
                        .terminal = cb_os_is_terminal(STDERR_FILENO),
                        .log_path = log_path,
-                       .timeline_path = timeline_path};
+                       .timeline_path = timeline_path,
+                       .trace_path = trace_path};
 }
 
 /* Without memory the curve ends early; nothing else depends on it. */
@@ -202,6 +204,16 @@ static void draw_timeline(cb_progress *p, const cb_timeline *timeline) {
     if (!file || (fclose(file) != 0 && !e))
         e = cb_fail(CB_EIO, "cannot write %s: %s", p->timeline_path, strerror(errno));
     if (e) fail(p, e);
+}
+
+static cb_err write_traced(FILE *to, const void *traced) {
+    return cb_traced_write(traced, to);
+}
+
+void cb_progress_trace(void *arg, const cb_traced *traced) {
+    cb_progress *p = arg;
+    cb_err e = p->trace_path ? cb_file_replace(p->trace_path, write_traced, traced) : CB_OK;
+    if (e) fail(p, cb_err_context(e, "--trace %s", p->trace_path));
 }
 
 void cb_progress_summary(void *arg, const cb_run_summary *summary) {

@@ -18,20 +18,21 @@ typedef struct cb_progress {
     int64_t log_interval;           /* lines, where stderr is no terminal */
     bool terminal, line_open;       /* line_open: the cursor stands behind a line that is still to be rewritten */
     FILE *log;                      /* JSON lines; NULL before the first */
-    const char *log_path, *timeline_path;
+    const char *log_path, *timeline_path, *trace_path;
     double *loss; /* (losses) of the steps so far, for the curve; room for `capacity` */
     int64_t losses, capacity;
     cb_err failed; /* first failure of the log or a file; reported at the end */
 } cb_progress;
 
-/* log_path, timeline_path may be NULL. The log is made when its first line comes, so that a run that fails before
+/* The paths may be NULL. The log is made when its first line comes, so that a run that fails before
  * leaves an older one alone. */
 void cb_progress_open(cb_progress *progress, const cb_run *run, double peak_flops, int64_t log_interval,
-                      const char *log_path, const char *timeline_path);
+                      const char *log_path, const char *timeline_path, const char *trace_path);
 /* Ends the progress line and the log; returns the first failure to write anything. */
 CB_MUST_USE cb_err cb_progress_close(cb_progress *progress);
 /* Observers of the run; arg is the progress. */
 void cb_progress_step(void *arg, const cb_step_report *report);
+void cb_progress_trace(void *arg, const cb_traced *traced);
 void cb_progress_summary(void *arg, const cb_run_summary *summary);
 
 /* Model FLOPs, hardware FLOPs per second over the peak. */

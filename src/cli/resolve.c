@@ -254,6 +254,33 @@ static cb_err resolve_data(cb_options *o, cb_resolved *r) {
     return resolve_eval(o, run);
 }
 
+/* "10:12" or "10", of steps counted from 1. */
+static cb_err resolve_trace(const cb_options *o, cb_run *run) {
+    long long first = 2, last = 3, steps = o->steps;
+    if (!o->trace && o->trace_steps) return cb_fail(CB_EUSAGE, "--trace-steps %s goes with --trace FILE", o->trace_steps);
+    if (!o->trace) return CB_OK;
+    if (steps == 0) return cb_fail(CB_EUSAGE, "--trace writes training steps, but with --steps 0 there is none");
+    if (!o->trace_steps) {
+        if (last > steps) last = steps;
+        if (first > last) first = last;
+    } else {
+        int read = 0, whole = (int)strlen(o->trace_steps);
+        bool pair = sscanf(o->trace_steps, "%lld:%lld%n", &first, &last, &read) == 2 && read == whole;
+        if (!pair && (sscanf(o->trace_steps, "%lld%n", &first, &read) != 1 || read != whole)) {
+            return cb_fail(CB_EUSAGE, "--trace-steps: '%s' is neither a step as 10 nor a first and a last as 10:12",
+                           o->trace_steps);
+        }
+        if (!pair) last = first;
+    }
+    if (first < 1 || last < first || last > steps) {
+        return cb_fail(CB_EUSAGE, "--trace-steps %s: there are steps 1 to %lld, the first to trace comes first", o->trace_steps,
+                       steps);
+    }
+    run->trace_first = first - 1;
+    run->trace_end = last;
+    return CB_OK;
+}
+
 cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
     cb_run *run = &r->run;
     TRY(check_given(o));
@@ -267,6 +294,7 @@ cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
     run->digest_every = o->digest_every;
     run->check_replicas = o->check_replicas;
     run->record = true;
+    TRY(resolve_trace(o, run));
     cb_plan plan;
     TRY(o->dry_run ? cb_run_plan(run, &plan) : cb_run_check_memory(run, NULL)); /* and the schedule */
     return o->data ? resolve_data(o, r) : CB_OK;

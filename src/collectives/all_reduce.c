@@ -3,8 +3,10 @@
  * take the same path through `advance`, so split and blocking calls do the same sums. Cost: see the ways; chosen in
  * cost.c. */
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "collectives/algorithms.h"
 
 enum { FAILED = -1, ALIGNMENT = 64 };
@@ -55,6 +57,26 @@ static cb_err allocate(cb_pending *p, int size, cb_type type) {
     return CB_OK;
 }
 
+/* When a recorded operation holds up its rank: from here on, */
+static void note_wait(cb_pending *p) {
+    if (p->exchange.event) p->exchange.event->wait_s = cb_now_s();
+}
+
+/* no more, as its first messages are posted, */
+static void note_posted(cb_pending *p) {
+    if (!p->exchange.event) return;
+    p->exchange.event->posted_s = cb_now_s();
+    p->exchange.event->wait_s = INFINITY;
+}
+
+/* no more, as it was moved on and is not through. */
+static void note_moved(cb_pending *p) {
+    cb_comm_event *event = p->exchange.event;
+    if (!event) return;
+    event->beside_s += cb_now_s() - event->wait_s;
+    event->wait_s = INFINITY;
+}
+
 cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *p, cb_group *group, void *data, int64_t count,
                               cb_type type, cb_reduce_op op, void *scratch) {
     assert(count >= 0);
@@ -68,6 +90,7 @@ cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *p, cb_group *gr
     }
     p->phase = 0;
     cb_err e = is_done(p) ? CB_OK : ways[way]->post(p);
+    note_posted(p);
     return e ? release(p, e) : CB_OK;
 }
 
@@ -81,18 +104,22 @@ cb_err cb_all_reduce_progress(cb_pending *p, bool *done) {
     if (p->phase == FAILED) return already_failed(p);
     cb_err e = CB_OK;
     bool through = true;
+    note_wait(p);
     while (!e && !is_done(p)) {
         e = cb_exchange_test(&p->exchange, &through);
         if (!e && !through) break;
         if (!e) e = advance(p);
     }
     if (done) *done = is_done(p);
-    return e || is_done(p) ? release(p, e) : CB_OK;
+    if (e || is_done(p)) return release(p, e);
+    note_moved(p);
+    return CB_OK;
 }
 
 cb_err cb_all_reduce_finish(cb_pending *p) {
     if (p->phase == FAILED) return already_failed(p);
     cb_err e = CB_OK;
+    note_wait(p);
     while (!e && !is_done(p)) {
         e = cb_exchange_wait(&p->exchange);
         if (!e) e = advance(p);

@@ -2,10 +2,21 @@
 #include "collectives/exchange.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 cb_exchange cb_exchange_begin(cb_group *group, cb_kind kind, cb_type type, cb_req **reqs, int room) {
-    return (cb_exchange){
-        .group = group, .kind = kind, .type = type, .sequence = group->sequence++, .reqs = reqs, .room = room};
+    unsigned sequence = group->sequence++;
+    cb_comm_event *event = NULL;
+    if (group->size > 1) {
+        event = cb_comm_event_begin(group->comm, group->purpose, kind, -1, (int)(sequence & 0x7fffffff));
+    }
+    return (cb_exchange){.group = group,
+                         .kind = kind,
+                         .type = type,
+                         .sequence = sequence,
+                         .reqs = reqs,
+                         .room = room,
+                         .event = event};
 }
 
 static cb_msg message(const cb_exchange *x, int member, void *data, int64_t count) {
@@ -31,6 +42,7 @@ cb_err cb_exchange_recv(cb_exchange *x, int from, void *data, int64_t count) {
 cb_err cb_exchange_send(cb_exchange *x, int to, const void *data, int64_t count) {
     cb_msg msg = message(x, to, (void *)data, count); /* a send only reads */
     TRY(cb_comm_isend(x->group->comm, &msg, &x->reqs[x->posted]));
+    if (x->event) x->event->bytes += count * cb_type_bytes(x->type);
     x->posted++;
     return CB_OK;
 }
@@ -53,6 +65,8 @@ cb_err cb_exchange_test(cb_exchange *x, bool *done) {
 }
 
 cb_err cb_exchange_end(cb_exchange *x, cb_err e) {
+    if (x->event) cb_comm_event_end(x->event);
+    x->event = NULL;
     if (!e) {
         assert(x->posted == 0);
         return CB_OK;

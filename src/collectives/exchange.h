@@ -4,6 +4,7 @@
 #define CB_COLLECTIVES_EXCHANGE_H
 
 #include "comm/group.h"
+#include "comm/record.h"
 
 /* Phases 0..13 are for collectives; blocking point-to-point has a tag of its own. */
 enum { CB_PHASE_P2P = 14 };
@@ -16,6 +17,7 @@ typedef struct cb_exchange {
     int phase;         /* part of the tag */
     int posted, room;
     cb_req **reqs; /* (room), the caller's */
+    cb_comm_event *event; /* NULL where it is not recorded, and after its end */
 } cb_exchange;
 
 /* Opens the group's next operation. reqs (room): memory for the requests of a phase. */

@@ -2,6 +2,7 @@
  * Counters belong to the outermost endpoint, the one the rank holds, so what wrappers add is not counted. */
 #include "comm/comm.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,9 +163,25 @@ static cb_err check_msg(const cb_comm *comm, const cb_msg *msg, const char *verb
     return CB_OK;
 }
 
+/* Messages of collective operations are part of the operation's event (collectives/exchange.c). */
+static cb_err start(cb_comm *comm, const cb_msg *msg, bool is_send, cb_req **req) {
+    cb_comm_event *event = NULL;
+    if (comm->recorder && msg->kind == CB_SENDRECV) {
+        event = cb_comm_event_begin(comm, msg->purpose, msg->kind, msg->peer, msg->note);
+    }
+    TRY((is_send ? comm->ops->isend : comm->ops->irecv)(comm, msg, req));
+    (*req)->event = event;
+    if (!event) return CB_OK;
+    event->is_send = is_send;
+    event->bytes = cb_msg_bytes(msg);
+    event->posted_s = cb_now_s();
+    event->wait_s = INFINITY;
+    return CB_OK;
+}
+
 cb_err cb_comm_isend(cb_comm *comm, const cb_msg *msg, cb_req **req) {
     TRY(check_msg(comm, msg, "sends to"));
-    TRY(comm->ops->isend(comm, msg, req));
+    TRY(start(comm, msg, true, req));
     cb_traffic *traffic = &comm->traffic[msg->purpose][msg->kind];
     traffic->messages++;
     traffic->bytes += cb_msg_bytes(msg);
@@ -173,7 +190,7 @@ cb_err cb_comm_isend(cb_comm *comm, const cb_msg *msg, cb_req **req) {
 
 cb_err cb_comm_irecv(cb_comm *comm, const cb_msg *msg, cb_req **req) {
     TRY(check_msg(comm, msg, "receives from"));
-    return comm->ops->irecv(comm, msg, req);
+    return start(comm, msg, false, req);
 }
 
 /* The clock is read only where the message is not through yet. */
@@ -181,16 +198,25 @@ cb_err cb_comm_wait(cb_comm *comm, cb_req **req) {
     bool done = true;
     TRY(cb_comm_test(comm, req, &done));
     if (done) return CB_OK;
+    cb_comm_event *event = (*req)->event;
     double *wait_s = &comm->traffic[(*req)->msg.purpose][(*req)->msg.kind].wait_s;
     double start_s = cb_now_s();
     cb_err e = comm->ops->wait(comm, req);
     *wait_s += cb_now_s() - start_s;
+    if (event) {
+        event->wait_s = start_s;
+        cb_comm_event_end(event);
+    }
     return e;
 }
 
 cb_err cb_comm_test(cb_comm *comm, cb_req **req, bool *done) {
     *done = true;
-    return *req ? comm->ops->test(comm, req, done) : CB_OK;
+    if (!*req) return CB_OK;
+    cb_comm_event *event = (*req)->event;
+    TRY(comm->ops->test(comm, req, done));
+    if (event && *done) cb_comm_event_end(event);
+    return CB_OK;
 }
 
 void cb_comm_abort(cb_comm *comm) {

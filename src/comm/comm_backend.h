@@ -5,13 +5,14 @@
 
 #include <stddef.h>
 
-#include "comm/comm.h"
+#include "comm/record.h"
 
 /* The head of every request; a backend embeds it first in a struct of its own. Requests come from the endpoint's pool.
  */
 struct cb_req {
     cb_msg msg;
     bool is_send, in_use;
+    cb_comm_event *event; /* comm.c's: NULL where it is not recorded */
     cb_req *prev, *next; /* the pool's: in the ring of those in use, or (next) in the queue of free ones */
 };
 
@@ -37,6 +38,7 @@ struct cb_comm {
     bool in_process;
     double deadline_s;
     cb_traffic traffic[CB_PURPOSES][CB_KINDS];
+    cb_comm_recorder *recorder; /* NULL: nothing is recorded */
 };
 
 typedef cb_err (*cb_wrap_fn)(cb_comm *inner, void *wrap_arg, cb_comm **outer);

@@ -24,7 +24,7 @@ static void put_name(FILE *to, const char *what, int row, const char *name) {
     fputs("}}", to);
 }
 
-static const char *category(int32_t kind) {
+const char *cb_timeline_category(int32_t kind) {
     static const char *const names[CB_INSTR_KINDS] = {"forward", "backward", "weight gradient", "message", "message",
                                                       "message", "message",  "reduction",       "message", "optimizer"};
     return names[kind];
@@ -35,7 +35,7 @@ static void put_event(FILE *to, const cb_bar *bar, const cb_schedule *naming) {
     cb_instr instr = {.kind = (cb_instr_kind)bar->kind, .micro_batch = bar->micro_batch, .chunk = bar->chunk};
     fprintf(to, ",\n{\"ph\":\"X\",\"pid\":0,\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f,\"name\":\"%s\",\"cat\":\"%s\"",
             bar->row, bar->begin_s * 1e6, (bar->end_s - bar->begin_s) * 1e6, cb_instr_text(naming, instr, name),
-            category(bar->kind));
+            cb_timeline_category(bar->kind));
     if (bar->kind < CB_REDUCE_GRADS) {
         fprintf(to, ",\"args\":{\"microbatch\":%d,\"chunk\":%d}", bar->micro_batch, bar->chunk);
     }

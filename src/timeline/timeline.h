@@ -42,6 +42,8 @@ CB_MUST_USE cb_err cb_timeline_svg(const cb_timeline *timeline, FILE *to);
 /* Trace-event JSON for Perfetto and chrome://tracing: a thread per row, what takes time as complete events. Errors as
  * above. */
 CB_MUST_USE cb_err cb_timeline_chrome(const cb_timeline *timeline, FILE *to);
+/* What an instruction's kind is called there: "forward", "message", ... */
+const char *cb_timeline_category(int32_t kind);
 /* The bubble: of all rows' time from the first event's begin to the last one's end, the fraction in which a row neither
  * computes (F, B, W) nor reduces gradients over dp nor steps. So it is the time spent waiting for other stages and
  * exchanging messages with them (the tied embedding's reduction is one), and idle. (p-1)/(m+p-1) for GPipe and 1F1B

@@ -1,9 +1,6 @@
 /* Runs a stage's instruction list. Every message and every product follows from the list; the only decision taken here
  * is to post a receive early, when the next instruction's buffer is free, so that it travels while this one computes.
  */
-#include <stdlib.h>
-
-#include "base/clock.h"
 #include "train/rank.h"
 
 static int64_t stream_count(const cb_rank *rank) {
@@ -158,24 +155,6 @@ static cb_err run_instr(cb_rank *rank, cb_instr in) {
     }
 }
 
-static cb_err record(cb_rank *rank, cb_instr in, double begin_s) {
-    if (!rank->recording) return CB_OK;
-    if (rank->event_count == rank->event_capacity) {
-        int64_t capacity = rank->event_capacity ? 2 * rank->event_capacity : 256;
-        cb_event *events = realloc(rank->events, (size_t)capacity * sizeof *events);
-        if (!events) return cb_fail(CB_ENOMEM, "no memory for %lld timeline events", (long long)capacity);
-        rank->events = events;
-        rank->event_capacity = capacity;
-    }
-    rank->events[rank->event_count++] = (cb_event){.row = cb_comm_rank(rank->comm),
-                                                   .kind = in.kind,
-                                                   .micro_batch = in.micro_batch,
-                                                   .chunk = in.chunk,
-                                                   .begin_s = begin_s - rank->step_begin_s,
-                                                   .end_s = cb_now_s() - rank->step_begin_s};
-    return CB_OK;
-}
-
 static cb_err drain(cb_rank *rank, cb_ring *ring) {
     for (int i = 0; i < ring->size; i++) TRY(cb_comm_wait(rank->comm, &ring->sent[i]));
     return CB_OK;
@@ -185,13 +164,13 @@ static cb_err run_all(cb_rank *rank, const cb_schedule *schedule) {
     const cb_instr_list *list = &schedule->list[rank->p];
     for (int i = 0; i < list->count; i++) {
         cb_instr in = list->at[i];
-        double begin_s = rank->recording ? cb_now_s() : 0;
+        double begin_s = cb_tracer_now(&rank->tracer);
         if (in.kind == CB_F || in.kind == CB_B) TRY(post_ahead(rank, list, i));
         cb_err e = run_instr(rank, in);
         char text[24];
         if (e) return cb_err_context(e, "step %lld, %s", (long long)rank->step + 1, cb_instr_text(schedule, in, text));
         if (schedule->forward_only && in.kind == CB_F) find_slot(rank, in.micro_batch)->micro_batch = -1;
-        TRY(record(rank, in, begin_s));
+        cb_tracer_instr(rank, in, begin_s);
     }
     TRY(drain(rank, &rank->out));
     return drain(rank, &rank->grad);
@@ -199,8 +178,6 @@ static cb_err run_all(cb_rank *rank, const cb_schedule *schedule) {
 
 cb_err cb_rank_execute(cb_rank *rank, const cb_schedule *schedule) {
     rank->micro_batches_now = schedule->micro_batches;
-    if (rank->recording) rank->event_count = 0;
     for (int i = 0; i < cb_rank_parts(rank); i++) rank->part_loss[i] = 0;
-    rank->step_begin_s = cb_now_s();
     return run_all(rank, schedule);
 }

@@ -105,17 +105,18 @@ static void add_traffic(cb_rank *rank) {
 /* Data-parallel rank d takes the d-th part of the global batch, in the order of its samples. */
 cb_err cb_rank_train_step(cb_rank *rank, int64_t step) {
     const cb_run *run = rank->run;
-    double begin_s = cb_now_s();
     rank->step = step;
+    TRY(cb_tracer_begin(rank));
+    double begin_s = cb_now_s();
     rank->sampler = &run->train;
     rank->sample = step * run->global_batch + rank->d * (run->global_batch / rank->dp_group.size);
     rank->report = (cb_step_report){.step = step, .val_loss = NAN};
     zero_gradients(rank);
+    cb_tracer_span(rank, CB_TRACED_ZERO, begin_s);
     cb_comm_traffic_reset(rank->comm);
-    rank->recording = run->record;
     bool inspected = run->inspect && run->inspect->step == step;
     TRY(inspected ? cb_rank_inspected_step(rank) : cb_rank_execute(rank, &rank->schedule));
-    rank->recording = false;
+    cb_tracer_end(rank);
     add_traffic(rank);
     rank->report.step_s = cb_now_s() - begin_s;
     return CB_OK;
@@ -162,6 +163,7 @@ static cb_err train(cb_rank *rank, int64_t *steps, double *train_s) {
     for (int64_t step = 0; step < run->steps; step++) {
         TRY(cb_rank_train_step(rank, step));
         *train_s += rank->report.step_s;
+        TRY(cb_tracer_deliver(rank));
         if (rank->report.nonfinite) return CB_OK;
         *steps = step + 1;
         TRY(look_after(rank));

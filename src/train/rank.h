@@ -6,6 +6,7 @@
 #include "checkpoint/weights.h"
 #include "data_parallel/buckets.h"
 #include "train/run.h"
+#include "train/tracer.h"
 #include "transformer/transformer.h"
 
 /* A parameter as this rank holds it. */
@@ -35,7 +36,7 @@ typedef struct cb_ahead {
     int micro_batch; /* -1: none posted */
 } cb_ahead;
 
-typedef struct cb_rank {
+struct cb_rank {
     const cb_run *run;
     cb_comm *comm;
     char name[48]; /* "d0 p1 t3" */
@@ -82,12 +83,9 @@ typedef struct cb_rank {
     double *norms; /* (parameters * S + 2) sums of squares by parameter and shard, then loss and stop */
 
     cb_traffic train_traffic[CB_PURPOSES][CB_KINDS]; /* of all training steps so far */
-    bool recording;                                  /* keep events of what is executed now */
-    cb_event *events;                                /* of the last recorded step */
-    int64_t event_count, event_capacity;
-    double step_begin_s;
+    cb_tracer tracer;
     int logits_fd; /* -1: none */
-} cb_rank;
+};
 
 /* rank.c: coordinates, groups, compute. stage.c: memory, parameters, pointers. */
 CB_MUST_USE cb_err cb_rank_create(cb_rank *rank, const cb_run *run, cb_comm *comm);

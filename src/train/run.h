@@ -11,7 +11,7 @@
 #include "model/memory.h"
 #include "optimizer/lr.h"
 #include "pipeline/schedule.h"
-#include "timeline/timeline.h"
+#include "trace/trace.h"
 #include "train/digest.h"
 #include "train/inspect.h"
 
@@ -33,6 +33,7 @@ typedef struct cb_run_summary cb_run_summary;
 typedef struct cb_observer {
     void *arg;
     void (*on_step)(void *arg, const cb_step_report *report);
+    void (*on_trace)(void *arg, const cb_traced *traced); /* after the last step of those to be traced */
     void (*on_inspect)(void *arg, const cb_inspection *inspection);
     void (*on_summary)(void *arg, const cb_run_summary *summary);
 } cb_observer;
@@ -66,6 +67,7 @@ typedef struct cb_run {
     const char *save;                  /* directory or NULL */
     const char *logits;                /* file for the validation samples' logits, or NULL */
     bool record;                       /* keep the last step's timeline */
+    int64_t trace_first, trace_end;    /* steps to trace, from 0: [first, end) */
     int64_t digest_every;              /* steps; 0: never */
     int64_t check_replicas;            /* steps; 0: never */
     const cb_inspect *inspect;         /* NULL: no step is inspected */

@@ -186,7 +186,7 @@ void cb_stage_destroy(cb_rank *rank) {
     free(rank->digest_table);
     free(rank->part_loss);
     free(rank->norms);
-    free(rank->events);
+    cb_tracer_free(&rank->tracer);
     cb_buckets_free(&rank->buckets);
     cb_schedule_free(&rank->schedule);
     for (int kind = 0; kind < CB_MEM_KINDS; kind++) cb_arena_destroy(&rank->arena[kind]);

@@ -54,7 +54,9 @@ static cb_err forward_head(cb_rank *rank, cb_slot *slot) {
 
 cb_err cb_stage_forward(cb_rank *rank, cb_slot *slot, float *out) {
     cb_transformer *t = &rank->transformer;
+    double begin_s = cb_tracer_now(&rank->tracer);
     TRY(cb_stage_load_tokens(rank, slot, slot->micro_batch));
+    if (rank->first || rank->last) cb_tracer_span(rank, CB_TRACED_DATA, begin_s);
     if (rank->first) {
         const int32_t *tokens = (const int32_t *)(const void *)slot->own[CB_ACT_TOKENS];
         TRY(cb_embedding_forward(t, &rank->embedding, cb_slot_layer(slot, 0)[CB_ACT_X], tokens));

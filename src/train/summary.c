@@ -23,13 +23,19 @@ static cb_err grow(cb_event **events, int64_t count, int64_t n) {
 /* Rank 0 gathers the events of all; each other rank sends their number, then them. */
 static cb_err gather_events(cb_rank *rank, cb_event **events, int64_t *count) {
     cb_group *world = &rank->world;
-    int64_t n = rank->event_count, size = sizeof(cb_event);
+    const cb_tracer *tracer = &rank->tracer;
+    int64_t n = tracer->own.instrs - tracer->first, size = sizeof(cb_event);
+    cb_event *own = n ? tracer->own.instr + tracer->first : NULL;
+    for (int64_t i = 0; i < n; i++) {
+        own[i].begin_s -= tracer->begin_s;
+        own[i].end_s -= tracer->begin_s;
+    }
     if (world->me != 0) {
         TRY(cb_send(world, &n, 1, CB_I64, 0));
-        return n ? cb_send(world, rank->events, n * size, CB_U8, 0) : CB_OK;
+        return n ? cb_send(world, own, n * size, CB_U8, 0) : CB_OK;
     }
     TRY(grow(events, 0, n));
-    if (n) memcpy(*events, rank->events, (size_t)(n * size));
+    if (n) memcpy(*events, own, (size_t)(n * size));
     *count = n;
     for (int r = 1; r < world->size; r++) {
         TRY(cb_recv(world, &n, 1, CB_I64, r));

@@ -14,6 +14,7 @@ declare -A may=(
     [model]="mesh"
     [timeline]="pipeline"
     [comm]="device"
+    [trace]="mesh device comm pipeline timeline"
     [collectives]="comm device"
     [compute]="device"
     [tensor_parallel]="mesh device comm collectives compute"
@@ -22,9 +23,9 @@ declare -A may=(
     [optimizer]="mesh device comm collectives compute model"
     [checkpoint]="mesh device comm collectives model"
     [train]="mesh device comm collectives compute model tensor_parallel transformer data_parallel optimizer pipeline
-        timeline data checkpoint"
+        timeline trace data checkpoint"
     [cli]="mesh device comm collectives compute model tensor_parallel transformer data_parallel optimizer pipeline
-        timeline data checkpoint train"
+        timeline trace data checkpoint train"
 )
 # outside header (extended regular expression): the files that may include it
 outside=(

@@ -2,12 +2,15 @@
  *   outputs log FILE STEPS [EVALUATIONS]   every line is JSON with exactly the fields of a step, the last the summary's
  *   outputs plan PLAN LOG STEPS            the log's summary has the bytes by rank and the messages that the plan has
  *   outputs losses FILE                    prints the training losses, one a line
+ *   outputs events FILE                    trace events as the format and its viewers want them; prints how many
  *   outputs floats A B BOUND               two files of f32 differ by at most BOUND */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "trace_events.h"
 
 static const char *const step_fields[] = {"step", "loss", "grad_norm", "lr", "tokens_per_s", "mfu", "hfu", "step_s"};
 static const char *const summary_fields[] = {"steps", "val_loss",   "val_samples", "step_s",  "tokens_per_s", "mfu",
@@ -209,13 +212,28 @@ static int compare_plan(const char *plan_path, const char *log_path, long long s
     return bad;
 }
 
+static int check_events(const char *path) {
+    json_error_t where;
+    trace_events t;
+    json_t *trace = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+    if (!trace) return wrong(where.text, path, where.line);
+    bool good = trace_events_check(&t, trace);
+    json_decref(trace);
+    if (!good) return wrong(t.wrong, path, 0);
+    printf("%d events, %d threads, %d processes\n", t.complete, t.threads, t.processes);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     if (argc >= 4 && !strcmp(argv[1], "log")) {
         return check_log(argv[2], atoll(argv[3]), argc > 4 ? atoi(argv[4]) : 0);
     }
     if (argc == 5 && !strcmp(argv[1], "plan")) return compare_plan(argv[2], argv[3], atoll(argv[4]));
     if (argc == 3 && !strcmp(argv[1], "losses")) return print_losses(argv[2]);
+    if (argc == 3 && !strcmp(argv[1], "events")) return check_events(argv[2]);
     if (argc == 5 && !strcmp(argv[1], "floats")) return compare_floats(argv[2], argv[3], atof(argv[4]));
-    fputs("usage: outputs log FILE STEPS [EVALUATIONS] | plan PLAN LOG STEPS | losses FILE | floats A B BOUND\n", stderr);
+    fputs("usage: outputs log FILE STEPS [EVALUATIONS] | plan PLAN LOG STEPS | losses FILE | events FILE | "
+          "floats A B BOUND\n",
+          stderr);
     return 2;
 }
