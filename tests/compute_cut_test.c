@@ -104,6 +104,46 @@ static void attention_is_causal(void) {
     }
 }
 
+/* The sum of `count` products, of which product s has a (m, k) and b (k, n) of its own, and the sum in pieces as ranks
+ * make it: each product alone, then the tree. */
+static void check_gemm_sum(const char *backend, int64_t m, int64_t n, int64_t k, int count) {
+    float *a = floats_new(1, count * m * k, 1), *b = floats_new(2, count * n * k, 1);
+    float *parts = floats_new(3, count * m * n, 1), *first = NULL, *from[64];
+    for (int threads = 1; threads <= 3; threads++) {
+        cb_compute *c;
+        if (!CHECK_OK(cb_compute_create(&c, backend, threads))) continue;
+        float *to = floats_new(3, m * n, 1),
+              *scratch = malloc((size_t)cb_gemm_sum_scratch_bytes(m, n, count, threads) + 1);
+        cb_gemm g[64];
+        for (int s = 0; s < count; s++) {
+            from[s] = parts + s * m * n;
+            g[s] = (cb_gemm){false, true, m, n, k, a + s * m * k, b + s * n * k, from[s], k, k, n, 0};
+            c->ops->gemm_sum(c, &g[s], 1, NULL);
+        }
+        g[0].c = to;
+        c->ops->gemm_sum(c, g, count, scratch);
+        c->ops->tree_sum(c, from[0], from, count, m * n);
+        CHECK(memcmp(to, from[0], (size_t)(m * n) * sizeof *to) == 0);
+        CHECK(!first || memcmp(to, first, (size_t)(m * n) * sizeof *to) == 0);
+        if (!first) first = to;
+        if (first != to) free(to);
+        free(scratch);
+        cb_compute_destroy(c);
+    }
+    free(first), free(a), free(b), free(parts);
+}
+
+static void a_sum_of_products_does_not_know_who_has_them(void) {
+    for (int count = 1; count <= 17; count++) {
+        check_gemm_sum("ref", 9, 11, 5, count);
+        check_gemm_sum("cpu", 9, 11, 5, count);
+        check_gemm_sum("cpu", 200, 500, 70, count);
+        check_gemm_sum("cpu", 128, 384, 600, count);
+    }
+    CHECK_INT(cb_gemm_sum_scratch_bytes(1024, 1024, 1, 2), 0);
+    CHECK_INT(cb_gemm_sum_scratch_bytes(64, 64, 8, 2), 2 * 4 * 64 * 64 * 4);
+}
+
 enum { M = 37, N = 700, CUT = 293 };
 
 typedef struct rows_run {
@@ -160,6 +200,7 @@ static void scratch_by_hand(void) {
 
 int main(void) {
     RUN(heads_do_not_know_of_each_other);
+    RUN(a_sum_of_products_does_not_know_who_has_them);
     RUN(attention_is_causal);
     RUN(columns_do_not_know_of_each_other);
     RUN(scratch_by_hand);

@@ -25,7 +25,7 @@ static float *copy_of(const float *x, int64_t n) {
 /* in: x (M,K), w (N,K), b (N); out (M,N) = x w^T + b */
 static void linear(cb_compute *c, const float *in, float *out) {
     cb_gemm g = {.tb = true, .m = M, .n = N, .k = K, .a = in, .b = in + M * K, .c = out, .lda = K, .ldb = K, .ldc = N};
-    c->ops->gemm(c, &g);
+    c->ops->gemm(c, &g, 1);
     c->ops->bias_add(c, out, in + M * K + N * K, M, N);
 }
 
@@ -42,8 +42,8 @@ static void linear_backward(cb_compute *c, const float *in, const float *dout, f
                   .ldb = K,
                   .ldc = K,
                   .beta = 1};
-    c->ops->gemm(c, &dx);
-    c->ops->gemm(c, &dw);
+    c->ops->gemm(c, &dx, 1);
+    c->ops->gemm(c, &dw, 1);
     c->ops->bias_grad(c, din + M * K + N * K, dout, M, N);
 }
 

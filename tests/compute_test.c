@@ -35,7 +35,7 @@ static void run_gemm(cb_compute *c, shape s, room *out) {
         float *a = floats_new(1, (ta ? s.k : s.m) * lda, 1), *b = floats_new(2, (tb ? s.n : s.k) * ldb, 1);
         float *to = floats_new(3, s.m * ldc, 1);
         cb_gemm g = {ta, tb, s.m, s.n, s.k, a, b, to, lda, ldb, ldc, variant & 4 ? 1.0f : 0.0f};
-        c->ops->gemm(c, &g);
+        c->ops->gemm(c, &g, 1);
         keep_free(out, to, s.m * ldc);
         free(a), free(b);
     }
@@ -239,13 +239,13 @@ static void threads_change_no_bit(void) {
     }
 }
 
-enum { LARGE = 6 };
+enum { SHAPES = 6 };
 
-/* Products that oneDNN gets whole, of both its ways to share copies: GPT-2's, and some that divide into nothing. */
-static void large_products_keep_their_bits(void) {
-    static const shape shapes[LARGE] = {{768, 768, 256},  {1024, 2304, 192}, {1024, 5003, 77},
+/* Products of one and of many tiles: GPT-2's, and some that divide into nothing. */
+static void products_keep_their_bits(void) {
+    static const shape shapes[SHAPES] = {{768, 768, 256},  {1024, 2304, 192}, {1024, 5003, 77},
                                         {300, 3001, 400}, {3072, 281, 130},  {541, 545, 1100}};
-    for (int i = 0; i < 4 * LARGE; i++) {
+    for (int i = 0; i < 4 * SHAPES; i++) {
         shape s = shapes[i / 4];
         bool ta = i & 1, tb = i & 2;
         float *a = floats_new(1, s.m * s.k, 1), *b = floats_new(2, s.n * s.k, 1), *to[3];
@@ -254,7 +254,7 @@ static void large_products_keep_their_bits(void) {
             to[threads - 1] = floats_new(3, s.m * s.n, 0);
             if (!CHECK_OK(cb_compute_create(&c, "cpu", threads))) continue;
             cb_gemm g = {ta, tb, s.m, s.n, s.k, a, b, to[threads - 1], ta ? s.m : s.k, tb ? s.k : s.n, s.n, 0};
-            c->ops->gemm(c, &g);
+            c->ops->gemm(c, &g, 1);
             cb_compute_destroy(c);
         }
         CHECK(memcmp(to[0], to[1], (size_t)(s.m * s.n) * sizeof(float)) == 0);
@@ -274,7 +274,7 @@ static void unknown_backends_are_named(void) {
 int main(void) {
     RUN(cpu_agrees_with_ref);
     RUN(threads_change_no_bit);
-    RUN(large_products_keep_their_bits);
+    RUN(products_keep_their_bits);
     RUN(unknown_backends_are_named);
     return test_end();
 }

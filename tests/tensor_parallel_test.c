@@ -188,14 +188,14 @@ static cb_err live(cb_comm *comm, void *arg) {
     for (int i = 0; i < s->ranks; i++) all[i] = i;
     TRY(cb_group_make(&group, comm, CB_FOR_TP, all, s->ranks));
     TRY(cb_compute_create(&compute, s->compute, 1));
-    float *partial = malloc((size_t)(owned * s->M * IN) * sizeof *partial);
+    float *sum_scratch = malloc((size_t)cb_gemm_sum_scratch_bytes(s->M, IN, owned, 1) + 1);
     char *scratch = malloc((size_t)cb_all_reduce_scratch_most(s->ranks, s->M * IN, CB_F32) + 1);
-    cb_tp tp = {&group, compute, s->shards, me * owned, owned, partial, (float *)(void *)scratch};
+    cb_tp tp = {&group, compute, s->shards, me * owned, owned, sum_scratch, (float *)(void *)scratch};
     cb_err e = column(&tp, s);
     if (!e) e = row(&tp, s);
     if (!e) e = vocabulary(&tp, s);
     free(scratch);
-    free(partial);
+    free(sum_scratch);
     cb_compute_destroy(compute);
     cb_group_free(&group);
     return e;

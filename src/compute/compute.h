@@ -43,7 +43,11 @@ typedef struct cb_adamw {
 
 typedef struct cb_compute_ops {
     const char *name;
-    void (*gemm)(cb_compute *c, const cb_gemm *g);
+    /* `count` products of one shape: those of a layer's shards. Their outputs are apart. */
+    void (*gemm)(cb_compute *c, const cb_gemm *g, int count);
+    /* g[0].c = the sum of `count` products of one shape (beta 0) as the balanced binary tree over them (see tree_sum);
+     * the c of the others is not used. scratch: cb_gemm_sum_scratch_bytes. */
+    void (*gemm_sum)(cb_compute *c, const cb_gemm *g, int count, float *scratch);
     /* y (M,N) += b (N), b may be NULL */
     void (*bias_add)(cb_compute *c, float *y, const float *b, int64_t M, int64_t N);
     /* db (N) += sum of dy's rows, rows in ascending order */
@@ -100,14 +104,16 @@ struct cb_compute {
 };
 
 /* backend: "cpu" or "ref". Must be called on the thread that will call the operations (it sets that thread's OpenMP
- * width; of several on one thread the last created has its width). threads: 1 to CB_MOST_THREADS, up to
- * which the bits of a product do not depend on it, see cpu_gemm.c.
+ * width; of several on one thread the last created has its width). threads: 1 to CB_MOST_THREADS.
  * Error CB_EUSAGE: unknown name, with the known ones; threads out of range. */
 CB_MUST_USE cb_err cb_compute_create(cb_compute **compute, const char *backend, int threads);
 void cb_compute_destroy(cb_compute *compute);
 const char *cb_compute_backends(void); /* "cpu, ref" */
 
 enum { CB_MOST_THREADS = 16 };
+
+/* Scratch of gemm_sum with outputs (m, n), bytes, whatever the backend. */
+int64_t cb_gemm_sum_scratch_bytes(int64_t m, int64_t n, int count, int threads);
 
 /* Scratch of attention_backward, bytes: threads * 2 * 64 * (T + 16) floats, whatever the backend. */
 int64_t cb_attention_scratch_bytes(int B, int T, int H, int D, int threads);

@@ -134,6 +134,7 @@ void cb_cpu_tree_sum(cb_compute *c, float *to, float *const *from, int n, int64_
 const cb_compute_ops cb_cpu_ops = {
     .name = "cpu",
     .gemm = cb_cpu_gemm,
+    .gemm_sum = cb_cpu_gemm_sum,
     .bias_add = cb_cpu_bias_add,
     .bias_grad = cb_cpu_bias_grad,
     .bias_gelu = cb_cpu_bias_gelu,

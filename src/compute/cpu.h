@@ -11,7 +11,8 @@ static inline int cb_cpu_width(const cb_compute *c, int64_t elements) {
     return elements < 16384 ? 1 : c->threads;
 }
 
-void cb_cpu_gemm(cb_compute *c, const cb_gemm *g);
+void cb_cpu_gemm(cb_compute *c, const cb_gemm *g, int count);
+void cb_cpu_gemm_sum(cb_compute *c, const cb_gemm *g, int count, float *scratch);
 /* The same on the calling thread, which is in a parallel region where there are several. */
 void cb_cpu_gemm_serial(const cb_gemm *g);
 

@@ -1,50 +1,128 @@
-/* The `cpu` backend's matrix products, by oneDNN's sgemm (row-major). oneDNN promises no bits when the number of
- * threads changes: products small in m or n take its kernels without copying, which it cuts along k too. Those are cut
- * here, into tiles that depend on the shape alone, each computed by one thread. Large products are left whole: there
- * oneDNN cuts only m and n, and compute_test checks that the bits stay. Source of the limit: nocopy_checker_avx2
- * (0.0038) and nocopy_checker_avx512 (0.00196) in oneDNN 2.6, src/cpu/x64/gemm/gemm_driver.cpp. */
+/* The `cpu` backend's matrix products, by oneDNN's sgemm (row-major), cut into tiles that depend on the shape alone,
+ * each computed by one thread: oneDNN's own threads would cut products otherwise for another number of them, which
+ * changes the last bits. The products of all shards of a layer are one loop over tiles, so that small shards keep all
+ * threads busy, and sums over shards are taken tile by tile while they lie in the cache. */
+#include <assert.h>
 #include <dnnl.h>
 #include <math.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #include "compute/cpu.h"
 
-enum { TILE_M = 128, TILE_N = 384, SHORT_K = 64 };
+/* Large enough for sgemm to reach its rate, small enough that products of 1,024 rows keep several threads busy; those
+ * of sums are smaller, because a few of them must stay in a core's second-level cache. Measured: docs/exactness.md. */
+typedef struct tile_size {
+    int64_t m, n;
+} tile_size;
+static const tile_size large_tile = {512, 512}, small_tile = {256, 512}, sum_tile = {192, 384};
+enum { LARGE_TILES = 8 };
 
-#ifdef __AVX512F__
-static const double large_limit = 0.0019;
-#else
-static const double large_limit = 0.0037;
-#endif
+static tile_size tile_for(const cb_gemm *g) {
+    return g->m * g->n < LARGE_TILES * large_tile.m * large_tile.n ? small_tile : large_tile;
+}
 
-/* C's rows i.. and columns j.. of m by n */
-static void product(const cb_gemm *g, int64_t i, int64_t j, int64_t m, int64_t n) {
-    const float *a = g->a + (g->ta ? i : i * g->lda), *b = g->b + (g->tb ? j * g->ldb : j);
-    float *c = g->c + i * g->ldc + j;
+typedef struct tile {
+    int64_t i, j, m, n; /* rows i.. and columns j.. of m by n */
+} tile;
+
+static int64_t tiles_down(const cb_gemm *g, tile_size size) {
+    return (g->m + size.m - 1) / size.m;
+}
+
+static int64_t tile_count(const cb_gemm *g, tile_size size) {
+    return tiles_down(g, size) * ((g->n + size.n - 1) / size.n);
+}
+
+static tile tile_at(const cb_gemm *g, tile_size size, int64_t t) {
+    int64_t i = t % tiles_down(g, size) * size.m, j = t / tiles_down(g, size) * size.n;
+    return (tile){i, j, g->m - i < size.m ? g->m - i : size.m, g->n - j < size.n ? g->n - j : size.n};
+}
+
+/* c (t.m, t.n) = that tile of the product, + beta c. The calling thread has one thread only: see cb_compute_create. */
+static void product(const cb_gemm *g, tile t, float *c, int64_t ldc) {
+    const float *a = g->a + (g->ta ? t.i : t.i * g->lda), *b = g->b + (g->tb ? t.j * g->ldb : t.j);
     dnnl_status_t status =
-        dnnl_sgemm(g->ta ? 'T' : 'N', g->tb ? 'T' : 'N', m, n, g->k, 1.0f, a, g->lda, b, g->ldb, g->beta, c, g->ldc);
+        dnnl_sgemm(g->ta ? 'T' : 'N', g->tb ? 'T' : 'N', t.m, t.n, g->k, 1.0f, a, g->lda, b, g->ldb, g->beta, c, ldc);
     if (status == dnnl_success) return;
-    for (int64_t r = 0; r < m; r++) { /* out of memory: NaN reaches the loss, where it is reported */
-        for (int64_t s = 0; s < n; s++) c[r * g->ldc + s] = NAN;
+    for (int64_t r = 0; r < t.m; r++) { /* out of memory: NaN reaches the loss, where it is reported */
+        for (int64_t s = 0; s < t.n; s++) c[r * ldc + s] = NAN;
     }
 }
 
 void cb_cpu_gemm_serial(const cb_gemm *g) {
-    product(g, 0, 0, g->m, g->n);
+    product(g, (tile){0, 0, g->m, g->n}, g->c, g->ldc);
 }
 
-void cb_cpu_gemm(cb_compute *c, const cb_gemm *g) {
-    (void)c; /* only OpenMP asks for its threads */
-    bool large = 1.0 / (double)g->m + 1.0 / (double)g->n < large_limit && g->k >= SHORT_K;
-    if (large) {
-        product(g, 0, 0, g->m, g->n);
-        return;
+/* Threads worth waking for `count` products. */
+static int width_for(const cb_compute *c, const cb_gemm *g, int count) {
+    return (double)g->m * (double)g->n * (double)g->k * count < 1 << 18 ? 1 : c->threads;
+}
+
+void cb_cpu_gemm(cb_compute *c, const cb_gemm *g, int count) {
+    tile_size size = tile_for(g);
+    int64_t tiles = tile_count(g, size);
+    int width = width_for(c, g, count);
+#pragma omp parallel for schedule(dynamic) num_threads(width) if (width > 1)
+    for (int64_t t = 0; t < count * tiles; t++) {
+        const cb_gemm *one = &g[t / tiles];
+        tile at = tile_at(one, size, t % tiles);
+        product(one, at, one->c + at.i * one->ldc + at.j, one->ldc);
     }
-    int threads = c->threads;
-    int64_t rows = (g->m + TILE_M - 1) / TILE_M, columns = (g->n + TILE_N - 1) / TILE_N;
-    /* Even a single tile: inside a region of several threads oneDNN uses one. */
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
-    for (int64_t t = 0; t < rows * columns; t++) {
-        int64_t i = t % rows * TILE_M, j = t / rows * TILE_N, m = g->m - i, n = g->n - j;
-        product(g, i, j, m < TILE_M ? m : TILE_M, n < TILE_N ? n : TILE_N);
+}
+
+/* to (at.m, at.n; ld) = left + right, both dense */
+static void add(float *to, int64_t ld, const float *left, const float *right, tile at) {
+    for (int64_t i = 0; i < at.m; i++) {
+        for (int64_t j = 0; j < at.n; j++) to[i * ld + j] = left[i * at.n + j] + right[i * at.n + j];
+    }
+}
+
+/* One tile of the sum. Counting up in binary: room is a stack of the sums of finished subtrees, each larger than the
+ * one after it; product s joins as many as s has ones at its end, and the last product all. */
+static void sum_of_tiles(const cb_gemm *g, int count, tile at, float *room) {
+    int64_t size = at.m * at.n;
+    float *to = g->c + at.i * g->ldc + at.j, *top = room; /* top: the first place that is free */
+    if (count == 1) product(g, at, to, g->ldc);
+    for (int s = 0; s < count && count > 1; s++, top += size) {
+        product(&g[s], at, top, at.n);
+        for (int ones = s; top > room && ((ones & 1) || s == count - 1); ones >>= 1, top -= size) {
+            bool last = s == count - 1 && top - size == room;
+            add(last ? to : top - size, last ? g->ldc : at.n, top - size, top, at);
+        }
+    }
+}
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* Of one thread: the stack's places, of the largest tile. */
+static int64_t room_floats(int64_t m, int64_t n, int count) {
+    int places = 1;
+    while (1 << (places - 1) < count) places++;
+    return count == 1 ? 0 : places * least(m, sum_tile.m) * least(n, sum_tile.n);
+}
+
+int64_t cb_gemm_sum_scratch_bytes(int64_t m, int64_t n, int count, int threads) {
+    return threads * room_floats(m, n, count) * (int64_t)sizeof(float);
+}
+
+static int thread_number(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+void cb_cpu_gemm_sum(cb_compute *c, const cb_gemm *g, int count, float *scratch) {
+    assert(g->beta == 0);
+    int64_t tiles = tile_count(g, sum_tile);
+    int width = width_for(c, g, count);
+#pragma omp parallel for schedule(dynamic) num_threads(width) if (width > 1)
+    for (int64_t t = 0; t < tiles; t++) {
+        sum_of_tiles(g, count, tile_at(g, sum_tile, t), scratch + thread_number() * room_floats(g->m, g->n, count));
     }
 }

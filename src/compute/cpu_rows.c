@@ -70,8 +70,8 @@ void cb_cpu_embedding(cb_compute *c, float *x, const int32_t *tokens, const floa
 #pragma omp parallel for num_threads(width) if (width > 1)
     for (int64_t i = 0; i < M; i++) {
         int64_t row = tokens[i] - begin;
-        if (row >= 0 && row < count) {
-            memcpy(x + i * C, table + row * C, (size_t)C * sizeof *x);
+        if (row >= 0 && row < count) { /* plus the zeros of other shards, which make -0 to 0 */
+            for (int64_t j = 0; j < C; j++) x[i * C + j] = table[row * C + j] + 0.0f;
         } else {
             memset(x + i * C, 0, (size_t)C * sizeof *x);
         }

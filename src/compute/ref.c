@@ -9,17 +9,46 @@ static float at(const float *x, bool transposed, int64_t ld, int64_t row, int64_
     return transposed ? x[column * ld + row] : x[row * ld + column];
 }
 
-static void gemm(cb_compute *c, const cb_gemm *g) {
+static double element(const cb_gemm *g, int64_t i, int64_t j) {
+    double sum = 0;
+    for (int64_t l = 0; l < g->k; l++) {
+        sum += (double)at(g->a, g->ta, g->lda, i, l) * (double)at(g->b, g->tb, g->ldb, l, j);
+    }
+    return sum;
+}
+
+static void gemm(cb_compute *c, const cb_gemm *g, int count) {
     (void)c;
-    for (int64_t i = 0; i < g->m; i++) {
-        for (int64_t j = 0; j < g->n; j++) {
-            double sum = 0;
-            for (int64_t l = 0; l < g->k; l++) {
-                sum += (double)at(g->a, g->ta, g->lda, i, l) * (double)at(g->b, g->tb, g->ldb, l, j);
+    for (int s = 0; s < count; s++) {
+        for (int64_t i = 0; i < g[s].m; i++) {
+            for (int64_t j = 0; j < g[s].n; j++) {
+                float *to = &g[s].c[i * g[s].ldc + j];
+                double sum = element(&g[s], i, j);
+                *to = (float)(g[s].beta != 0 ? sum + (double)g[s].beta * (double)*to : sum);
             }
-            float *to = &g->c[i * g->ldc + j];
-            *to = (float)(g->beta != 0 ? sum + (double)g->beta * (double)*to : sum);
         }
+    }
+}
+
+/* A tree over n operands is the first 2^k of them, 2^k < n the largest, and the rest: the same tree as pairs of
+ * neighbours, level by level. */
+static int left_of(int n) {
+    int left = 1;
+    while (2 * left < n) left *= 2;
+    return left;
+}
+
+/* The tree over products first .. first+count-1. */
+static float element_sum(const cb_gemm *g, int first, int count, int64_t i, int64_t j) {
+    if (count == 1) return (float)element(&g[first], i, j);
+    int left = left_of(count);
+    return element_sum(g, first, left, i, j) + element_sum(g, first + left, count - left, i, j);
+}
+
+static void gemm_sum(cb_compute *c, const cb_gemm *g, int count, float *scratch) {
+    (void)c, (void)scratch;
+    for (int64_t i = 0; i < g->m; i++) {
+        for (int64_t j = 0; j < g->n; j++) g->c[i * g->ldc + j] = element_sum(g, 0, count, i, j);
     }
 }
 
@@ -119,11 +148,9 @@ static void accumulate(cb_compute *c, float *y, const float *x, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-/* The first 2^k operands, 2^k < n the largest, and the rest: the same tree as pairs of neighbours, level by level. */
 static float tree(float *const *from, int n, int64_t i) {
     if (n == 1) return from[0][i];
-    int left = 1;
-    while (2 * left < n) left *= 2;
+    int left = left_of(n);
     return tree(from, left, i) + tree(from + left, n - left, i);
 }
 
@@ -143,6 +170,7 @@ static int64_t first_nonfinite(cb_compute *c, const float *x, int64_t n) {
 const cb_compute_ops cb_ref_ops = {
     .name = "ref",
     .gemm = gemm,
+    .gemm_sum = gemm_sum,
     .bias_add = bias_add,
     .bias_grad = bias_grad,
     .bias_gelu = bias_gelu,

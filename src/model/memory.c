@@ -49,17 +49,13 @@ int64_t cb_workspace_heads_bytes(const cb_memory_spec *spec) {
     return 4 * rows(spec) * spec->model->channels / spec->shards * owned(spec);
 }
 
-int64_t cb_workspace_partial_bytes(const cb_memory_spec *spec) {
-    return owned(spec) * cb_workspace_stream_bytes(spec);
-}
-
 int64_t cb_workspace_rows_bytes(const cb_memory_spec *spec) { return 4 * 2 * rows(spec) * (owned(spec) + 1); }
 
 static int64_t workspace_bytes(const cb_memory_spec *spec) {
     int64_t sum = cb_aligned(cb_workspace_stream_bytes(spec)); /* gradient of a norm's output */
     sum += cb_aligned(cb_workspace_wide_bytes(spec));
     sum += cb_aligned(cb_workspace_heads_bytes(spec));
-    sum += cb_aligned(cb_workspace_partial_bytes(spec));
+    sum += cb_aligned(spec->sum_scratch_bytes);
     sum += cb_aligned(spec->attention_scratch_bytes);
     if (cb_memory_last(spec)) sum += cb_aligned(cb_workspace_rows_bytes(spec));
     cb_act_sizes sizes = cb_memory_act_sizes(spec);

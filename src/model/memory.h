@@ -30,7 +30,7 @@ typedef struct cb_memory_spec {
     cb_recompute recompute;
     int window;        /* sends outstanding per direction */
     int64_t bucket_elements; /* of a gradient reduction */
-    int64_t attention_scratch_bytes; /* of the compute backend */
+    int64_t attention_scratch_bytes, sum_scratch_bytes; /* of the compute backend */
     int64_t tp_scratch_bytes, bucket_scratch_bytes; /* of the all-reduces over tp and over dp: see collectives/cost.h */
 } cb_memory_spec;
 
@@ -49,7 +49,6 @@ bool cb_memory_last(const cb_memory_spec *spec);
 int64_t cb_workspace_stream_bytes(const cb_memory_spec *spec);  /* (M, C) */
 int64_t cb_workspace_wide_bytes(const cb_memory_spec *spec);    /* (owned, M, max(3C, F)/S): gradient of FC or QKV */
 int64_t cb_workspace_heads_bytes(const cb_memory_spec *spec);   /* (owned, M, C/S): gradient of ATT */
-int64_t cb_workspace_partial_bytes(const cb_memory_spec *spec); /* (owned, M, C) */
 int64_t cb_workspace_rows_bytes(const cb_memory_spec *spec);    /* (owned + 1, 2, M): softmax's maxima and sums */
 
 /* Buffers in the rings that activations leave from forward and gradients backward: as many as sends may be outstanding and one

@@ -1,18 +1,8 @@
-/* The sum over shards as a tree: with one rank the tree alone, with one shard per rank the all-reduce alone, between them
- * both; the same bits for the same S. See regions.h. */
+/* The sum over shards as a tree: its lower levels are in the product (gemm_sum), the upper ones the all-reduce; the same
+ * bits for the same S. See regions.h. */
 #include "tensor_parallel/regions.h"
 
-float *cb_tp_target(cb_tp *tp, float *out, int s, int64_t count) { return tp->owned == 1 ? out : tp->partial + s * count; }
-
-static void sum_owned(cb_tp *tp, float *out, int64_t count) {
-    if (tp->owned == 1) return; /* cb_tp_target pointed to out */
-    float *from[CB_MOST_OWNED_SHARDS];
-    for (int s = 0; s < tp->owned; s++) from[s] = tp->partial + s * count;
-    tp->compute->ops->tree_sum(tp->compute, out, from, tp->owned, count);
-}
-
 cb_err cb_tp_reduce_start(cb_tp *tp, cb_pending *pending, float *out, int64_t count) {
-    sum_owned(tp, out, count);
     if (tp->group->size == 1) return CB_OK;
     return cb_all_reduce_start(pending, tp->group, out, count, CB_F32, CB_SUM, tp->scratch);
 }

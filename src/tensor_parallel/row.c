@@ -5,21 +5,26 @@
 cb_err cb_row_forward(cb_tp *tp, const cb_linear *l, float *y, const float *x, int64_t M) {
     cb_compute *c = tp->compute;
     int64_t N = l->out, K = l->in / tp->shards;
+    cb_gemm g[CB_MOST_OWNED_SHARDS];
     for (int s = 0; s < tp->owned; s++) {
-        c->ops->gemm(c, &(cb_gemm){.tb = true, .m = M, .n = N, .k = K, .a = x + s * M * K, .lda = K, .b = l->w + s * N * K,
-                                   .ldb = K, .c = cb_tp_target(tp, y, s, M * N), .ldc = N});
+        g[s] = (cb_gemm){.tb = true, .m = M, .n = N, .k = K, .a = x + s * M * K, .lda = K, .b = l->w + s * N * K,
+                         .ldb = K, .c = y, .ldc = N};
     }
+    c->ops->gemm_sum(c, g, tp->owned, tp->sum_scratch);
     return cb_tp_reduce(tp, y, M * N);
 }
 
 void cb_row_backward(cb_tp *tp, const cb_linear *l, float *dx, const float *dy, const float *x, int64_t M) {
     cb_compute *c = tp->compute;
     int64_t N = l->out, K = l->in / tp->shards;
+    cb_gemm data[CB_MOST_OWNED_SHARDS], weight[CB_MOST_OWNED_SHARDS];
     for (int s = 0; s < tp->owned; s++) {
-        c->ops->gemm(c, &(cb_gemm){.m = M, .n = K, .k = N, .a = dy, .lda = N, .b = l->w + s * N * K, .ldb = K,
-                                   .c = dx + s * M * K, .ldc = K});
-        c->ops->gemm(c, &(cb_gemm){.ta = true, .m = N, .n = K, .k = M, .a = dy, .lda = N, .b = x + s * M * K, .ldb = K,
-                                   .c = l->dw + s * N * K, .ldc = K, .beta = 1});
+        data[s] = (cb_gemm){.m = M, .n = K, .k = N, .a = dy, .lda = N, .b = l->w + s * N * K, .ldb = K,
+                            .c = dx + s * M * K, .ldc = K};
+        weight[s] = (cb_gemm){.ta = true, .m = N, .n = K, .k = M, .a = dy, .lda = N, .b = x + s * M * K, .ldb = K,
+                              .c = l->dw + s * N * K, .ldc = K, .beta = 1};
     }
+    c->ops->gemm(c, data, tp->owned);
+    c->ops->gemm(c, weight, tp->owned);
     if (l->db) c->ops->bias_grad(c, l->db, dy, M, N);
 }

@@ -12,7 +12,7 @@ typedef struct cb_tp {
     cb_group *group; /* the tp ranks */
     cb_compute *compute;
     int shards, first, owned; /* S; this rank's shards are first .. first+owned-1 */
-    float *partial;           /* (owned, M, C): partial sums of this rank's shards */
+    float *sum_scratch;       /* of gemm_sum over the owned shards with outputs (M, C) */
     float *scratch;           /* of an all-reduce of (M, C) over the group */
 } cb_tp;
 

@@ -32,6 +32,8 @@ static void fill_spec(const cb_run *run, int stage, int live, cb_memory_spec *sp
                              .bucket_elements = run->bucket_elements};
     spec->attention_scratch_bytes = cb_attention_scratch_bytes(run->B, run->T, m->heads / run->shards,
                                                                (int)(m->channels / m->heads), run->threads_per_rank);
+    spec->sum_scratch_bytes = cb_gemm_sum_scratch_bytes((int64_t)run->B * run->T, m->channels, run->shards / tp,
+                                                        run->threads_per_rank);
     /* A bucket larger than all gradients of the stage would only be room for nothing. */
     int64_t gradients = cb_memory_predict(spec).bytes[CB_MEM_GRADS] / 4 / (1 + cb_memory_part_levels(spec));
     if (spec->bucket_elements > gradients) spec->bucket_elements = gradients;

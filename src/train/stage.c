@@ -126,7 +126,7 @@ static void create_workspace(cb_rank *rank, const cb_memory_spec *spec) {
     t->stream = take(rank, CB_MEM_WORKSPACE, cb_workspace_stream_bytes(spec));
     t->wide = take(rank, CB_MEM_WORKSPACE, cb_workspace_wide_bytes(spec));
     t->heads = take(rank, CB_MEM_WORKSPACE, cb_workspace_heads_bytes(spec));
-    rank->tp.partial = take(rank, CB_MEM_WORKSPACE, cb_workspace_partial_bytes(spec));
+    rank->tp.sum_scratch = take(rank, CB_MEM_WORKSPACE, spec->sum_scratch_bytes);
     t->attention_scratch = take(rank, CB_MEM_WORKSPACE, spec->attention_scratch_bytes);
     if (rank->last) t->rows = take(rank, CB_MEM_WORKSPACE, cb_workspace_rows_bytes(spec));
     take_acts(rank, spec, CB_MEM_WORKSPACE, cb_recompute_shared(&spec->recompute, rank->layers), rank->shared_act);
