@@ -169,8 +169,8 @@ mpi_without_mpiexec() {
 helps() {
     local command
     run --help
-    check "--help lists the commands, code 0" equal "$rc $(grep -cE '^  (train|model|schedule|bench) ' "$out")" "0 4"
-    for command in train model schedule bench; do
+    check "--help lists the commands, code 0" equal "$rc $(grep -cE '^  (train|model|schedule|trace|bench) ' "$out")" "0 5"
+    for command in train model schedule trace bench; do
         run "$command" --help
         check "$command --help: code 0, nothing on stderr" equal "$rc $(wc -c <"$err")" "0 0"
         check "$command --help has a usage line" grep -q "cuboid $command" "$out"
@@ -351,6 +351,41 @@ traces() {
     rm -r t.json t.svg saved traced plain
 }
 
+# What cuboid trace says of them.
+explains_traces() {
+    local sum
+    works --steps 3 --dp 2 --tp 2 --pp 2 --micro-batch-size 1 --global-batch-size 8 --eval-iters 0 --trace t.json
+    run trace t.json --columns 90 --svg t.svg
+    check "trace: code 0" equal "$rc" 0
+    check "the simulated step above the measured one" equal "$(grep -cE '^1f1b (simulated with the measured costs|measured, step 3): [0-9.]+ m?s, bubble' "$out")" 2
+    check "rows of stages and of ranks" equal "$(grep -cE '^p[01] .{87}$' "$out") $(grep -cE '^d[01] p[01] t[01] .{81}$' "$out")" "2 8"
+    check "the critical path is marked" grep -qE '^path     [0-7. ]{81}$' "$out"
+    check "each rank's uses add up to the step" awk '/^where the time/ { on = 1 } on && $1 ~ /^d/ {
+        for (i = 4; i <= 10; i++) sum += $i; if (sum - $11 > 0.05 || $11 - sum > 0.05) bad = 1; sum = 0; rows++ }
+        END { exit bad || rows != 8 }' "$out"
+    check "the path is told" grep -qE '^critical path, [0-9.]+ ms: compute [0-9.]+% \(p0 [0-9.]+%, p1 [0-9.]+%\)' "$out"
+    check "measured against simulated" grep -qE '^measured [0-9.]+ ms, simulated [0-9.]+ ms: [0-9.]+ x$' "$out"
+    check "the picture has both" equal "$(grep -c '</svg>' t.svg) $(grep -cE 'simulated with|measured, step 3' t.svg) $(grep -c 'critical path' t.svg)" "1 2 1"
+    run trace t.json --step 2 --json
+    check "as JSON" equal "$rc $(grep -cE '"(step|step_s|simulated_s|measured_to_simulated|critical_path|costs)":' "$out")" "0 6"
+    check "of step 2" grep -qE '"step": 2,' "$out"
+    local whole=("${small[@]}")
+    small=(trace)
+    refused 2 "trace which file? cuboid trace FILE"
+    refused 2 "--step 7: the trace has no such step; it has 2 and 3" t.json --step 7
+    refused 1 "none.json: No such file" none.json
+    refused 1 "text: it is not JSON, as traces are: line 1" text
+    refused 1 "--svg none/t.svg: " t.json --svg none/t.svg
+    head -c 5000 t.json >cut.json
+    refused 1 "cut.json: the file ends in the middle, in line" cut.json
+    "$cuboid" schedule --chrome s.json >/dev/null
+    refused 1 "s.json: a trace, but none of cuboid's training steps" s.json
+    sed 's/"version":1/"version":2/' t.json >new.json
+    refused 1 "new.json: a trace of version 2; this cuboid reads version 1" new.json
+    small=("${whole[@]}")
+    rm t.json t.svg cut.json s.json new.json
+}
+
 # The words that scripts for Megatron use.
 long_names() {
     works --tp 2 --pp 2 --dp 2 --micro-batch-size 2 --global-batch-size 8 --steps 3 --eval-iters 0 --seq-length 32 --log short
@@ -463,7 +498,7 @@ many_ranks() {
 
 write_models
 parts=(refuses_sizes refuses_words refuses_data refuses_token_ids refuses_outputs refuses_weights log_on_a_full_disk helps models schedules dry_runs echoes
-    logs traces long_names layouts logits nonfinite stops terminal many_ranks)
+    logs traces explains_traces long_names layouts logits nonfinite stops terminal many_ranks)
 if [[ $has_mpi == mpi ]]; then parts+=(mpi_without_mpiexec); else parts+=(without_mpi); fi
 for part in ${CLI_TEST_PARTS:-"${parts[@]}"}; do
     before=$failed start=$SECONDS

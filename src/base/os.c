@@ -173,6 +173,11 @@ bool cb_os_is_terminal(int fd) {
     return isatty(fd) == 1;
 }
 
+bool cb_os_wants_colour(int fd) {
+    const char *no = getenv("NO_COLOR");
+    return cb_os_is_terminal(fd) && !(no && *no);
+}
+
 int cb_os_terminal_columns(int fd) {
     struct winsize window;
     return ioctl(fd, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;

@@ -14,6 +14,8 @@ int64_t cb_os_available_bytes_under(const char *root);
 int64_t cb_os_quota_cores_under(const char *root);
 
 bool cb_os_is_terminal(int fd);
+/* A terminal, whose user has not set NO_COLOR (no-color.org). */
+bool cb_os_wants_colour(int fd);
 int cb_os_terminal_columns(int fd); /* 80 where unknown */
 /* bytes as "1.50 GiB"; out holds at least 16 characters. Returns out. */
 char *cb_os_human_bytes(int64_t bytes, char out[16]);

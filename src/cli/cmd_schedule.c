@@ -182,7 +182,7 @@ static cb_err show(const schedule_options *o, const cb_simulated *s) {
     int columns = o->columns ? (int)o->columns : cb_os_terminal_columns(STDOUT_FILENO);
     TRY(write_to("svg", o->svg, &s->timeline, cb_timeline_svg));
     TRY(write_to("chrome", o->chrome, &s->timeline, cb_timeline_chrome));
-    TRY(cb_timeline_text(&s->timeline, columns, cb_os_is_terminal(STDOUT_FILENO), stdout));
+    TRY(cb_timeline_text(&s->timeline, columns, cb_os_wants_colour(STDOUT_FILENO), stdout));
     print_numbers(s);
     return CB_OK;
 }

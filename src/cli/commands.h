@@ -9,6 +9,7 @@ CB_MUST_USE cb_err cb_cmd_train(int argc, char **argv);
 CB_MUST_USE cb_err cb_cmd_model(int argc, char **argv);
 CB_MUST_USE cb_err cb_cmd_verify(int argc, char **argv);
 CB_MUST_USE cb_err cb_cmd_schedule(int argc, char **argv);
+CB_MUST_USE cb_err cb_cmd_trace(int argc, char **argv);
 CB_MUST_USE cb_err cb_cmd_bench(int argc, char **argv);
 
 #endif

@@ -17,6 +17,7 @@ static const struct {
     {"verify", cb_cmd_verify, "train the same run in many layouts and compare every bit"},
     {"model", cb_cmd_model, "list the models, or show one: parameters, FLOPs, what each stage holds"},
     {"schedule", cb_cmd_schedule, "draw, list and compare pipeline schedules: bubble, time, memory, messages"},
+    {"trace", cb_cmd_trace, "draw a traced step below its simulation, and say where its time went"},
     {"bench", cb_cmd_bench, "measure: `bench step` times a training step against its floor"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

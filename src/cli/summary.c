@@ -105,7 +105,7 @@ void cb_summary_print(const cb_progress *p, const cb_run_summary *s, FILE *to) {
     if (p->losses > 1) cb_chart_print(p->loss, p->losses, columns - 12, 12, "training loss over steps, nats per token", to);
     if (s->timeline) {
         fputc('\n', to);
-        cb_err_free(cb_timeline_text(s->timeline, columns - 14, cb_os_is_terminal(STDOUT_FILENO), to));
+        cb_err_free(cb_timeline_text(s->timeline, columns - 14, cb_os_wants_colour(STDOUT_FILENO), to));
     }
     if (s->steps > 0) print_traffic(s, to);
     print_memory(p, s, to);

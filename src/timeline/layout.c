@@ -100,7 +100,8 @@ cb_err cb_drawing_make(cb_drawing *layout, const cb_timeline *timeline) {
     TRY(check_events(timeline));
     double begin_s, end_s;
     find_range(timeline, &begin_s, &end_s);
-    layout->span_s = end_s > begin_s ? end_s - begin_s : 1e-9;
+    layout->begin_s = begin_s;
+    layout->span_s = fmax(timeline->span_s, end_s > begin_s ? end_s - begin_s : 1e-9);
     choose_unit(layout);
     layout->bars = malloc((size_t)timeline->count * sizeof *layout->bars);
     layout->row_begin = calloc((size_t)timeline->rows + 1, sizeof *layout->row_begin);
@@ -141,7 +142,9 @@ int cb_drawing_longest_name(const cb_drawing *layout) {
 }
 
 char *cb_drawing_summary(const cb_drawing *layout, char out[64]) {
-    snprintf(out, 64, "%.4g %s, bubble %.1f%%", layout->span_s / layout->unit_s, layout->unit,
+    double begin_s, end_s;
+    find_range(layout->timeline, &begin_s, &end_s);
+    snprintf(out, 64, "%.4g %s, bubble %.1f%%", fmax(end_s - begin_s, 1e-9) / layout->unit_s, layout->unit,
              100 * cb_timeline_bubble(layout->timeline));
     return out;
 }

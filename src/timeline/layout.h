@@ -28,6 +28,7 @@ typedef struct cb_drawing {
     const cb_timeline *timeline;
     cb_bar *bars;       /* by row, then begin */
     int64_t *row_begin; /* (rows + 1): bars of row r are row_begin[r] .. row_begin[r+1]-1 */
+    double begin_s;     /* of the first event, in the timeline's time */
     double span_s;      /* > 0 */
     const char *unit;   /* "ms" */
     double unit_s;

@@ -1,5 +1,6 @@
 /* Timelines as standalone SVG: no scripts, no fonts of its own, light background. Written from a few primitives (rect,
  * line, text, title), in pixels; the viewBox lets it scale. See timeline.h. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ typedef struct picture {
     const cb_drawing *layout;
     FILE *to;
     double left, top, width, row_height, bar_height; /* of the plot */
+    double height;                                   /* of all of it */
     bool hints;                                      /* each bar tells its times when pointed at */
 } picture;
 
@@ -177,42 +179,94 @@ static int64_t most_numbered_bars(const cb_drawing *layout) {
 }
 
 /* Wide enough for the numbers of about 128 bars in a row; more get lost, and the picture stays a picture. */
-static void set_sizes(picture *p) {
+static double wanted_width(const cb_drawing *layout) {
+    double wanted = 14.0 * (double)most_numbered_bars(layout);
+    return wanted < 900 ? 900 : wanted > 1800 ? 1800 : wanted;
+}
+
+/* label: characters of the longest name of a row. */
+static void set_sizes(picture *p, double width, int label) {
     int rows = p->layout->timeline->rows;
-    double wanted = 14.0 * (double)most_numbered_bars(p->layout);
-    p->width = wanted < 900 ? 900 : wanted > 1800 ? 1800 : wanted;
+    p->width = width;
     p->row_height = rows <= 24 ? 30 : rows <= 64 ? 20 : 14;
     p->bar_height = p->row_height - (rows <= 24 ? 6 : 2);
-    p->left = MARGIN + 7 * cb_drawing_longest_name(p->layout) + 10;
+    p->left = MARGIN + 7 * label + 10;
     p->top = MARGIN + TITLE_HEIGHT;
+    p->height = y_of(p, rows) + AXIS_HEIGHT + LEGEND_HEIGHT + MARGIN / 2;
     p->hints = p->layout->timeline->count <= MOST_HINTS;
 }
 
-static void put_all(const picture *p) {
+/* A line below the bars of the path's rows, and from row to row. */
+static void put_path(const picture *p) {
     const cb_timeline *timeline = p->layout->timeline;
-    double width = p->left + p->width + MARGIN;
-    double height = y_of(p, timeline->rows) + AXIS_HEIGHT + LEGEND_HEIGHT + MARGIN / 2;
+    if (!timeline->path_count) return;
+    fputs("<path fill=\"none\" stroke=\"#b3202c\" stroke-width=\"2\" stroke-linejoin=\"round\" d=\"", p->to);
+    for (int64_t i = 0; i < timeline->path_count; i++) {
+        const cb_path_part *part = &timeline->path[i];
+        double y = y_of(p, part->row) + p->bar_height + 1;
+        fprintf(p->to, "%c%.2f %.1fL%.2f %.1f", i ? 'L' : 'M', x_of(p, part->begin_s - p->layout->begin_s), y,
+                x_of(p, part->end_s - p->layout->begin_s), y);
+    }
+    fputs("\"/>\n", p->to);
+    put_text(p, "s", p->left + p->width - 150, MARGIN + 31, "red: the critical path");
+}
+
+static void put_picture(const picture *p) {
     char summary[64];
-    fprintf(p->to,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n",
-            width, height, width, height);
-    put_style(p);
-    fprintf(p->to, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n");
-    put_text(p, "h", p->left, MARGIN + 12, timeline->title);
+    put_text(p, "h", p->left, MARGIN + 12, p->layout->timeline->title);
     put_text(p, "s", p->left, MARGIN + 31, cb_drawing_summary(p->layout, summary));
     put_ground(p);
     put_axis(p);
     put_bars(p);
+    put_path(p);
     put_legend(p);
-    fputs("</svg>\n", p->to);
+}
+
+static void put_all(const picture *pictures, int count, FILE *to) {
+    double width = pictures[0].left + pictures[0].width + MARGIN, height = 0;
+    for (int i = 0; i < count; i++) height += pictures[i].height;
+    fprintf(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n",
+            width, height, width, height);
+    put_style(&pictures[0]);
+    fprintf(to, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n");
+    double y = 0;
+    for (int i = 0; i < count; y += pictures[i++].height) {
+        if (i) fprintf(to, "<g transform=\"translate(0 %.0f)\">\n", y);
+        put_picture(&pictures[i]);
+        if (i) fputs("</g>\n", to);
+    }
+    fputs("</svg>\n", to);
+}
+
+static cb_err draw(const cb_timeline *timelines, int count, cb_drawing *drawings, picture *pictures, FILE *to) {
+    double width = 0;
+    int label = 0;
+    for (int i = 0; i < count; i++) {
+        TRY(cb_drawing_make(&drawings[i], &timelines[i]));
+        width = fmax(width, wanted_width(&drawings[i]));
+        int longest = cb_drawing_longest_name(&drawings[i]);
+        if (longest > label) label = longest;
+    }
+    for (int i = 0; i < count; i++) {
+        pictures[i] = (picture){.layout = &drawings[i], .to = to};
+        set_sizes(&pictures[i], width, label);
+    }
+    put_all(pictures, count, to);
+    if (!fflush(to) && !ferror(to)) return CB_OK;
+    return cb_fail(CB_EIO, "timeline '%s': writing its SVG failed", timelines[0].title);
+}
+
+cb_err cb_timelines_svg(const cb_timeline *timelines, int count, FILE *to) {
+    cb_drawing *drawings = calloc((size_t)count, sizeof *drawings);
+    picture *pictures = calloc((size_t)count, sizeof *pictures);
+    cb_err e = drawings && pictures ? draw(timelines, count, drawings, pictures, to)
+                                    : cb_fail(CB_ENOMEM, "not enough memory to draw %d timelines", count);
+    for (int i = 0; drawings && i < count; i++) cb_drawing_free(&drawings[i]);
+    free(drawings);
+    free(pictures);
+    return e;
 }
 
 cb_err cb_timeline_svg(const cb_timeline *timeline, FILE *to) {
-    cb_drawing layout;
-    TRY(cb_drawing_make(&layout, timeline));
-    picture p = {.layout = &layout, .to = to};
-    set_sizes(&p);
-    put_all(&p);
-    cb_drawing_free(&layout);
-    return fflush(to) || ferror(to) ? cb_fail(CB_EIO, "timeline '%s': writing its SVG failed", timeline->title) : CB_OK;
+    return cb_timelines_svg(timeline, 1, to);
 }

@@ -99,6 +99,20 @@ static void print_row(canvas *c, int row) {
     fputc('\n', c->to);
 }
 
+/* On which row the path is, in the middle of each cell. */
+static void print_path(const canvas *c) {
+    const cb_timeline *timeline = c->layout->timeline;
+    int64_t i = 0;
+    fprintf(c->to, "%-*s ", c->label, "path");
+    for (int k = 0; k < c->cells; k++) {
+        double middle_s = c->layout->begin_s + c->layout->span_s * (k + 0.5) / c->cells;
+        while (i < timeline->path_count && timeline->path[i].end_s <= middle_s) i++;
+        bool on = i < timeline->path_count && timeline->path[i].begin_s <= middle_s;
+        fputc(!on ? ' ' : timeline->path[i].waits ? '.' : '0' + timeline->path[i].row % 10, c->to);
+    }
+    fputc('\n', c->to);
+}
+
 /* Marks, and below them numbers, the last with the unit. */
 static cb_err print_axis(const canvas *c) {
     const cb_drawing *layout = c->layout;
@@ -182,6 +196,7 @@ static cb_err print_all(canvas *c) {
     if (c->choice) fprintf(c->to, " (%d of %d rows: %s)", c->shown_count, timeline->rows, c->choice);
     fputc('\n', c->to);
     for (int i = 0; i < c->shown_count; i++) print_row(c, c->shown[i]);
+    if (timeline->path_count) print_path(c);
     TRY(print_axis(c));
     print_legend(c);
     return fflush(c->to) || ferror(c->to) ? cb_fail(CB_EIO, "timeline '%s': writing its text failed", timeline->title)
@@ -194,6 +209,7 @@ cb_err cb_timeline_text(const cb_timeline *timeline, int columns, bool colour, F
     TRY(cb_drawing_make(&layout, timeline));
     canvas c = {
         .layout = &layout, .to = to, .colour = colour, .label = cb_drawing_longest_name(&layout), .shown = shown};
+    if (timeline->path_count && c.label < 4) c.label = 4;
     c.cells = columns - c.label - 1 > LEAST_CELLS ? columns - c.label - 1 : LEAST_CELLS;
     c.line = malloc((size_t)c.cells * sizeof *c.line);
     cb_err e = c.line ? print_all(&c) : cb_fail(CB_ENOMEM, "not enough memory for a line of %d columns", columns);

@@ -17,12 +17,22 @@ typedef struct cb_event {
     double begin_s, end_s;
 } cb_event;
 
+/* A stretch of a path through a timeline. */
+typedef struct cb_path_part {
+    int32_t row;
+    bool waits; /* the row was held up there: by a message, an operation or another row */
+    double begin_s, end_s;
+} cb_path_part;
+
 typedef struct cb_timeline {
     const char *title;
     int rows;
     const char *const *row_names; /* (rows) "d0 p1 t0" */
     const cb_event *events;
     int64_t count;
+    double span_s;            /* at least so much time is shown, to compare; 0: as much as there is */
+    const cb_path_part *path; /* (path_count) in order of time: marked; NULL: none */
+    int64_t path_count;
 } cb_timeline;
 
 /* The events of a simulated schedule, row = stage. *events to be freed. Error CB_ENOMEM. */
@@ -31,7 +41,7 @@ CB_MUST_USE cb_err cb_timeline_of_schedule(const cb_schedule *schedule, cb_span 
 
 /* Rows of `columns` characters (more where names leave less than 20 for the time): time runs to the right, each cell
  * shows what filled most of it: the last digit of the microbatch, forward as 0-9, backward as a-j (a is 0), '.' for
- * waiting; an axis and a legend below. colour: forward and backward told apart by ANSI colours instead, with the whole
+ * waiting; below, if there is a path, the row (mod 10) that it is on, '.' where that is held up; an axis and a legend. colour: forward and backward told apart by ANSI colours instead, with the whole
  * number where it fits. Of more than 32 rows only some are shown: the first of each stage ("p3" in the name), or evenly
  * spaced ones. Events come in any order; those of a row do not overlap. Errors: CB_EINVAL for no events or one with a
  * row, kind or time that cannot be; CB_EIO; CB_ENOMEM. */
@@ -39,6 +49,8 @@ CB_MUST_USE cb_err cb_timeline_text(const cb_timeline *timeline, int columns, bo
 /* A standalone SVG: a row per rank, F, B, W, waits, reductions and optimizer in distinct colours, microbatch numbers
  * where they fit, axis in us, ms or s, legend. Readable at 16 rows x 64 microbatches. Errors as above. */
 CB_MUST_USE cb_err cb_timeline_svg(const cb_timeline *timeline, FILE *to);
+/* Several in one picture, one below the other, as wide as the widest. */
+CB_MUST_USE cb_err cb_timelines_svg(const cb_timeline *timelines, int count, FILE *to);
 /* Trace-event JSON for Perfetto and chrome://tracing: a thread per row, what takes time as complete events. Errors as
  * above. */
 CB_MUST_USE cb_err cb_timeline_chrome(const cb_timeline *timeline, FILE *to);

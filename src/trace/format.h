@@ -14,10 +14,6 @@ enum { CB_TRACE_VERSION = 1 };
 #define CB_TRACE_PART "part" /* cb_traced_part */
 #define CB_TRACE_WAIT "wait" /* the end of an operation that its rank waited for; told by the operation's args too */
 
-/* From the first begin of a step on any rank to its last end. */
-double cb_traced_step_begin_s(const cb_traced *traced, int step);
-double cb_traced_step_end_s(const cb_traced *traced, int step);
-
 /* What goes under "otherData"; NULL without memory. */
 json_t *cb_traced_metadata(const cb_traced *traced);
 

@@ -1,21 +1,9 @@
 /* What a trace file says beside its events: the run's layout and schedule, the steps, how exact its clocks are. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "trace/analysis.h"
 #include "trace/format.h"
-
-double cb_traced_step_begin_s(const cb_traced *traced, int step) {
-    double begin_s = INFINITY;
-    for (int r = 0; r < traced->mesh.ranks; r++) begin_s = fmin(begin_s, traced->rank[r].step[step].begin_s);
-    return begin_s;
-}
-
-double cb_traced_step_end_s(const cb_traced *traced, int step) {
-    double end_s = -INFINITY;
-    for (int r = 0; r < traced->mesh.ranks; r++) end_s = fmax(end_s, traced->rank[r].step[step].end_s);
-    return end_s;
-}
 
 static json_t *mesh_json(const cb_mesh *mesh) {
     char order[32] = "";
@@ -42,23 +30,33 @@ static json_t *schedule_json(const cb_schedule *schedule) {
     return o;
 }
 
+/* Of a step; null without memory. */
+static json_t *costs_json(const cb_traced *traced, int step) {
+    cb_durations durations;
+    double *cost = calloc(3 * (size_t)traced->schedule.stages, sizeof *cost);
+    cb_err e = cost ? cb_traced_costs(traced, step, cost, &durations) : CB_OK;
+    json_t *o = cost && !e ? cb_durations_json(&traced->schedule, &durations) : json_null();
+    cb_err_free(e);
+    free(cost);
+    return o;
+}
+
 static json_t *steps_json(const cb_traced *traced) {
     json_t *steps = json_array();
     for (int i = 0; i < traced->steps; i++) {
         double time_s = cb_traced_step_end_s(traced, i) - cb_traced_step_begin_s(traced, i);
-        json_array_append_new(steps, json_pack("{s:I,s:f}", "step", (json_int_t)traced->step[i], "time_s", time_s));
+        json_array_append_new(steps, json_pack("{s:I,s:f,s:o}", "step", (json_int_t)traced->step[i], "time_s", time_s,
+                                               "costs", costs_json(traced, i)));
     }
     return steps;
 }
 
 json_t *cb_traced_metadata(const cb_traced *traced) {
-    int64_t lost = 0;
-    for (int r = 0; r < traced->mesh.ranks; r++) lost += traced->rank[r].lost;
     json_t *schedule = schedule_json(&traced->schedule);
     if (!schedule) return NULL;
     return json_pack("{s:s,s:i,s:s,s:o,s:o,s:i,s:i,s:I,s:o,s:f,s:I}", "format", CB_TRACE_FORMAT, "version",
                      CB_TRACE_VERSION, "model", traced->model, "mesh", mesh_json(&traced->mesh), "schedule", schedule,
                      "micro_batch_size", traced->B, "seq_length", traced->T, "global_batch_size",
                      (json_int_t)traced->global_batch, "steps", steps_json(traced), "clock_error_s",
-                     traced->clock_error_s, "lost", (json_int_t)lost);
+                     traced->clock_error_s, "lost", (json_int_t)traced->lost);
 }

@@ -1,6 +1,7 @@
 /* Small questions about traced steps; see trace.h. */
 #include "trace/trace.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 const char *cb_traced_part_name(cb_traced_part part) {
@@ -32,4 +33,16 @@ int cb_traced_at_stage(const cb_traced *traced, int rank, int stage) {
     cb_mesh_coords(&traced->mesh, rank, coord);
     coord[CB_PP] = stage;
     return cb_mesh_rank(&traced->mesh, coord);
+}
+
+double cb_traced_step_begin_s(const cb_traced *traced, int step) {
+    double begin_s = INFINITY;
+    for (int r = 0; r < traced->mesh.ranks; r++) begin_s = fmin(begin_s, traced->rank[r].step[step].begin_s);
+    return begin_s;
+}
+
+double cb_traced_step_end_s(const cb_traced *traced, int step) {
+    double end_s = -INFINITY;
+    for (int r = 0; r < traced->mesh.ranks; r++) end_s = fmax(end_s, traced->rank[r].step[step].end_s);
+    return end_s;
 }

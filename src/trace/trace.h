@@ -37,7 +37,6 @@ typedef struct cb_traced_rank {
     cb_comm_event *comm;   /* messages and collective operations */
     int64_t instrs, spans; /* of all steps */
     int64_t comms;
-    int64_t lost; /* messages and operations for which there was no room */
 } cb_traced_rank;
 
 /* A run's traced steps. All that it points to is its own: freed by cb_traced_free. */
@@ -50,6 +49,7 @@ typedef struct cb_traced {
     int steps;
     int64_t *step;        /* (steps) their numbers, from 1, ascending */
     cb_traced_rank *rank; /* (mesh.ranks) */
+    int64_t lost;         /* messages and operations for which there was no room */
     double clock_error_s; /* how far clocks of different machines may be apart in it; 0: one clock */
 } cb_traced;
 
@@ -57,6 +57,10 @@ void cb_traced_free(cb_traced *traced);
 /* Pipeline stage of a rank, and the rank that is at another stage in the same pipeline. */
 int cb_traced_stage(const cb_traced *traced, int rank);
 int cb_traced_at_stage(const cb_traced *traced, int rank, int stage);
+
+/* From the first begin of step `step` (an index) on any rank to its last end. */
+double cb_traced_step_begin_s(const cb_traced *traced, int step);
+double cb_traced_step_end_s(const cb_traced *traced, int step);
 
 /* Trace-event JSON (Google, "Trace Event Format"): a process per rank, its thread 0 the instructions within their
  * steps, the others its operations and messages by dimension, on as many threads as are under way at once; under

@@ -66,7 +66,7 @@ static cb_err exchange_arrays(cb_group *world, cb_traced_rank *r, int steps, int
 
 static cb_err send_own(cb_rank *rank) {
     cb_traced_rank *own = &rank->tracer.own;
-    int64_t counts[COUNTS] = {own->instrs, own->spans, own->comms, own->lost};
+    int64_t counts[COUNTS] = {own->instrs, own->spans, own->comms, rank->tracer.comm.lost};
     if (!cb_comm_in_process(rank->comm)) TRY(answer(&rank->world));
     TRY(cb_send(&rank->world, counts, COUNTS, CB_I64, 0));
     return exchange_arrays(&rank->world, own, rank->tracer.steps, 0, true);
@@ -102,7 +102,7 @@ static cb_err receive_from(cb_rank *rank, cb_traced *all, int r) {
     theirs->instrs = counts[0];
     theirs->spans = counts[1];
     theirs->comms = counts[2];
-    theirs->lost = counts[3];
+    all->lost += counts[3];
     TRY(allocate(theirs, all->steps));
     TRY(exchange_arrays(&rank->world, theirs, all->steps, r, false));
     shift(theirs, all->steps, -ahead_s);
@@ -113,7 +113,7 @@ static cb_err receive_from(cb_rank *rank, cb_traced *all, int r) {
 /* Copied, as the last step's instructions are shown again at the end of the run. */
 static cb_err copy_own(const cb_rank *rank, cb_traced_rank *to) {
     const cb_traced_rank *own = &rank->tracer.own;
-    *to = (cb_traced_rank){.instrs = own->instrs, .spans = own->spans, .comms = own->comms, .lost = own->lost};
+    *to = (cb_traced_rank){.instrs = own->instrs, .spans = own->spans, .comms = own->comms};
     TRY(allocate(to, rank->tracer.steps));
     memcpy(to->step, own->step, (size_t)rank->tracer.steps * sizeof *to->step);
     if (own->instrs) memcpy(to->instr, own->instr, (size_t)own->instrs * sizeof *to->instr);
@@ -129,6 +129,7 @@ static cb_err make(cb_rank *rank, cb_traced *all) {
                        .B = run->B,
                        .T = run->T,
                        .global_batch = run->global_batch,
+                       .lost = rank->tracer.comm.lost,
                        .steps = rank->tracer.steps,
                        .step = calloc((size_t)rank->tracer.steps, sizeof *all->step),
                        .rank = calloc((size_t)run->mesh.ranks, sizeof *all->rank)};
@@ -164,7 +165,6 @@ cb_err cb_tracer_deliver(cb_rank *rank) {
     if (t->steps == 0 || !over) return CB_OK;
     t->own.comm = t->comm.event;
     t->own.comms = t->comm.count;
-    t->own.lost = t->comm.lost;
     TRY(rank->world.me ? send_own(rank) : gather_and_show(rank));
     cb_tracer_forget(t);
     return CB_OK;
