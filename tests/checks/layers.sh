@@ -13,6 +13,7 @@ declare -A may=(
     [data]=""
     [model]="mesh"
     [timeline]="pipeline"
+    [planner]="mesh model pipeline timeline"
     [comm]="device"
     [trace]="mesh device comm pipeline timeline"
     [collectives]="comm device"
@@ -25,7 +26,7 @@ declare -A may=(
     [train]="mesh device comm collectives compute model tensor_parallel transformer data_parallel optimizer pipeline
         timeline trace data checkpoint"
     [cli]="mesh device comm collectives compute model tensor_parallel transformer data_parallel optimizer pipeline
-        timeline trace data checkpoint train"
+        timeline trace data checkpoint train planner"
 )
 # outside header (extended regular expression): the files that may include it
 outside=(
@@ -60,6 +61,8 @@ while IFS=: read -r file line text; do
         target=${header%%/*}
         if [[ $header == *..* ]]; then
             bad "$file:$line: \"$header\": write the path from src"
+        elif [[ $room/$header == planner/collectives/cost.h ]]; then
+            : # pure, and the one place that knows what collectives send
         elif [[ $header == */* && -n ${may[$target]+known} && $target != base && $target != "$room" &&
             " ${may[$room]//$'\n'/ } " != *" $target "* ]]; then
             read -rd '' -a allowed <<<"base ${may[$room]}" || true

@@ -1,0 +1,36 @@
+/* The table of software stacks. Sources: the programs' public code and papers; see docs/planner.md. */
+#include "planner/stack.h"
+
+#include <stddef.h>
+
+static const cb_stack_traits stacks[CB_STACKS] = {
+    [CB_MEGATRON_2021] = {.name = "megatron-2021", .scatter_gather = true, .grad_bytes = 4},
+    [CB_DEEPSPEED_2021] = {.name = "deepspeed-2021", .engine = true, .grad_bytes = 2},
+    [CB_MEGATRON_CORE] = {.name = "megatron-core",
+                          .flash = true,
+                          .vendor = true,
+                          .tp_overlap = true,
+                          .dp_overlap = true,
+                          .scatter_gather = true,
+                          .grad_bytes = 4},
+    [CB_FSDP] = {.name = "fsdp", .flash = true, .dp_overlap = true, .grad_bytes = 2},
+    [CB_TITAN] = {.name = "torchtitan",
+                  .flash = true,
+                  .compiled = true,
+                  .tp_overlap = true,
+                  .dp_overlap = true,
+                  .scatter_gather = true,
+                  .grad_bytes = 4},
+    [CB_NANOTRON] = {.name = "nanotron", .flash = true, .dp_overlap = true, .scatter_gather = true, .grad_bytes = 4},
+    [CB_CUBOID] = {.name = "cuboid", .compiled = true, .dp_overlap = true, .grad_bytes = 4},
+};
+
+const cb_stack_traits *cb_stack_traits_of(cb_stack stack) {
+    return &stacks[stack];
+}
+
+const char *const *cb_stack_names(void) {
+    static const char *const names[CB_STACKS + 1] = {"megatron-2021", "deepspeed-2021", "megatron-core", "fsdp",
+                                                     "torchtitan",    "nanotron",       "cuboid",        NULL};
+    return names;
+}

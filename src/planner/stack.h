@@ -1,0 +1,34 @@
+/* Software stacks: what a training program does that changes the time of a step. A fact about a program is a column
+ * here; how much time it costs is in constants.h. */
+#ifndef CB_PLANNER_STACK_H
+#define CB_PLANNER_STACK_H
+
+#include <stdbool.h>
+
+typedef enum cb_stack {
+    CB_MEGATRON_2021,  /* Megatron-LM before flash attention */
+    CB_DEEPSPEED_2021, /* the same layers on DeepSpeed's pipeline engine */
+    CB_MEGATRON_CORE,  /* Megatron-Core on TransformerEngine: NeMo, Megatron-Bridge */
+    CB_FSDP,           /* PyTorch FSDP with flash attention, eager: llm-foundry */
+    CB_TITAN,          /* PyTorch FSDP2, compiled: torchtitan */
+    CB_NANOTRON,       /* eager PyTorch with flash attention and 3D parallelism; what nothing is known of */
+    CB_CUBOID,         /* this program: f32 on processors */
+    CB_STACKS
+} cb_stack;
+
+typedef struct cb_stack_traits {
+    const char *name;    /* "megatron-2021" */
+    bool flash;          /* attention in blocks that stay in the device's caches */
+    bool compiled;       /* elementwise operations fused, launches few */
+    bool vendor;         /* the vendor's own kernels for attention and norms */
+    bool tp_overlap;     /* collectives of tensor parallelism run beside the products they belong to */
+    bool dp_overlap;     /* gradients are reduced while backward runs */
+    bool engine;         /* DeepSpeed's pipeline engine: a fixed cost per microbatch */
+    bool scatter_gather; /* stages send each a tp-th of an activation and gather it from the fast links */
+    int grad_bytes;      /* of an element in the reduction over dp */
+} cb_stack_traits;
+
+const cb_stack_traits *cb_stack_traits_of(cb_stack stack);
+const char *const *cb_stack_names(void); /* NULL-ended, in the order of cb_stack */
+
+#endif
