@@ -280,6 +280,15 @@ static char *help_text(const char *usage) {
     return text;
 }
 
+static void suggestions(void) {
+    static const char *const words[] = {"gpt2-124m", "gpt2-350m", "gpt3-125m", "gpt3-175b", "llama-2-7b", NULL};
+    char text[256];
+    CHECK_STR(cb_args_suggest("gpt2-125m", words, text), "; did you mean 'gpt2-124m', 'gpt3-125m' or 'gpt2-350m'?");
+    CHECK_STR(cb_args_suggest("llama", words, text), "; did you mean 'llama-2-7b'?");
+    CHECK_STR(cb_args_suggest("bert", words, text), "");
+    CHECK_STR(cb_args_suggest("", words, text), "");
+}
+
 static void help_has_every_option(void) {
     char *text = help_text("Usage: cuboid train [options]\n       second line");
     CHECK(strncmp(text, "Usage: cuboid train [options]\n       second line\n\nParallelism\n", 62) == 0);
@@ -387,6 +396,7 @@ int main(void) {
     RUN(bad_default_is_reported);
     RUN(given);
     RUN(nearest);
+    RUN(suggestions);
     RUN(help_has_every_option);
     RUN(help_is_wrapped_and_aligned);
     RUN(echo_shows_what_is_set);

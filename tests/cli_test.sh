@@ -59,7 +59,7 @@ refuses_words() {
     small=(dance)
     refused 2 "'dance' is not a command; cuboid --help lists them"
     small=(model)
-    refused 2 "no model 'gpt3'" --model gpt3
+    refused 2 "no model 'gpt3'; did you mean 'gpt3-125m', " --model gpt3
     small=("${whole[@]}")
     run
     check "without a command the help goes to stderr, code 2" equal "$rc $(grep -c usage: "$err") $(wc -c <"$out")" "2 1 0"

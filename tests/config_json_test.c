@@ -80,7 +80,8 @@ static void refused_fields(void) {
         {"0.02", "\"small\"", "initializer_range is \"small\"; expected a positive number"},
         {"\"gelu_new\"", "\"relu\"", "activation_function is \"relu\"; expected \"gelu_new\" or \"gelu_pytorch_tanh\""},
         {"\"gelu_new\"", "7", "activation_function is 7; expected \"gelu_new\""},
-        {"\"gpt2\"", "\"llama\"", "model_type is \"llama\"; expected \"gpt2\""},
+        {"\"gpt2\"", "\"mamba\"", "model_type is \"mamba\"; expected \"gpt2\", \"llama\" or \"bloom\""},
+        {"\"gpt2\"", "7", "model_type is 7; expected \"gpt2\""},
         {"\"n_inner\": null", "\"tie_word_embeddings\": false", "tie_word_embeddings is false; expected true"},
         {"\"n_inner\": null", "\"tie_word_embeddings\": 1", "tie_word_embeddings is 1; expected true"},
         {"\"n_inner\": null", "\"scale_attn_weights\": false", "scale_attn_weights is false; expected true"},
@@ -97,6 +98,52 @@ static void refused_fields(void) {
                 "m/config.json: m: 13 heads do not divide 768");
     CHECK_FAILS(parse_with(&model, "\"n_embd\": 768", "\"n_embd\": 1073741824"), CB_EINVAL,
                 "channels is 1073741824; it must");
+}
+
+/* Published files, cut down to what is read. */
+static void other_families(void) {
+    static const char llama[] =
+        "{\"model_type\": \"llama\", \"hidden_act\": \"silu\", \"hidden_size\": 8192,"
+        "\"intermediate_size\": 28672, \"max_position_embeddings\": 8192, \"num_attention_heads\": 64,"
+        "\"num_hidden_layers\": 80, \"num_key_value_heads\": 8, \"rms_norm_eps\": 1e-05,"
+        "\"tie_word_embeddings\": false, \"vocab_size\": 128256}";
+    static const char bloom[] =
+        "{\"model_type\": \"bloom\", \"apply_residual_connection_post_layernorm\": false, \"n_embed\": 14336,"
+        "\"n_layer\": 70, \"num_attention_heads\": 112, \"seq_length\": 2048, \"vocab_size\": 250880}";
+    cb_model model, preset;
+    CHECK_OK(parse(&model, llama));
+    CHECK_OK(cb_model_preset(&preset, "llama-3-70b"));
+    snprintf(model.name, sizeof model.name, "%s", preset.name);
+    CHECK(memcmp(&model, &preset, sizeof model) == 0);
+    CHECK_OK(parse(&model, bloom));
+    CHECK_OK(cb_model_preset(&preset, "bloom-176b"));
+    snprintf(model.name, sizeof model.name, "%s", preset.name);
+    CHECK(memcmp(&model, &preset, sizeof model) == 0);
+}
+
+static void other_families_refused(void) {
+    static const struct {
+        const char *text, *part;
+    } bad[] = {
+        {"{\"model_type\":\"llama\",\"attention_bias\":true}", "attention_bias is true; expected false"},
+        {"{\"model_type\":\"llama\",\"hidden_act\":\"gelu\"}", "hidden_act is \"gelu\"; expected \"silu\""},
+        {"{\"model_type\":\"llama\",\"vocab_size\":9,\"hidden_size\":64,\"num_hidden_layers\":1}",
+         "num_attention_heads is nothing; expected an integer"},
+        {"{\"model_type\":\"llama\",\"vocab_size\":9,\"hidden_size\":64,\"num_hidden_layers\":1,"
+         "\"num_attention_heads\":8,\"intermediate_size\":9,\"head_dim\":16}",
+         "head_dim is 16; expected hidden_size / num_attention_heads"},
+        {"{\"model_type\":\"llama\",\"vocab_size\":9,\"hidden_size\":64,\"num_hidden_layers\":1,"
+         "\"num_attention_heads\":8,\"intermediate_size\":9,\"tie_word_embeddings\":0}",
+         "tie_word_embeddings is 0; expected true or false"},
+        {"{\"model_type\":\"bloom\",\"apply_residual_connection_post_layernorm\":true}", "expected false"},
+        {"{\"model_type\":\"bloom\",\"vocab_size\":9}", "hidden_size is nothing; expected an integer"},
+    };
+    cb_model model;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK_FAILS(parse(&model, bad[i].text), CB_EFORMAT, bad[i].part);
+    CHECK_FAILS(parse(&model, "{\"model_type\":\"llama\",\"vocab_size\":9,\"hidden_size\":64,\"num_hidden_layers\":1,"
+                              "\"num_attention_heads\":8,\"intermediate_size\":9,\"num_key_value_heads\":3}"),
+                CB_EINVAL, "m: 3 heads of keys and values do not divide 8 heads");
 }
 
 static void refused_texts(void) {
@@ -294,6 +341,8 @@ int main(void) {
     RUN(published_config);
     RUN(accepted_variants);
     RUN(refused_fields);
+    RUN(other_families);
+    RUN(other_families_refused);
     RUN(refused_texts);
     RUN(names_of_models);
     RUN(files);

@@ -12,16 +12,22 @@ static cb_model preset(const char *name) {
 static void presets(void) {
     static const struct {
         const char *name;
-        int64_t parameters;
+        int64_t parameters, vocab, vocab_padded;
     } known[] = {
-        {"gpt2-124m", 124439808}, {"gpt2-350m", 354823168}, {"gpt2-774m", 774030080}, {"gpt2-1558m", 1557611200},
-        {"gpt3-175b", 174604259328}};
-    for (int i = 0; i < 5; i++) {
+        /* counts as published with the weights, or by the papers' formulas */
+        {"gpt2-124m", 124439808, 50257, 50304},        {"gpt2-350m", 354823168, 50257, 50304},
+        {"gpt2-774m", 774030080, 50257, 50304},        {"gpt2-1558m", 1557611200, 50257, 50304},
+        {"gpt3-175b", 174604259328, 50257, 50304},     {"bloom-176b", 176247271424, 250880, 250880},
+        {"llama-2-7b", 6738415616, 32000, 32000},      {"llama-2-13b", 13015864320, 32000, 32000},
+        {"llama-2-70b", 68976648192, 32000, 32000},    {"llama-3-8b", 8030261248, 128256, 128256},
+        {"llama-3-70b", 70553706496, 128256, 128256},  {"llama-3.1-405b", 405853388800, 128256, 128256},
+        {"megatron-175b", 174615846912, 51200, 51200},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         cb_model model = preset(known[i].name);
         CHECK_INT(cb_model_parameters(&model), known[i].parameters);
-        CHECK_INT(model.vocab, 50257);
-        CHECK_INT(model.vocab_padded, 50304);
-        CHECK_INT(model.ffn, 4 * model.channels);
+        CHECK_INT(model.vocab, known[i].vocab);
+        CHECK_INT(model.vocab_padded, known[i].vocab_padded);
     }
     int count = 0;
     for (const char *const *name = cb_model_preset_names(); *name; name++, count++) {
@@ -29,19 +35,64 @@ static void presets(void) {
         CHECK_STR(model.name, *name);
         CHECK_OK(cb_model_check(&model));
     }
-    CHECK_INT(count, 10);
+    CHECK_INT(count, 38);
+}
+
+/* 10^9 parameters as printed in the papers' tables: Narayanan et al. table 1, Korthikanti et al. table 3, Brown et al.
+ */
+static void published_sizes(void) {
+    static const struct {
+        const char *name;
+        double billions, within;
+    } known[] = {{"megatron-1.7b", 1.7, .05},    {"megatron-3.6b", 3.6, .05},    {"megatron-7.5b", 7.5, .05},
+                 {"megatron-18b", 18.4, .05},    {"megatron-22b", 22.074, 5e-4}, {"megatron-39b", 39.1, .05},
+                 {"megatron-76b", 76.1, .05},    {"megatron-145b", 145.6, .05},  {"megatron-310b", 310.1, .05},
+                 {"mt-nlg-530b", 529.601, 5e-4}, {"gpt-1t", 1008.039, 5e-4},     {"gpt3-125m", .125, .001},
+                 {"gpt3-350m", .356, .001},      {"gpt3-760m", .760, .001},      {"gpt3-1.3b", 1.3, .05},
+                 {"gpt3-2.7b", 2.65, .05},       {"gpt3-6.7b", 6.65, .05},       {"gpt3-13b", 12.85, .05}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        cb_model model = preset(known[i].name);
+        CHECK_NEAR((double)cb_model_parameters(&model) / 1e9, known[i].billions, known[i].within);
+    }
+}
+
+/* What the trainer does not have is named; GPT-2's family it has. */
+static void trainable(void) {
+    cb_model model = preset("gpt3-13b");
+    CHECK_OK(cb_model_check_trainable(&model));
+    model = preset("llama-3-8b");
+    CHECK_FAILS(cb_model_check_trainable(&model), CB_EUNSUPPORTED,
+                "llama-3-8b has grouped keys and values, a gated MLP, RMSNorm, rotary positions, a head of its own, no "
+                "biases; what can be trained has none of these");
+    model = preset("bloom-176b");
+    CHECK_FAILS(cb_model_check_trainable(&model), CB_EUNSUPPORTED,
+                "bloom-176b has ALiBi positions, a norm behind the embedding;");
+}
+
+static void grouped_heads(void) {
+    cb_model model = preset("llama-3-70b");
+    CHECK_INT(cb_model_qkv_width(&model), 8192 + 2 * 1024);
+    CHECK_INT(cb_model_fc_width(&model), 2 * 28672);
+    CHECK_OK(cb_model_check_tp(&model, 8));
+    CHECK_FAILS(
+        cb_model_check_tp(&model, 16), CB_EINVAL,
+        "tp=16 does not divide the 8 heads of keys and values of llama-3-70b; tp can be 1, 2, 4 or 8");
+    model.kv_heads = 5;
+    CHECK_FAILS(cb_model_check(&model), CB_EINVAL, "llama-3-70b: 5 heads of keys and values do not divide 64 heads");
 }
 
 static void unknown_names(void) {
     cb_model model;
-    CHECK_FAILS(cb_model_load(&model, "gpt2-123m"), CB_EUSAGE, "no model 'gpt2-123m'; did you mean 'gpt2-124m'?");
-    CHECK_FAILS(cb_model_load(&model, "toy12"), CB_EUSAGE, "did you mean 'toy-12'?");
-    CHECK_FAILS(cb_model_load(&model, "gpt2-1.5b"), CB_EUSAGE, "gpt2-350m, gpt2-774m, gpt2-1558m, gpt3-175b, demo, ");
-    CHECK_FAILS(cb_model_preset(&model, ""), CB_EUSAGE, "no model ''; did you mean 'demo'?");
+    CHECK_FAILS(cb_model_load(&model, "gpt2-123m"), CB_EUSAGE, "no model 'gpt2-123m'; did you mean 'gpt2-124m'");
+    CHECK_FAILS(cb_model_load(&model, "toy12"), CB_EUSAGE, "did you mean 'toy-12'");
+    CHECK_FAILS(cb_model_load(&model, "gpt2-1.5b"), CB_EUSAGE, "did you mean 'gpt3-1.3b', 'gpt3-175b' or 'gpt2-124m'?");
+    CHECK_FAILS(cb_model_load(&model, "llama"), CB_EUSAGE,
+                "did you mean 'llama-2-7b', 'llama-2-13b' or 'llama-2-70b'?");
+    CHECK_FAILS(cb_model_preset(&model, ""), CB_EUSAGE, "no model ''; `cuboid model` lists them; or give the path");
     char longest[400];
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = 0;
-    CHECK_FAILS(cb_model_load(&model, longest), CB_EUSAGE, "test-pad, or the path of a config.json");
+    CHECK_FAILS(cb_model_load(&model, longest), CB_EUSAGE, "xxx'; `cuboid model` lists them");
 }
 
 static void byte_presets_fit_eight_ranks(void) {
@@ -135,6 +186,9 @@ static void flops(void) {
 
 int main(void) {
     RUN(presets);
+    RUN(published_sizes);
+    RUN(trainable);
+    RUN(grouped_heads);
     RUN(unknown_names);
     RUN(byte_presets_fit_eight_ranks);
     RUN(vocabulary_padding);

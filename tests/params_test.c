@@ -30,9 +30,11 @@ static cb_model odd_model(void) {
     return model;
 }
 
-static void ids_and_names(void) {
-    cb_model model = preset("toy-12");
-    CHECK_INT(cb_params_count(&model), 12 * 12 + 4);
+/* The count of every family, by the formulas of docs/notation.md. */
+static void ids_and_names_of(const char *name, int of_layer, int others) {
+    cb_model model = preset(name);
+    model.layers = 12;
+    CHECK_INT(cb_params_count(&model), of_layer * 12 + others);
     for (int id = 0; id < cb_params_count(&model); id++) {
         cb_param param = cb_param_at(&model, id), again = cb_param_of(&model, param.role, param.layer);
         CHECK_INT(param.id, id);
@@ -44,6 +46,27 @@ static void ids_and_names(void) {
             CHECK(strcmp(before.name, param.name) != 0);
         }
     }
+}
+
+static void ids_and_names(void) {
+    ids_and_names_of("toy-12", 12, 4);
+    ids_and_names_of("bloom-176b", 12, 5); /* the embedding's norm for the positions */
+    ids_and_names_of("llama-3-8b", 6, 3);  /* matrices and norms; embedding, last norm, head */
+}
+
+/* What a family does not have has no rows and no number. */
+static void families(void) {
+    cb_model llama = preset("llama-3-8b"), gpt = preset("gpt2-124m");
+    cb_param none = cb_param_of(&llama, CB_QKV_B, 0), head = cb_param_of(&llama, CB_HEAD_W, -1);
+    CHECK(none.id == -1 && none.rows == 0 && cb_param_elements(&none) == 0);
+    CHECK(head.id == cb_params_count(&llama) - 1 && head.rows == 128256 && head.owner == CB_OWNER_LAST);
+    CHECK_INT(cb_param_of(&llama, CB_WTE, -1).owner, CB_OWNER_FIRST);
+    CHECK_INT(cb_param_of(&gpt, CB_WTE, -1).owner, CB_OWNER_BOTH);
+    CHECK_INT(cb_param_of(&gpt, CB_HEAD_W, -1).id, -1);
+    CHECK_INT(cb_param_of(&llama, CB_QKV_W, 0).rows, 4096 + 2 * 1024);
+    CHECK_INT(cb_param_of(&llama, CB_QKV_W, 0).parts, 1);
+    CHECK_INT(cb_param_of(&llama, CB_FC_W, 0).parts, 2);
+    CHECK_INT(cb_param_of(&llama, CB_FC_W, 0).rows, 2 * 14336);
 }
 
 static void check_row(const cb_model *model, int id, const char *name, int64_t rows, int64_t cols, bool transposed,
@@ -254,6 +277,7 @@ static void start_of_each_role(void) {
 
 int main(void) {
     RUN(ids_and_names);
+    RUN(families);
     RUN(gpt2_table);
     RUN(pieces_tile_every_tensor);
     RUN(pieces_of_qkv);

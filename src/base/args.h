@@ -46,5 +46,8 @@ void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to);
 void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to);
 /* The word of `words` (NULL-ended) nearest to `given`, or NULL if none is near. For "did you mean". */
 const char *cb_args_nearest(const char *given, const char *const *words);
+/* "; did you mean 'a', 'b' or 'c'?" with up to three near words of `words`, the nearest first; "" if none is near.
+ * Returns out. */
+char *cb_args_suggest(const char *given, const char *const *words, char out[256]);
 
 #endif

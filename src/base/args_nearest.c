@@ -2,6 +2,7 @@
  * replace, swap of neighbours; each piece of text edited once). Source: Damerau, CACM 7(3), 1964; Wagner and Fischer,
  * JACM 21(1), 1974. */
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/args.h"
@@ -43,4 +44,40 @@ const char *cb_args_nearest(const char *given, const char *const *words) {
         if (!longer && strlen(given) >= 3 && strncmp(given, *words, strlen(given)) == 0) longer = *words;
     }
     return nearest && near(fewest, given) ? nearest : longer; /* else the first word that continues it */
+}
+
+/* Inserts a word into the nearest found so far, if it is one of them; earlier words before later ones of equal edits.
+ */
+static int insert(const char *words[3], int edits[3], int count, const char *word, int its_edits) {
+    int at = count;
+    while (at > 0 && edits[at - 1] > its_edits) at--;
+    if (at == 3) return count;
+    if (count < 3) count++;
+    for (int i = count - 1; i > at; i--) words[i] = words[i - 1], edits[i] = edits[i - 1];
+    words[at] = word, edits[at] = its_edits;
+    return count;
+}
+
+/* A word that begins as `given` does is as near as one edit. */
+static int edits_to(const char *given, const char *word) {
+    int edits = distance(given, word);
+    if (strlen(given) >= 3 && strncmp(given, word, strlen(given)) == 0 && edits > 1) return 1;
+    return near(edits, given) ? edits : FAR;
+}
+
+char *cb_args_suggest(const char *given, const char *const *words, char out[256]) {
+    const char *nearest[3];
+    int edits[3], count = 0;
+    for (; *words; words++) {
+        int its_edits = edits_to(given, *words);
+        if (its_edits != FAR) count = insert(nearest, edits, count, *words, its_edits);
+    }
+    out[0] = 0;
+    int used = 0;
+    for (int i = 0; i < count && used < 256; i++) {
+        const char *before = i == 0 ? "; did you mean " : i == count - 1 ? " or " : ", ";
+        used += snprintf(out + used, 256 - (size_t)used, "%s'%.63s'", before, nearest[i]);
+    }
+    if (count > 0 && used < 255) snprintf(out + used, 256 - (size_t)used, "?");
+    return out;
 }

@@ -252,6 +252,7 @@ static cb_err bench_step(bench *b) {
     TRY(cb_model_load(&b->model, b->o.model));
     cb_model_pad_vocab(&b->model, 128);
     TRY(cb_model_check(&b->model));
+    TRY(cb_model_check_trainable(&b->model));
     TRY(cb_bench_tokens(&b->tokens, tokens, b->model.vocab < 65536 ? b->model.vocab : 65536));
     cb_err e = bench_single(b);
     if (!e && b->o.shards) e = bench_shards(b, 1);

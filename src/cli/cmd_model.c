@@ -45,12 +45,12 @@ static const cb_arg table[] = {
 enum { ROWS = sizeof table / sizeof table[0] };
 
 static cb_err print_presets(void) {
-    printf("%-12s %14s %7s %9s %6s %9s %11s\n", "model", "parameters", "layers", "channels", "heads", "positions",
+    printf("%-14s %15s %7s %9s %6s %9s %11s\n", "model", "parameters", "layers", "channels", "heads", "positions",
            "vocabulary");
     for (const char *const *name = cb_model_preset_names(); *name; name++) {
         cb_model m;
         TRY(cb_model_preset(&m, *name));
-        printf("%-12s %14lld %7d %9lld %6d %9lld %11lld\n", m.name, (long long)cb_model_parameters(&m), m.layers,
+        printf("%-14s %15lld %7d %9lld %6d %9lld %11lld\n", m.name, (long long)cb_model_parameters(&m), m.layers,
                (long long)m.channels, m.heads, (long long)m.positions, (long long)m.vocab);
     }
     return CB_OK;

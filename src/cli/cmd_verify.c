@@ -71,6 +71,7 @@ static cb_err fix_sizes(verify_options *o, cb_model *model) {
     TRY(cb_model_load(model, t->model ? t->model : t->init));
     cb_model_pad_vocab(model, t->vocab_multiple);
     TRY(cb_model_check(model));
+    TRY(cb_model_check_trainable(model));
     if (!t->shards || strcmp(t->shards, "tp") == 0) {
         snprintf(t->shards_text, sizeof t->shards_text, "%d", cb_model_default_shards(model, 1));
         t->shards = t->shards_text;

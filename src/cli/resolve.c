@@ -50,7 +50,8 @@ static cb_err resolve_model(cb_options *o, cb_run *run) {
     if (!o->model) o->model = o->init;
     TRY(cb_model_load(&run->model, o->model));
     cb_model_pad_vocab(&run->model, o->vocab_multiple);
-    return cb_model_check(&run->model);
+    TRY(cb_model_check(&run->model));
+    return cb_model_check_trainable(&run->model);
 }
 
 static const char *const comm_names[] = {"threads", "mpi"}, *const compute_names[] = {"cpu",

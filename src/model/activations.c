@@ -31,10 +31,10 @@ int64_t cb_act_bytes(const cb_act_sizes *sizes, cb_act act) {
     case CB_ACT_LN2:
     case CB_ACT_HEAD_X:
     case CB_ACT_LNF: return 4 * M * m->channels;
-    case CB_ACT_QKV: return 4 * M * 3 * m->channels / z->shards * z->owned;
+    case CB_ACT_QKV: return 4 * M * cb_model_qkv_width(m) / z->shards * z->owned;
     case CB_ACT_ATT: return 4 * M * m->channels / z->shards * z->owned;
     case CB_ACT_PROBS: return 4 * M * z->T * (m->heads / z->shards) * z->owned;
-    case CB_ACT_FC:
+    case CB_ACT_FC: return 4 * M * cb_model_fc_width(m) / z->shards * z->owned;
     case CB_ACT_GELU: return 4 * M * m->ffn / z->shards * z->owned;
     case CB_ACT_EXPS: return 4 * M * (m->vocab_padded / z->shards) * z->owned;
     default: return 4 * M; /* one number per row */

@@ -13,12 +13,12 @@ typedef enum cb_act {
     /* of one layer, in forward order */
     CB_ACT_X,        /* (M, C) input of the layer: the residual stream */
     CB_ACT_LN1, CB_ACT_LN1_MEAN, CB_ACT_LN1_RSTD, /* (M, C), (M), (M) */
-    CB_ACT_QKV,      /* (owned, M, 3C/S) */
+    CB_ACT_QKV,      /* (owned, M, 3C/S), less with grouped keys and values */
     CB_ACT_PROBS,    /* (owned, B, H/S, T, T) */
     CB_ACT_ATT,      /* (owned, M, C/S) heads' outputs */
     CB_ACT_MID,      /* (M, C) residual stream after attention */
     CB_ACT_LN2, CB_ACT_LN2_MEAN, CB_ACT_LN2_RSTD,
-    CB_ACT_FC,       /* (owned, M, F/S) before GELU */
+    CB_ACT_FC,       /* (owned, M, F/S) before GELU; (owned, M, 2F/S) if gated */
     CB_ACT_GELU,     /* (owned, M, F/S) */
     CB_LAYER_ACTS,
     /* of the last stage */

@@ -1,6 +1,5 @@
-/* Hugging Face's config.json of GPT-2, read and written. Read strictly: a field of the wrong type, or a value that
- * would mean another arithmetic than GPT-2's, is refused by name instead of ignored; what does not change the model
- * (dropout, token ids, task parameters) is read over. Source: transformers, GPT2Config. */
+/* Hugging Face's config.json, the file: read into a model by its fields (config_fields.c), and GPT-2's written. Source:
+ * transformers, GPT2Config. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -9,93 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "model/config_fields.h"
 #include "model/model.h"
 
-enum { MAX_FILE_BYTES = 1 << 20, MAX_SHOWN = 80, VOCAB_MULTIPLE = 128 };
-
-/* A field's value as short text for messages. */
-static const char *shown(const json_t *value, char out[MAX_SHOWN]) {
-    if (!value) return "nothing";
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
-    snprintf(out, MAX_SHOWN, "%s", text ? text : "a value");
-    free(text);
-    return out;
-}
-
-static cb_err wrong(const char *path, const char *field, const json_t *found, const char *expected) {
-    char text[MAX_SHOWN];
-    return cb_fail(CB_EFORMAT, "%s: %s is %s; expected %s", path, field, shown(found, text), expected);
-}
-
-static bool is_null(const json_t *value) {
-    return !value || json_is_null(value);
-}
-
-/* A positive integer up to 2^30; absent or null it is `otherwise`, or refused where that is 0. */
-static cb_err read_size(const json_t *root, const char *path, const char *field, int64_t otherwise, int64_t *to) {
-    const json_t *value = json_object_get(root, field);
-    *to = otherwise;
-    if (is_null(value) && otherwise) return CB_OK;
-    if (!json_is_integer(value) || json_integer_value(value) < 1 || json_integer_value(value) > 1 << 30)
-        return wrong(path, field, value, "an integer from 1 to 1073741824");
-    *to = json_integer_value(value);
-    return CB_OK;
-}
-
-static cb_err read_number(const json_t *root, const char *path, const char *field, double otherwise, double *to) {
-    const json_t *value = json_object_get(root, field);
-    *to = otherwise;
-    if (is_null(value)) return CB_OK;
-    if (!json_is_number(value) || !(json_number_value(value) > 0))
-        return wrong(path, field, value, "a positive number");
-    *to = json_number_value(value);
-    return CB_OK;
-}
-
-/* A field that is absent, null, or one of the values given (NULL-ended). */
-static cb_err require_text(const json_t *root, const char *path, const char *field, const char *const *allowed,
-                           const char *expected) {
-    const json_t *value = json_object_get(root, field);
-    if (is_null(value)) return CB_OK;
-    for (; json_is_string(value) && *allowed; allowed++)
-        if (!strcmp(json_string_value(value), *allowed)) return CB_OK;
-    return wrong(path, field, value, expected);
-}
-
-static cb_err require_flag(const json_t *root, const char *path, const char *field, bool required) {
-    const json_t *value = json_object_get(root, field);
-    if (is_null(value) || (json_is_boolean(value) && json_is_true(value) == required)) return CB_OK;
-    return wrong(path, field, value, required ? "true" : "false");
-}
-
-/* The fields that say which arithmetic the model means. */
-static cb_err require_gpt2(const json_t *root, const char *path) {
-    static const char *const types[] = {"gpt2", NULL}, *const gelus[] = {"gelu_new", "gelu_pytorch_tanh", NULL};
-    TRY(require_text(root, path, "model_type", types, "\"gpt2\""));
-    TRY(require_text(root, path, "activation_function", gelus, "\"gelu_new\" or \"gelu_pytorch_tanh\""));
-    TRY(require_flag(root, path, "tie_word_embeddings", true));
-    TRY(require_flag(root, path, "scale_attn_weights", true));
-    TRY(require_flag(root, path, "scale_attn_by_inverse_layer_idx", false));
-    return require_flag(root, path, "add_cross_attention", false);
-}
-
-static cb_err read_fields(cb_model *model, const json_t *root, const char *path) {
-    if (!json_is_object(root)) return wrong(path, "the top level", root, "an object {...}");
-    int64_t layers, heads;
-    const char *positions =
-        is_null(json_object_get(root, "n_positions")) && json_object_get(root, "n_ctx") ? "n_ctx" : "n_positions";
-    TRY(require_gpt2(root, path));
-    TRY(read_size(root, path, "vocab_size", 0, &model->vocab));
-    TRY(read_size(root, path, positions, 0, &model->positions));
-    TRY(read_size(root, path, "n_embd", 0, &model->channels));
-    TRY(read_size(root, path, "n_layer", 0, &layers));
-    TRY(read_size(root, path, "n_head", 0, &heads));
-    TRY(read_size(root, path, "n_inner", 4 * model->channels, &model->ffn));
-    TRY(read_number(root, path, "layer_norm_epsilon", 1e-5, &model->norm_eps));
-    TRY(read_number(root, path, "initializer_range", 0.02, &model->init_std));
-    model->layers = (int)layers, model->heads = (int)heads;
-    return CB_OK;
-}
+enum { MAX_FILE_BYTES = 1 << 20, VOCAB_MULTIPLE = 128 };
 
 /* The model's name: the file's without .json or, for a config.json, its directory's. */
 static void set_name(cb_model *model, const char *path) {
@@ -115,12 +31,12 @@ static void set_name(cb_model *model, const char *path) {
 
 cb_err cb_model_parse_config(cb_model *model, const char *text, int64_t length, const char *path) {
     json_error_t where;
-    *model = (cb_model){.family = CB_GPT2};
+    *model = (cb_model){0};
     set_name(model, path);
     json_t *root = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
     if (!root)
         return cb_fail(CB_EFORMAT, "%s: not JSON: line %d, column %d: %s", path, where.line, where.column, where.text);
-    cb_err e = read_fields(model, root, path);
+    cb_err e = cb_config_read_fields(model, root, path);
     json_decref(root);
     TRY(e);
     cb_model_pad_vocab(model, VOCAB_MULTIPLE);

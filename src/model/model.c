@@ -20,6 +20,18 @@ static bool is_path(const char *name) {
     return stat(name, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+int cb_model_kv_heads(const cb_model *model) {
+    return model->kv_heads ? model->kv_heads : model->heads;
+}
+
+int64_t cb_model_qkv_width(const cb_model *model) {
+    return model->channels + 2 * (model->channels / model->heads) * cb_model_kv_heads(model);
+}
+
+int64_t cb_model_fc_width(const cb_model *model) {
+    return model->gated ? 2 * model->ffn : model->ffn;
+}
+
 cb_err cb_model_load(cb_model *model, const char *name) {
     for (const char *const *preset = cb_model_preset_names(); *preset; preset++)
         if (!strcmp(*preset, name)) return cb_model_preset(model, name);
@@ -57,6 +69,9 @@ cb_err cb_model_check(const cb_model *model) {
     if (model->channels % model->heads)
         return cb_fail(CB_EINVAL, "%s: %d heads do not divide %lld channels", model->name, model->heads,
                        (long long)model->channels);
+    if (model->kv_heads < 0 || model->heads % cb_model_kv_heads(model))
+        return cb_fail(CB_EINVAL, "%s: %d heads of keys and values do not divide %d heads", model->name,
+                       model->kv_heads, model->heads);
     if (model->vocab_padded < model->vocab || model->vocab_padded % model->vocab_multiple)
         return cb_fail(CB_EINVAL, "%s: the padded vocabulary %lld is not a multiple of %lld that holds %lld tokens",
                        model->name, (long long)model->vocab_padded, (long long)model->vocab_multiple,
@@ -64,11 +79,40 @@ cb_err cb_model_check(const cb_model *model) {
     return CB_OK;
 }
 
+cb_err cb_model_check_trainable(const cb_model *model) {
+    const struct {
+        bool is_used;
+        const char *name;
+    } parts[] = {
+        {cb_model_kv_heads(model) != model->heads, "grouped keys and values"},
+        {model->gated, "a gated MLP"},
+        {model->norm == CB_RMSNORM, "RMSNorm"},
+        {model->position == CB_ROTARY, "rotary positions"},
+        {model->position == CB_ALIBI, "ALiBi positions"},
+        {model->position == CB_NO_POSITION, "no positions"},
+        {model->untied, "a head of its own"},
+        {model->unbiased, "no biases"},
+        {model->embed_norm, "a norm behind the embedding"},
+    };
+    char list[256] = "";
+    for (size_t i = 0, used = 0; i < sizeof parts / sizeof *parts && used < sizeof list; i++) {
+        if (!parts[i].is_used) continue;
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", parts[i].name);
+    }
+    if (!list[0]) return CB_OK;
+    return cb_fail(CB_EUNSUPPORTED,
+                   "%s has %s; what can be trained has none of these: gpt2-*, gpt3-* or a config.json of GPT-2's form. "
+                   "`cuboid plan` and `cuboid model` know this one too",
+                   model->name, list);
+}
+
 /* Names in `out` what tp does not divide: "12 heads", "12 heads and the MLP width 3072". */
 static void name_undivided(const cb_model *model, int tp, char *out, size_t out_size) {
-    char part[3][64];
-    int count = 0;
+    char part[4][64];
+    int count = 0, kv_heads = cb_model_kv_heads(model);
     if (model->heads % tp) snprintf(part[count++], sizeof part[0], "%d heads", model->heads);
+    if (kv_heads != model->heads && kv_heads % tp)
+        snprintf(part[count++], sizeof part[0], "%d heads of keys and values", kv_heads);
     if (model->ffn % tp) snprintf(part[count++], sizeof part[0], "MLP width %lld", (long long)model->ffn);
     if (model->vocab_padded % tp)
         snprintf(part[count++], sizeof part[0], "padded vocabulary %lld", (long long)model->vocab_padded);
@@ -87,10 +131,10 @@ static int64_t multiple_for(const cb_model *model, int tp) {
 
 cb_err cb_model_check_tp(const cb_model *model, int tp) {
     if (tp < 1) return cb_fail(CB_EINVAL, "tp=%d: a size is at least 1", tp);
-    bool body_fits = model->heads % tp == 0 && model->ffn % tp == 0;
+    bool body_fits = cb_model_kv_heads(model) % tp == 0 && model->ffn % tp == 0;
     if (body_fits && model->vocab_padded % tp == 0) return CB_OK;
     char what[224], divisors[128], advice[128] = "";
-    int64_t values[3] = {model->heads, model->ffn, model->vocab_padded};
+    int64_t values[3] = {cb_model_kv_heads(model), model->ffn, model->vocab_padded}; /* kv_heads divide heads */
     name_undivided(model, tp, what, sizeof what);
     cb_shard_common_divisors(values, 3, model->heads, divisors, sizeof divisors);
     if (body_fits)

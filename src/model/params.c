@@ -1,8 +1,9 @@
-/* The parameter table of the GPT-2 family: one row per role, from which every entry is made on the fly, and the pieces
- * of a tensor that a rank holds. Names and the transposed storage of Conv1D are Hugging Face's GPT-2; the cuts are
- * Megatron's: column-parallel layers (c_attn, c_fc) by rows of (out, in), row-parallel layers (the two c_proj) by
- * columns. Sources: Shoeybi et al., arXiv:1909.08053, section 3; Radford et al. 2019 for the scaled start of the
- * projections. */
+/* The parameter table: one row per role, from which every entry is made on the fly, and the pieces of a tensor that a
+ * rank holds. Names and the transposed storage of Conv1D are Hugging Face's GPT-2; the cuts are Megatron's:
+ * column-parallel layers (c_attn, c_fc) by rows of (out, in), row-parallel layers (the two c_proj) by columns. With
+ * fewer heads of keys and values than of queries c_attn's rows are, as Megatron's, group by group its queries, key and
+ * value, so that one contiguous cut serves all three. Sources: Shoeybi et al., arXiv:1909.08053, section 3; Radford et
+ * al. 2019 for the scaled start of the projections. */
 #include "model/params.h"
 
 #include <assert.h>
@@ -12,35 +13,41 @@
 
 #include "base/rng.h"
 
-typedef enum size_of { ONE, CHANNELS, QKV, FFN, VOCAB, POSITIONS } size_of;
+typedef enum size_of { ONE, CHANNELS, QKV, FC, FFN, VOCAB, POSITIONS } size_of;
 typedef enum start { ZERO, UNIT, NORMAL, RESIDUAL } start; /* RESIDUAL: normal, std / sqrt(2 L) */
+/* Which models have it: all, or a set of these. */
+typedef enum need { ALWAYS = 0, BIASES = 1, NORM_BIASES = 2, LEARNED = 4, EMBED_NORM = 8, UNTIED = 16 } need;
 
 typedef struct row {
     const char *name;
     size_of rows, cols;
+    cb_owner owner;
     cb_cut cut;
-    int parts;
     start start;
+    unsigned needs;
 } row;
 
-/* GPT-2. Rows of ONE column are vectors; matrices are (out, in). */
-static const row gpt2_rows[CB_ROLES] = {
-    [CB_LN1_W] = {"ln_1.weight", CHANNELS, ONE, CB_CUT_NONE, 1, UNIT},
-    [CB_LN1_B] = {"ln_1.bias", CHANNELS, ONE, CB_CUT_NONE, 1, ZERO},
-    [CB_QKV_W] = {"attn.c_attn.weight", QKV, CHANNELS, CB_CUT_ROWS, 3, NORMAL},
-    [CB_QKV_B] = {"attn.c_attn.bias", QKV, ONE, CB_CUT_ROWS, 3, ZERO},
-    [CB_PROJ_W] = {"attn.c_proj.weight", CHANNELS, CHANNELS, CB_CUT_COLS, 1, RESIDUAL},
-    [CB_PROJ_B] = {"attn.c_proj.bias", CHANNELS, ONE, CB_CUT_NONE, 1, ZERO},
-    [CB_LN2_W] = {"ln_2.weight", CHANNELS, ONE, CB_CUT_NONE, 1, UNIT},
-    [CB_LN2_B] = {"ln_2.bias", CHANNELS, ONE, CB_CUT_NONE, 1, ZERO},
-    [CB_FC_W] = {"mlp.c_fc.weight", FFN, CHANNELS, CB_CUT_ROWS, 1, NORMAL},
-    [CB_FC_B] = {"mlp.c_fc.bias", FFN, ONE, CB_CUT_ROWS, 1, ZERO},
-    [CB_FC2_W] = {"mlp.c_proj.weight", CHANNELS, FFN, CB_CUT_COLS, 1, RESIDUAL},
-    [CB_FC2_B] = {"mlp.c_proj.bias", CHANNELS, ONE, CB_CUT_NONE, 1, ZERO},
-    [CB_WTE] = {"wte.weight", VOCAB, CHANNELS, CB_CUT_ROWS, 1, NORMAL},
-    [CB_WPE] = {"wpe.weight", POSITIONS, CHANNELS, CB_CUT_NONE, 1, NORMAL},
-    [CB_LNF_W] = {"ln_f.weight", CHANNELS, ONE, CB_CUT_NONE, 1, UNIT},
-    [CB_LNF_B] = {"ln_f.bias", CHANNELS, ONE, CB_CUT_NONE, 1, ZERO},
+/* Rows of ONE column are vectors; matrices are (out, in). Owners are the owner of a tied embedding. */
+static const row role_rows[CB_ROLES] = {
+    [CB_LN1_W] = {"ln_1.weight", CHANNELS, ONE, CB_OWNER_LAYER, CB_CUT_NONE, UNIT, ALWAYS},
+    [CB_LN1_B] = {"ln_1.bias", CHANNELS, ONE, CB_OWNER_LAYER, CB_CUT_NONE, ZERO, NORM_BIASES},
+    [CB_QKV_W] = {"attn.c_attn.weight", QKV, CHANNELS, CB_OWNER_LAYER, CB_CUT_ROWS, NORMAL, ALWAYS},
+    [CB_QKV_B] = {"attn.c_attn.bias", QKV, ONE, CB_OWNER_LAYER, CB_CUT_ROWS, ZERO, BIASES},
+    [CB_PROJ_W] = {"attn.c_proj.weight", CHANNELS, CHANNELS, CB_OWNER_LAYER, CB_CUT_COLS, RESIDUAL, ALWAYS},
+    [CB_PROJ_B] = {"attn.c_proj.bias", CHANNELS, ONE, CB_OWNER_LAYER, CB_CUT_NONE, ZERO, BIASES},
+    [CB_LN2_W] = {"ln_2.weight", CHANNELS, ONE, CB_OWNER_LAYER, CB_CUT_NONE, UNIT, ALWAYS},
+    [CB_LN2_B] = {"ln_2.bias", CHANNELS, ONE, CB_OWNER_LAYER, CB_CUT_NONE, ZERO, NORM_BIASES},
+    [CB_FC_W] = {"mlp.c_fc.weight", FC, CHANNELS, CB_OWNER_LAYER, CB_CUT_ROWS, NORMAL, ALWAYS},
+    [CB_FC_B] = {"mlp.c_fc.bias", FC, ONE, CB_OWNER_LAYER, CB_CUT_ROWS, ZERO, BIASES},
+    [CB_FC2_W] = {"mlp.c_proj.weight", CHANNELS, FFN, CB_OWNER_LAYER, CB_CUT_COLS, RESIDUAL, ALWAYS},
+    [CB_FC2_B] = {"mlp.c_proj.bias", CHANNELS, ONE, CB_OWNER_LAYER, CB_CUT_NONE, ZERO, BIASES},
+    [CB_WTE] = {"wte.weight", VOCAB, CHANNELS, CB_OWNER_BOTH, CB_CUT_ROWS, NORMAL, ALWAYS},
+    [CB_WPE] = {"wpe.weight", POSITIONS, CHANNELS, CB_OWNER_FIRST, CB_CUT_NONE, NORMAL, LEARNED},
+    [CB_EMBED_NORM_W] = {"ln_e.weight", CHANNELS, ONE, CB_OWNER_FIRST, CB_CUT_NONE, UNIT, EMBED_NORM},
+    [CB_EMBED_NORM_B] = {"ln_e.bias", CHANNELS, ONE, CB_OWNER_FIRST, CB_CUT_NONE, ZERO, EMBED_NORM | NORM_BIASES},
+    [CB_LNF_W] = {"ln_f.weight", CHANNELS, ONE, CB_OWNER_LAST, CB_CUT_NONE, UNIT, ALWAYS},
+    [CB_LNF_B] = {"ln_f.bias", CHANNELS, ONE, CB_OWNER_LAST, CB_CUT_NONE, ZERO, NORM_BIASES},
+    [CB_HEAD_W] = {"lm_head.weight", VOCAB, CHANNELS, CB_OWNER_LAST, CB_CUT_ROWS, NORMAL, UNTIED},
 };
 
 static int64_t size_in(const cb_model *model, size_of size) {
@@ -50,7 +57,9 @@ static int64_t size_in(const cb_model *model, size_of size) {
     case CHANNELS:
         return model->channels;
     case QKV:
-        return 3 * model->channels;
+        return cb_model_qkv_width(model);
+    case FC:
+        return cb_model_fc_width(model);
     case FFN:
         return model->ffn;
     case VOCAB:
@@ -61,40 +70,73 @@ static int64_t size_in(const cb_model *model, size_of size) {
     return 0;
 }
 
-int cb_params_count(const cb_model *model) {
-    return CB_LAYER_ROLES * model->layers + (CB_ROLES - CB_LAYER_ROLES);
+static bool has_role(const cb_model *model, int role) {
+    unsigned met = (model->unbiased ? 0 : BIASES) | (model->unbiased || model->norm == CB_RMSNORM ? 0 : NORM_BIASES) |
+                   (model->position == CB_LEARNED ? LEARNED : 0) | (model->embed_norm ? EMBED_NORM : 0) |
+                   (model->untied ? UNTIED : 0);
+    return (role_rows[role].needs & ~met) == 0;
 }
 
-/* Model order: wte, wpe, the layers, ln_f. */
-static int id_of(const cb_model *model, cb_role role, int layer) {
-    if (role < CB_LAYER_ROLES) return 2 + CB_LAYER_ROLES * layer + (int)role;
-    if (role <= CB_WPE) return (int)role - CB_WTE;
-    return 2 + CB_LAYER_ROLES * model->layers + ((int)role - CB_LNF_W);
+/* Roles from..to-1 that the model has. */
+static int roles_between(const cb_model *model, int from, int to) {
+    int count = 0;
+    for (int role = from; role < to; role++) count += has_role(model, role);
+    return count;
+}
+
+int cb_params_count(const cb_model *model) {
+    return roles_between(model, 0, CB_LAYER_ROLES) * model->layers + roles_between(model, CB_LAYER_ROLES, CB_ROLES);
+}
+
+/* Model order: what the first stage has, the layers, what the last stage has. */
+static int id_of(const cb_model *model, int role, int layer) {
+    int before = roles_between(model, CB_WTE, CB_LNF_W), of_layer = roles_between(model, 0, CB_LAYER_ROLES);
+    if (!has_role(model, role)) return -1;
+    if (role < CB_LAYER_ROLES) return before + of_layer * layer + roles_between(model, 0, role);
+    if (role < CB_LNF_W) return roles_between(model, CB_WTE, role);
+    return before + of_layer * model->layers + roles_between(model, CB_LNF_W, role);
+}
+
+/* The index-th role from `from` on that the model has. */
+static cb_role role_at(const cb_model *model, int from, int index) {
+    int role = from;
+    while (!has_role(model, role) || index-- > 0) role++;
+    return (cb_role)role;
+}
+
+static int parts_of(const cb_model *model, cb_role role) {
+    if (role == CB_QKV_W || role == CB_QKV_B) return cb_model_kv_heads(model) == model->heads ? 3 : 1;
+    return model->gated && (role == CB_FC_W || role == CB_FC_B) ? 2 : 1;
+}
+
+static double std_of(const cb_model *model, start how) {
+    if (how == RESIDUAL) return model->init_std / sqrt(2.0 * model->layers);
+    return how == NORMAL ? model->init_std : 0;
 }
 
 cb_param cb_param_of(const cb_model *model, cb_role role, int layer) {
     assert(role < CB_LAYER_ROLES ? layer >= 0 && layer < model->layers : role < CB_ROLES);
-    const row *r = &gpt2_rows[role];
-    bool of_layer = role < CB_LAYER_ROLES, matrix = r->cols != ONE, normal = r->start >= NORMAL;
+    const row *r = &role_rows[role];
+    bool of_layer = role < CB_LAYER_ROLES, matrix = r->cols != ONE;
+    int64_t global_rows = has_role(model, role) ? size_in(model, r->rows) : 0;
     cb_param param = {
         .id = id_of(model, role, layer),
         .layer = of_layer ? layer : -1,
         .role = role,
-        .rows = size_in(model, r->rows),
+        .rows = global_rows,
         .cols = size_in(model, r->cols),
-        .file_rows = size_in(model, r->rows),
+        .file_rows = r->rows == VOCAB && global_rows ? model->vocab : global_rows,
         .dims = matrix ? 2 : 1,
         .file_transposed = matrix && of_layer,
+        .owner = role == CB_WTE && model->untied ? CB_OWNER_FIRST : r->owner,
         .cut = r->cut,
-        .parts = r->parts,
-        .init = normal             ? CB_INIT_NORMAL
+        .parts = parts_of(model, role),
+        .init = r->start >= NORMAL ? CB_INIT_NORMAL
                 : r->start == UNIT ? CB_INIT_ONE
                                    : CB_INIT_ZERO,
-        .init_std = normal ? model->init_std : 0,
+        .init_std = std_of(model, r->start),
         .decay = matrix,
     };
-    if (r->start == RESIDUAL) param.init_std /= sqrt(2.0 * model->layers);
-    if (role == CB_WTE) param.file_rows = model->vocab;
     if (of_layer)
         snprintf(param.name, sizeof param.name, "h.%d.%s", layer, r->name);
     else
@@ -104,10 +146,11 @@ cb_param cb_param_of(const cb_model *model, cb_role role, int layer) {
 
 cb_param cb_param_at(const cb_model *model, int id) {
     assert(id >= 0 && id < cb_params_count(model));
-    int in_layers = id - 2, after_layers = in_layers - CB_LAYER_ROLES * model->layers;
-    if (in_layers < 0) return cb_param_of(model, (cb_role)(CB_WTE + id), -1);
-    if (after_layers >= 0) return cb_param_of(model, (cb_role)(CB_LNF_W + after_layers), -1);
-    return cb_param_of(model, (cb_role)(in_layers % CB_LAYER_ROLES), in_layers / CB_LAYER_ROLES);
+    int of_layer = roles_between(model, 0, CB_LAYER_ROLES), in_layers = id - roles_between(model, CB_WTE, CB_LNF_W);
+    int after_layers = in_layers - of_layer * model->layers;
+    if (in_layers < 0) return cb_param_of(model, role_at(model, CB_WTE, id), -1);
+    if (after_layers >= 0) return cb_param_of(model, role_at(model, CB_LNF_W, after_layers), -1);
+    return cb_param_of(model, role_at(model, 0, in_layers % of_layer), in_layers / of_layer);
 }
 
 int64_t cb_param_elements(const cb_param *param) {
@@ -154,15 +197,17 @@ int cb_param_blocks(const cb_param *param, int shards, int first, int owned, cb_
 
 bool cb_param_on_stage(const cb_param *param, const cb_placement *placement, int stage) {
     bool is_first = stage == 0, is_last = stage == placement->stages - 1;
-    if (param->layer >= 0) return cb_placement_stage_of(placement, param->layer) == stage;
-    switch (param->role) {
-    case CB_WTE:
-        return is_first || is_last; /* the last stage's copy is the head */
-    case CB_WPE:
+    switch (param->owner) {
+    case CB_OWNER_LAYER:
+        return cb_placement_stage_of(placement, param->layer) == stage;
+    case CB_OWNER_FIRST:
         return is_first;
-    default:
+    case CB_OWNER_LAST:
         return is_last;
+    case CB_OWNER_BOTH:
+        return is_first || is_last;
     }
+    return false;
 }
 
 static void fill(float *to, int64_t n, float value) {

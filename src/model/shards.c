@@ -6,7 +6,7 @@ bool cb_power_of_two(int64_t n) {
 }
 
 bool cb_model_has_shards(const cb_model *m, int64_t shards) {
-    return m->heads % shards == 0 && m->ffn % shards == 0 && m->vocab_padded % shards == 0;
+    return cb_model_kv_heads(m) % shards == 0 && m->ffn % shards == 0 && m->vocab_padded % shards == 0;
 }
 
 bool cb_model_allows_shards(const cb_model *m, int tp, int64_t shards) {
