@@ -3,6 +3,11 @@
 #ifndef CB_PLANNER_HARDWARE_H
 #define CB_PLANNER_HARDWARE_H
 
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
 /* The generation decides what share of a device's peak is reached. */
 typedef enum cb_accelerator_family {
     CB_VOLTA,
@@ -55,5 +60,43 @@ typedef struct cb_cluster {
     int node_devices; /* that are joined by the links: a node, or the NVLink domain */
     int devices;      /* altogether */
 } cb_cluster;
+
+/* A known device and the system that it usually comes in. */
+typedef struct cb_device_row {
+    cb_accelerator device;
+    char aliases[64]; /* other names, comma-separated; case does not count in any name */
+    int node_devices; /* a usual node */
+    char network[24]; /* a usual network, as cb_network_parse reads it */
+    char source[96];  /* of the numbers */
+} cb_device_row;
+
+enum { CB_MOST_DEVICES = 64 };
+/* The devices that names can mean: the table's and a user's. */
+typedef struct cb_hardware {
+    cb_device_row device[CB_MOST_DEVICES];
+    int count;
+} cb_hardware;
+
+void cb_hardware_default(cb_hardware *hardware);
+/* hardware_json.c: adds the devices of a JSON file, or replaces those of the same name:
+ * {"devices": [{"name": "x100", "family": "hopper", "peak_tflops": {"16": 500, "8": 1000}, "memory_gib": 96,
+ *   "memory_gb_per_s": 2400, "link_gb_per_s": 450, "multiprocessors": 132, "node_devices": 8, "network": "ib-400"}],
+ *  "cluster": "x100:8x16"}
+ * cluster: the string of that name (size 128), "" if the file has none. Errors: CB_EIO; CB_EFORMAT with path, line and
+ * column. */
+CB_MUST_USE cb_err cb_hardware_read(cb_hardware *hardware, const char *path, char cluster[128]);
+CB_MUST_USE cb_err cb_hardware_parse(cb_hardware *hardware, const char *path, const char *text, int64_t length,
+                                     char cluster[128]);
+
+/* Errors: CB_EUSAGE with the nearest names. The row is valid as long as `hardware`. */
+CB_MUST_USE cb_err cb_device_find(const cb_hardware *hardware, const char *name, const cb_device_row **row);
+/* "KIND-GBITS" (a NIC of so many Gbit/s for each device of a node) or "KIND-NICSxGBITS" (NICS a node), KIND one of ib,
+ * roce, ethernet, efa, opa: "ib-200", "opa-4x100"; or ib-edr, ib-hdr, ib-ndr, ib-xdr. Error CB_EUSAGE. */
+CB_MUST_USE cb_err cb_network_parse(const char *text, int node_devices, cb_network *network);
+/* "DEVICE:GxN[:NETWORK]": N nodes of G devices; "DEVICE:G" is one node. Error CB_EUSAGE naming the part. */
+CB_MUST_USE cb_err cb_cluster_parse(const cb_hardware *hardware, const char *text, cb_cluster *cluster);
+/* A table for people. */
+void cb_hardware_print(const cb_hardware *hardware, FILE *to);
+const char *cb_accelerator_family_name(cb_accelerator_family family);
 
 #endif

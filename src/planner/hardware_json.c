@@ -1,0 +1,191 @@
+/* A user's devices from a JSON file; see hardware.h. Read strictly: an unknown field is refused, for a misspelt one
+ * would silently be missing. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/args.h"
+#include "base/map.h"
+#include "planner/hardware.h"
+
+/* The file while it is read; messages say where in it. */
+typedef struct file {
+    const char *path, *text;
+    int64_t length;
+    const json_t *devices;
+} file;
+
+/* Offset of the n-th (from 0) place where the text has "key" in quotes; the end, if there are fewer. */
+static int64_t nth_key(const file *f, const char *key, int n) {
+    char quoted[80];
+    int length = snprintf(quoted, sizeof quoted, "\"%.70s\"", key);
+    for (int64_t at = 0; at + length <= f->length; at++) {
+        if (memcmp(f->text + at, quoted, (size_t)length) != 0) continue;
+        if (n-- == 0) return at;
+    }
+    return f->length;
+}
+
+/* The key of device `index` in the file: each device before it that has the key has it once. index -1: the first. */
+static cb_err wrong(const file *f, int index, const char *key, const char *expected) {
+    int before = 0, line = 1, column = 1;
+    for (int i = 0; i < index; i++) {
+        const json_t *device = json_array_get(f->devices, (size_t)i);
+        before += json_object_get(device, key) || json_object_get(json_object_get(device, "peak_tflops"), key);
+    }
+    int64_t end = nth_key(f, key, before);
+    if (end == f->length) end = nth_key(f, index < 0 ? key : "name", index < 0 ? 0 : index); /* the key is missing */
+    if (end == f->length) end = 0;
+    for (int64_t at = 0; at < end; at++) {
+        column = f->text[at] == '\n' ? 1 : column + 1;
+        line += f->text[at] == '\n';
+    }
+    return cb_fail(CB_EFORMAT, "%s: line %d, column %d: %s: expected %s", f->path, line, column, key, expected);
+}
+
+static cb_err read_number(const file *f, int index, const json_t *from, const char *key, double unit, double *to) {
+    const json_t *value = json_object_get(from, key);
+    if (!json_is_number(value) || !(json_number_value(value) > 0)) return wrong(f, index, key, "a positive number");
+    *to = json_number_value(value) * unit;
+    return CB_OK;
+}
+
+static cb_err read_count(const file *f, int index, const json_t *from, const char *key, int otherwise, int *to) {
+    const json_t *value = json_object_get(from, key);
+    *to = otherwise;
+    if (!value && otherwise) return CB_OK;
+    if (!json_is_integer(value) || json_integer_value(value) < 1 || json_integer_value(value) > 1 << 20)
+        return wrong(f, index, key, "an integer from 1 to 1048576");
+    *to = (int)json_integer_value(value);
+    return CB_OK;
+}
+
+static cb_err read_text(const file *f, int index, const json_t *from, const char *key, const char *otherwise, char *to,
+                        size_t size) {
+    const json_t *value = json_object_get(from, key);
+    if (!value && otherwise) {
+        snprintf(to, size, "%s", otherwise);
+        return CB_OK;
+    }
+    const char *text = json_string_value(value);
+    if (!text || !*text || strlen(text) >= size) return wrong(f, index, key, "a text that is not empty nor too long");
+    snprintf(to, size, "%s", text);
+    return CB_OK;
+}
+
+static cb_err read_family(const file *f, int index, const json_t *from, cb_accelerator_family *to) {
+    char name[32], expected[160] = "one of";
+    TRY(read_text(f, index, from, "family", NULL, name, sizeof name));
+    for (int i = 0; i < CB_ACCELERATOR_FAMILIES; i++) {
+        const char *known = cb_accelerator_family_name((cb_accelerator_family)i);
+        *to = (cb_accelerator_family)i;
+        if (strcmp(known, name) == 0) return CB_OK;
+        size_t used = strlen(expected);
+        snprintf(expected + used, sizeof expected - used, "%s %s", i ? "," : "", known);
+    }
+    return wrong(f, index, "family", expected);
+}
+
+static cb_err read_peaks(const file *f, int index, const json_t *from, double peak_flops[CB_PRECISIONS]) {
+    static const char *const bits[CB_PRECISIONS] = {"32", "16", "8", "4"};
+    const json_t *peaks = json_object_get(from, "peak_tflops");
+    if (!json_is_object(peaks) || json_object_size(peaks) == 0)
+        return wrong(f, index, "peak_tflops", "an object like {\"16\": 312}, by bits 32, 16, 8, 4");
+    size_t known = 0;
+    for (int p = 0; p < CB_PRECISIONS; p++) {
+        if (!json_object_get(peaks, bits[p])) continue;
+        TRY(read_number(f, index, peaks, bits[p], 1e12, &peak_flops[p]));
+        known++;
+    }
+    if (known == json_object_size(peaks)) return CB_OK;
+    return wrong(f, index, "peak_tflops", "no other precisions than 32, 16, 8, 4");
+}
+
+static cb_err refuse_unknown(const file *f, int index, json_t *from, const char *const *fields) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(from, key, value) {
+        bool known = false;
+        for (int i = 0; fields[i]; i++) known = known || strcmp(fields[i], key) == 0;
+        if (known) continue;
+        const char *near = cb_args_nearest(key, fields);
+        char expected[128];
+        snprintf(expected, sizeof expected, "no such field%s%s%s", near ? "; did you mean " : "", near ? near : "",
+                 near ? "?" : "");
+        return wrong(f, index, key, expected);
+    }
+    return CB_OK;
+}
+
+static cb_err read_device(const file *f, int index, json_t *from, cb_device_row *row) {
+    static const char *const fields[] = {"name",         "aliases",         "family",        "peak_tflops",
+                                         "memory_gib",   "memory_gb_per_s", "link_gb_per_s", "multiprocessors",
+                                         "node_devices", "network",         "source",        NULL};
+    cb_accelerator *d = &row->device;
+    cb_network network;
+    *row = (cb_device_row){0};
+    if (!json_is_object(from)) return wrong(f, -1, "devices", "objects {...}");
+    TRY(refuse_unknown(f, index, from, fields));
+    TRY(read_text(f, index, from, "name", NULL, d->name, sizeof d->name));
+    TRY(read_text(f, index, from, "aliases", "", row->aliases, sizeof row->aliases));
+    TRY(read_family(f, index, from, &d->family));
+    TRY(read_peaks(f, index, from, d->peak_flops));
+    TRY(read_number(f, index, from, "memory_gib", 1 << 30, &d->memory_bytes));
+    TRY(read_number(f, index, from, "memory_gb_per_s", 1e9, &d->memory_bytes_per_s));
+    TRY(read_number(f, index, from, "link_gb_per_s", 1e9, &d->link_bytes_per_s));
+    TRY(read_count(f, index, from, "multiprocessors", 0, &d->multiprocessors));
+    TRY(read_count(f, index, from, "node_devices", 8, &row->node_devices));
+    TRY(read_text(f, index, from, "network", "ib-200", row->network, sizeof row->network));
+    TRY(read_text(f, index, from, "source", f->path, row->source, sizeof row->source));
+    cb_err e = cb_network_parse(row->network, row->node_devices, &network);
+    if (!e) return CB_OK;
+    cb_err_free(e);
+    return wrong(f, index, "network", "a network like ib-200 or opa-4x100");
+}
+
+static cb_err add(cb_hardware *hardware, const file *f, const cb_device_row *row) {
+    for (int i = 0; i < hardware->count; i++) {
+        if (strcasecmp(hardware->device[i].device.name, row->device.name) != 0) continue;
+        hardware->device[i] = *row;
+        return CB_OK;
+    }
+    if (hardware->count == CB_MOST_DEVICES)
+        return cb_fail(CB_EFORMAT, "%s: more than %d devices", f->path, CB_MOST_DEVICES);
+    hardware->device[hardware->count++] = *row;
+    return CB_OK;
+}
+
+static cb_err read_root(cb_hardware *hardware, file *f, json_t *root, char cluster[128]) {
+    static const char *const fields[] = {"devices", "cluster", NULL};
+    cb_device_row row;
+    if (!json_is_object(root)) return cb_fail(CB_EFORMAT, "%s: line 1, column 1: expected an object {...}", f->path);
+    TRY(refuse_unknown(f, -1, root, fields));
+    f->devices = json_object_get(root, "devices");
+    if (f->devices && !json_is_array(f->devices)) return wrong(f, -1, "devices", "a list [...]");
+    TRY(read_text(f, -1, root, "cluster", "", cluster, 128));
+    for (size_t i = 0; i < json_array_size(f->devices); i++) {
+        TRY(read_device(f, (int)i, json_array_get(f->devices, i), &row));
+        TRY(add(hardware, f, &row));
+    }
+    return CB_OK;
+}
+
+cb_err cb_hardware_parse(cb_hardware *hardware, const char *path, const char *text, int64_t length, char cluster[128]) {
+    json_error_t where;
+    file f = {path, text, length, NULL};
+    json_t *root = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &where);
+    if (!root)
+        return cb_fail(CB_EFORMAT, "%s: line %d, column %d: not JSON: %s", path, where.line, where.column, where.text);
+    cb_err e = read_root(hardware, &f, root, cluster);
+    json_decref(root);
+    return e;
+}
+
+cb_err cb_hardware_read(cb_hardware *hardware, const char *path, char cluster[128]) {
+    cb_map map;
+    TRY(cb_map_open(&map, path));
+    cb_err e = cb_hardware_parse(hardware, path, map.bytes ? (const char *)map.bytes : "", map.size, cluster);
+    cb_map_close(&map);
+    return e;
+}
