@@ -154,17 +154,6 @@ static cb_err check_messages(const check *c) {
     return e;
 }
 
-static int peak_of(const cb_schedule *schedule, int stage) {
-    cb_instr_kind last = schedule->split_backward ? CB_W : CB_B;
-    int live = 0, peak = 0;
-    for (int i = 0; i < schedule->list[stage].count; i++) {
-        cb_instr_kind kind = schedule->list[stage].at[i].kind;
-        if (kind == CB_F && ++live > peak) peak = live;
-        if (kind == (schedule->forward_only ? CB_F : last)) live--;
-    }
-    return peak;
-}
-
 static cb_err check_all(const check *c, int window) {
     for (int stage = 0; stage < c->schedule->stages; stage++) {
         TRY(check_complete(c, stage));
@@ -184,7 +173,7 @@ cb_err cb_schedule_check(const cb_schedule *schedule, int window, int *peak) {
         return cb_err_context(e, "schedule %s (%d stages, %d microbatches)", schedule->name, schedule->stages,
                               schedule->micro_batches);
     }
-    for (int stage = 0; peak && stage < schedule->stages; stage++) peak[stage] = peak_of(schedule, stage);
+    for (int stage = 0; peak && stage < schedule->stages; stage++) peak[stage] = cb_schedule_peak(schedule, stage);
     return CB_OK;
 }
 

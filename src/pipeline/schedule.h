@@ -79,12 +79,20 @@ CB_MUST_USE cb_err cb_schedule_lower(cb_schedule *schedule);
  * send has its receive, in the same order; no deadlock when at most `window` sends per direction (kind and peer) may be
  * out before the next send waits for the oldest (0: rendezvous, each send waits for its receive; a large number:
  * asynchronous). That is: the k-th send of a direction on a stage leaves only after the receive of the (k - window)-th
- * has been executed. peak (stages), if not NULL: the most microbatches (of one chunk each) whose activations a stage
- * holds at once, from F to the end of B, of W when split, of F itself when forward_only. Error CB_EINVAL naming stage,
- * instruction and, for a deadlock, the cycle of waits; CB_ENOMEM. */
+ * has been executed. peak (stages), if not NULL: cb_schedule_peak of each. Error CB_EINVAL naming stage, instruction
+ * and, for a deadlock, the cycle of waits; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_schedule_check(const cb_schedule *schedule, int window, int *peak);
 /* Sends that may be outstanding per direction in this project's executor before it waits for the oldest. */
 enum { CB_SEND_WINDOW = 2 };
+
+/* The most microbatches (of one chunk each, all chunks counted together) whose activations a stage holds at once: from F
+ * to the end of B, of W when split, of F itself when forward_only. */
+int cb_schedule_peak(const cb_schedule *schedule, int stage);
+/* The most microbatches of one chunk that are at once between the begin of their `from` and the end of their `until`
+ * (of F, B, W, from <= until) on a stage: so many slots are enough for what is made in `from` and last used in `until`.
+ * W of a schedule that does not split it off is B. */
+int cb_schedule_peak_of_chunk(const cb_schedule *schedule, int stage, int chunk, cb_instr_kind from,
+                              cb_instr_kind until);
 
 /* The smallest window with which cb_schedule_check finds no deadlock; its errors, where there is none. */
 CB_MUST_USE cb_err cb_schedule_least_window(const cb_schedule *schedule, int *window);
