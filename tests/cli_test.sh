@@ -202,7 +202,7 @@ models() {
 schedules() {
     local name docs whole=("${small[@]}")
     docs=$(<"$(dirname "$self")/../docs/pipeline.md")
-    for name in gpipe 1f1b interleaved zb-h1 zb-h2 zb-v forward; do
+    for name in gpipe 1f1b interleaved zb-h1 zb-h2 zb-v dualpipe-v forward; do
         run schedule --schedule $name --svg s.svg --chrome s.json --columns 60
         check "$name is drawn" equal "$rc $(grep -cE '^p[0-3] .{57}$' "$out") $(grep -c '</svg>' s.svg)" "0 4 1"
         check "$name: trace events" "$looks" events s.json
@@ -230,7 +230,7 @@ schedules() {
     refused 2 "--list draws nothing; leave out --svg" --list --svg s.svg
     refused 1 "--svg none/s.svg: No such file" --svg none/s.svg
     printf '0: F0 F1 B0 W0 B1\n1: F0 B0 W0 F1 B1 W1\n' >list.txt
-    refused 2 "schedule list.txt (2 stages, 2 microbatches): stage 0 has no W1" --file list.txt
+    refused 2 "schedule list.txt (2 stages, 2 microbatches): stage 0 has no W1; each microbatch has F, B and W, unless" --file list.txt
     printf '0: F0 B0 F1 B1\n1: F0 F1 B0 B1\n' >list.txt
     refused 2 "deadlock with a send window of" --file list.txt
     printf '0: F0 Q0\n' >list.txt

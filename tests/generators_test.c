@@ -165,10 +165,17 @@ static void zb_h2(void) {
     }
 }
 
-static void check_short_zb_v(const cb_schedule *s) {
+/* Of at least 2p microbatches. */
+static int peak_dualpipe_v(const cb_schedule *s, int stage) {
+    (void)stage;
+    return 2 * s->stages + 1;
+}
+
+/* With fewer microbatches than the V's phases are made for. */
+static void check_short_v(const cb_schedule *s, int most) {
     int peak[MAX_STAGES], window;
     CHECK_OK(cb_schedule_check(s, INT_MAX, peak));
-    for (int r = 0; r < s->stages; r++) CHECK(peak[r] <= 2 * least(s->micro_batches, s->stages));
+    for (int r = 0; r < s->stages; r++) CHECK(peak[r] <= least(2 * s->micro_batches, most));
     CHECK_OK(cb_schedule_least_window(s, &window));
     CHECK_INT(window, s->micro_batches > 1);
 }
@@ -181,12 +188,33 @@ static void zb_v(void) {
             cb_schedule s;
             CHECK_OK(make_lowered(&s, "zb-v", p, m, 0, 0));
             if (m < 2 * p - 1) {
-                check_short_zb_v(&s);
+                check_short_v(&s, peak_zb_v(&s, 0));
             } else {
                 check_proved(&s, peak_zb_v);
                 measured got = measure(&s, (costs){1, 1, 1});
                 check_close(&s, "own bubble", got.own, 0);
                 check_close(&s, "bubble", got.bubble, (p - 1) * 0.5);
+            }
+            cb_schedule_free(&s);
+        }
+    }
+}
+
+/* From 2p microbatches on, if F = B. */
+static void dualpipe_v(void) {
+    static const costs alike[] = {{1, 1, 1}, {2, 2, 1}, {1, 1, 2}, {5, 5, 4}, {3, 3, 0}};
+    for (int p = 1; p <= MAX_STAGES; p++) {
+        for (int m = 1; m <= MAX_MICRO_BATCHES; m++) {
+            cb_schedule s;
+            CHECK_OK(make_lowered(&s, "dualpipe-v", p, m, 0, 0));
+            if (m < 2 * p) {
+                check_short_v(&s, peak_dualpipe_v(&s, 0));
+            } else {
+                check_proved(&s, peak_dualpipe_v);
+                for (size_t i = 0; i < sizeof alike / sizeof *alike; i++) {
+                    costs c = alike[i];
+                    check_close(&s, "bubble", measure(&s, c).bubble, 0.5 * (p - 1) * fmax(c.f, c.f + c.b - c.w));
+                }
             }
             cb_schedule_free(&s);
         }
@@ -254,6 +282,12 @@ static void exact_orders(void) {
                "placing v\n"
                "0: F0.0 F1.0 F2.0 F0.1 B0.1 W0.1 F1.1 B1.1 W1.1 B0.0 W0.0 F2.1 B2.1 W2.1 B1.0 W1.0 B2.0 W2.0\n"
                "1: F0.0 F0.1 F1.0 F1.1 B0.1 W0.1 F2.0 B0.0 W0.0 F2.1 B1.1 W1.1 B1.0 B2.1 B2.0 W1.0 W2.1 W2.0\n");
+    check_text("dualpipe-v", 2, 4, 0,
+               "placing v\n"
+               "0: F0.0 F1.0 F2.0 F0.1 B0.1 W0.1 F1.1 F3.0 B1.1 W1.1 F2.1 B0.0 W0.0 B2.1 W2.1 F3.1 B1.0 W1.0 B3.1 W3.1 "
+               "B2.0 W2.0 B3.0 W3.0\n"
+               "1: F0.0 F0.1 F1.0 F1.1 F2.0 B0.1 W0.1 F2.1 B0.0 W0.0 F3.0 B1.1 W1.1 F3.1 B1.0 W1.0 B2.1 W2.1 B2.0 W2.0 "
+               "B3.1 B3.0 W3.1 W3.0\n");
 }
 
 /* p=4, m=8 and (F, B, W) = (10, 9, 8): 1F1B 297, ZB-H1 249; interleaved with 2 chunks and F + B = 36: 342. */
@@ -336,6 +370,7 @@ int main(void) {
     RUN(zb_h1);
     RUN(zb_h2);
     RUN(zb_v);
+    RUN(dualpipe_v);
     RUN(interleaved);
     return test_end();
 }

@@ -453,6 +453,7 @@ static void pictures_in_docs(void) {
     check_in_docs(page, "zb-h1", 8, 57, false);
     check_in_docs(page, "zb-h2", 8, 57, false);
     check_in_docs(page, "zb-v", 8, 54, true);
+    check_in_docs(page, "dualpipe-v", 8, 54, true);
     free(page);
 }
 

@@ -32,7 +32,9 @@ static cb_err missing(const check *c, int stage, cb_instr instr) {
     cb_instr partner;
     int peer;
     if (!cb_instr_partner(c->schedule, stage, instr, &peer, &partner)) {
-        return cb_fail(CB_EINVAL, "stage %d has no %s", stage, text);
+        bool splits = c->schedule->split_backward && instr.kind <= CB_W;
+        return cb_fail(CB_EINVAL, "stage %d has no %s%s", stage, text,
+                       splits ? "; each microbatch has F, B and W, unless there is no W in any list" : "");
     }
     return cb_fail(CB_EINVAL, "stage %d has no %s to go with the %s of stage %d", stage, text,
                    cb_instr_text(c->schedule, partner, other_text), peer);

@@ -8,7 +8,7 @@
 /* Writes the compute instructions of one stage. The schedule's sizes and flags are set, its lists are not yet. */
 typedef cb_err cb_order(const cb_schedule *schedule, int stage, cb_instr_list *list);
 cb_order cb_order_gpipe, cb_order_one_f_one_b, cb_order_interleaved, cb_order_zb_h1, cb_order_zb_h2, cb_order_zb_v,
-    cb_order_forward;
+    cb_order_dualpipe_v, cb_order_forward;
 
 /* Which sizes a schedule can have, beyond its number of chunks. Error CB_EINVAL with the rule and the nearest sizes. */
 typedef cb_err cb_check_sizes(const cb_schedule_spec *spec);
@@ -19,6 +19,15 @@ const char *cb_kind_word(cb_instr_kind kind);
 
 /* Appends a compute instruction of chunk `chunk`. */
 CB_MUST_USE cb_err cb_compute_push(cb_instr_list *list, cb_instr_kind kind, int micro_batch, int chunk);
+
+/* An order of two chunks, written phase by phase. */
+typedef struct cb_phases {
+    cb_instr_list *list;
+    int micro_batches;
+    int next[CB_W + 1][2]; /* (kind, chunk): the microbatch that comes next, of the schedule or behind its last */
+} cb_phases;
+/* Appends `words`, as "F0 B1 W1" (kind and chunk), so many times: of each the next microbatch, unless there is none. */
+CB_MUST_USE cb_err cb_phase_push(cb_phases *at, int times, const char *words);
 
 /* The model is cut in stages * chunks virtual stages, which a microbatch passes in ascending order. */
 int cb_virtual_stage(const cb_schedule *schedule, int stage, int chunk);

@@ -21,7 +21,7 @@ typedef struct generator {
 
 /* all_names[i] is made by generators[i]; arrays of their own because users want lists that end with NULL. */
 static const char *const executed_names[] = {"gpipe", "1f1b", NULL};
-static const char *const all_names[] = {"gpipe", "1f1b", "interleaved", "zb-h1", "zb-h2", "zb-v", NULL};
+static const char *const all_names[] = {"gpipe", "1f1b", "interleaved", "zb-h1", "zb-h2", "zb-v", "dualpipe-v", NULL};
 static const generator generators[] = {
     {.order = cb_order_gpipe, .chunks = 1},
     {.order = cb_order_one_f_one_b, .chunks = 1},
@@ -33,6 +33,7 @@ static const generator generators[] = {
     {.order = cb_order_zb_h1, .chunks = 1, .split_backward = true},
     {.order = cb_order_zb_h2, .chunks = 1, .split_backward = true},
     {.order = cb_order_zb_v, .chunks = 2, .split_backward = true, .placing = CB_CHUNKS_V},
+    {.order = cb_order_dualpipe_v, .chunks = 2, .split_backward = true, .placing = CB_CHUNKS_V},
 };
 static const generator forward = {.order = cb_order_forward, .chunks = 1, .forward_only = true};
 

@@ -5,58 +5,17 @@
  * between its own first and last instruction. */
 #include "pipeline/lists.h"
 
-typedef struct progress {
-    cb_instr_list *list;
-    int micro_batches;
-    int next[CB_W + 1][2]; /* (kind, chunk): the microbatch that comes next */
-} progress;
-
-/* The next of this kind and chunk. The phases are those of 2p-1 microbatches or more; of fewer, what is not there is
- * left out. */
-static cb_err push(progress *at, cb_instr_kind kind, int chunk) {
-    int micro_batch = at->next[kind][chunk]++;
-    return micro_batch < at->micro_batches ? cb_compute_push(at->list, kind, micro_batch, chunk) : CB_OK;
-}
-
-static cb_err push_backward(progress *at, int chunk) {
-    TRY(push(at, CB_B, chunk));
-    return push(at, CB_W, chunk);
-}
-
-static cb_err push_warm_up(progress *at, int stages, int stage) {
-    for (int i = 0; i < 2 * (stages - stage) - 1; i++) TRY(push(at, CB_F, 0));
-    for (int i = 0; i < stage; i++) {
-        TRY(push(at, CB_F, 1));
-        TRY(push(at, CB_F, 0));
-    }
-    for (int i = 0; i < stages - stage; i++) {
-        TRY(push(at, CB_F, 1));
-        TRY(push_backward(at, 1));
-    }
-    return CB_OK;
-}
-
-static cb_err push_cool_down(progress *at, int stages, int stage) {
-    for (int i = 0; i < stage; i++) {
-        TRY(push(at, CB_B, 0));
-        TRY(push(at, CB_B, 1));
-    }
-    for (int i = 0; i < stages - stage; i++) TRY(push_backward(at, 0));
-    for (int chunk = 1; chunk >= 0; chunk--) {
-        while (at->next[CB_W][chunk] < at->micro_batches) TRY(push(at, CB_W, chunk));
-    }
-    return CB_OK;
-}
-
 cb_err cb_order_zb_v(const cb_schedule *schedule, int stage, cb_instr_list *list) {
-    progress at = {.list = list, .micro_batches = schedule->micro_batches};
-    int p = schedule->stages, rounds = schedule->micro_batches > 2 * p - 1 ? schedule->micro_batches : 2 * p - 1;
-    TRY(push_warm_up(&at, p, stage));
-    while (at.next[CB_F][1] < rounds) {
-        if (at.next[CB_F][0] < rounds) TRY(push(&at, CB_F, 0));
-        TRY(push_backward(&at, 0));
-        TRY(push(&at, CB_F, 1));
-        TRY(push_backward(&at, 1));
-    }
-    return push_cool_down(&at, p, stage);
+    cb_phases at = {.list = list, .micro_batches = schedule->micro_batches};
+    int p = schedule->stages, behind = p - 1 - stage; /* stages that the first chunk has behind it */
+    int rounds = at.micro_batches > 2 * p - 1 ? at.micro_batches : 2 * p - 1;
+    TRY(cb_phase_push(&at, 2 * behind + 1, "F0"));
+    TRY(cb_phase_push(&at, stage, "F1 F0"));
+    TRY(cb_phase_push(&at, behind + 1, "F1 B1 W1"));
+    TRY(cb_phase_push(&at, rounds - p - behind, "F0 B0 W0 F1 B1 W1"));
+    TRY(cb_phase_push(&at, behind, "B0 W0 F1 B1 W1"));
+    TRY(cb_phase_push(&at, stage, "B0 B1"));
+    TRY(cb_phase_push(&at, behind + 1, "B0 W0"));
+    TRY(cb_phase_push(&at, rounds - at.next[CB_W][1], "W1"));
+    return cb_phase_push(&at, rounds - at.next[CB_W][0], "W0");
 }
