@@ -6,6 +6,7 @@
 #include "base/err.h"
 
 CB_MUST_USE cb_err cb_cmd_train(int argc, char **argv);
+CB_MUST_USE cb_err cb_cmd_plan(int argc, char **argv);
 CB_MUST_USE cb_err cb_cmd_model(int argc, char **argv);
 CB_MUST_USE cb_err cb_cmd_verify(int argc, char **argv);
 CB_MUST_USE cb_err cb_cmd_schedule(int argc, char **argv);

@@ -12,7 +12,7 @@
 
 typedef struct cb_constants {
     /* matrix products: shares of the peak */
-    double gemm[CB_ACCELERATOR_FAMILIES], gemm_fp8, gemm_fp4;
+    double gemm[CB_ACCELERATOR_FAMILIES], gemm_fp8, gemm_fp8_rows, gemm_fp4;
     double tile_half, depth_half, misaligned;
     /* memory and kernels */
     double memory_share, kernel_s, elementwise, elementwise_compiled, cast_fp8, loss_bytes;

@@ -3,6 +3,7 @@
 #ifndef CB_PLANNER_HARDWARE_H
 #define CB_PLANNER_HARDWARE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -57,8 +58,9 @@ typedef struct cb_network {
 typedef struct cb_cluster {
     cb_accelerator device;
     cb_network network;
-    int node_devices; /* that are joined by the links: a node, or the NVLink domain */
-    int devices;      /* altogether */
+    int node_devices;   /* that are joined by the links: a node, or the NVLink domain */
+    int devices;        /* altogether */
+    bool links_in_mesh; /* between pairs of devices, without a switch: DGX-1 */
 } cb_cluster;
 
 /* A known device and the system that it usually comes in. */

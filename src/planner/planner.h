@@ -20,6 +20,8 @@ typedef struct cb_job {
     const cb_cluster *cluster;
     cb_stack stack;
     cb_precision precision;
+    bool eager, sync_tp,
+        rowwise8; /* departures from the stack: not compiled, tp's collectives not hidden, 8-bit scales by row */
     int64_t seq_length, global_batch; /* tokens of a sequence, sequences of a step */
 } cb_job;
 

@@ -4,25 +4,33 @@
 #include <stddef.h>
 
 static const cb_stack_traits stacks[CB_STACKS] = {
-    [CB_MEGATRON_2021] = {.name = "megatron-2021", .scatter_gather = true, .grad_bytes = 4},
-    [CB_DEEPSPEED_2021] = {.name = "deepspeed-2021", .engine = true, .grad_bytes = 2},
+    [CB_MEGATRON_2021] = {.name = "megatron-2021", .scatter_gather = true, .gathers = 1, .grad_bytes = 4},
+    [CB_DEEPSPEED_2021] = {.name = "deepspeed-2021", .engine = true, .gathers = 12, .grad_bytes = 2},
     [CB_MEGATRON_CORE] = {.name = "megatron-core",
                           .flash = true,
                           .vendor = true,
+                          .graph = true,
                           .tp_overlap = true,
                           .dp_overlap = true,
                           .scatter_gather = true,
+                          .gathers = 1,
                           .grad_bytes = 4},
-    [CB_FSDP] = {.name = "fsdp", .flash = true, .dp_overlap = true, .grad_bytes = 2},
+    [CB_FSDP] = {.name = "fsdp", .flash = true, .dp_overlap = true, .gathers = 1, .grad_bytes = 2},
     [CB_TITAN] = {.name = "torchtitan",
+                  .weights_in_8 = true,
                   .flash = true,
                   .compiled = true,
+                  .graph = true,
                   .tp_overlap = true,
                   .dp_overlap = true,
                   .scatter_gather = true,
+                  .gathers = 1,
                   .grad_bytes = 4},
-    [CB_NANOTRON] = {.name = "nanotron", .flash = true, .dp_overlap = true, .scatter_gather = true, .grad_bytes = 4},
-    [CB_CUBOID] = {.name = "cuboid", .compiled = true, .dp_overlap = true, .grad_bytes = 4},
+    [CB_STATIC_GRAPH] = {.name = "static-graph", .graph = true, .dp_overlap = true, .gathers = 1, .grad_bytes = 2},
+    [CB_NANOTRON] =
+        {.name = "nanotron", .flash = true, .dp_overlap = true, .scatter_gather = true, .gathers = 1, .grad_bytes = 4},
+    [CB_CUBOID] =
+        {.name = "cuboid", .compiled = true, .graph = true, .dp_overlap = true, .gathers = 1, .grad_bytes = 4},
 };
 
 const cb_stack_traits *cb_stack_traits_of(cb_stack stack) {
@@ -30,7 +38,8 @@ const cb_stack_traits *cb_stack_traits_of(cb_stack stack) {
 }
 
 const char *const *cb_stack_names(void) {
-    static const char *const names[CB_STACKS + 1] = {"megatron-2021", "deepspeed-2021", "megatron-core", "fsdp",
-                                                     "torchtitan",    "nanotron",       "cuboid",        NULL};
+    static const char *const names[CB_STACKS + 1] = {"megatron-2021", "deepspeed-2021", "megatron-core",
+                                                     "fsdp",          "torchtitan",     "static-graph",
+                                                     "nanotron",      "cuboid",         NULL};
     return names;
 }

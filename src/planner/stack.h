@@ -11,6 +11,7 @@ typedef enum cb_stack {
     CB_MEGATRON_CORE,  /* Megatron-Core on TransformerEngine: NeMo, Megatron-Bridge */
     CB_FSDP,           /* PyTorch FSDP with flash attention, eager: llm-foundry */
     CB_TITAN,          /* PyTorch FSDP2, compiled: torchtitan */
+    CB_STATIC_GRAPH,   /* a graph compiled beforehand, attention unfused: OneFlow */
     CB_NANOTRON,       /* eager PyTorch with flash attention and 3D parallelism; what nothing is known of */
     CB_CUBOID,         /* this program: f32 on processors */
     CB_STACKS
@@ -25,7 +26,10 @@ typedef struct cb_stack_traits {
     bool dp_overlap;     /* gradients are reduced while backward runs */
     bool engine;         /* DeepSpeed's pipeline engine: a fixed cost per microbatch */
     bool scatter_gather; /* stages send each a tp-th of an activation and gather it from the fast links */
+    bool graph;          /* launched as a graph: the host does not wait for itself */
+    bool weights_in_8;   /* gathered in 8 bits where products are */
     int grad_bytes;      /* of an element in the reduction over dp */
+    int gathers;         /* collectives in which a layer's weights are brought together under ZeRO-3 */
 } cb_stack_traits;
 
 const cb_stack_traits *cb_stack_traits_of(cb_stack stack);

@@ -1,0 +1,13 @@
+/* Parts of cuboid plan that take options of their own. */
+#ifndef CB_CLI_PLAN_VALIDATE_H
+#define CB_CLI_PLAN_VALIDATE_H
+
+#include "base/err.h"
+
+/* Options of its own, --validate FILE.csv among them. Errors: of the file and its rows, with line and column. */
+CB_MUST_USE cb_err cb_plan_validate(int argc, char **argv);
+
+/* --show-constants [--json] [--constants FILE.json]. */
+CB_MUST_USE cb_err cb_plan_show_constants(int argc, char **argv);
+
+#endif

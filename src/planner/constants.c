@@ -1,0 +1,153 @@
+/* The table of constants and its file form. */
+#include "planner/constants.h"
+
+#include <jansson.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/args.h"
+
+#define AT(field) offsetof(cb_constants, field)
+
+static const struct row {
+    cb_constant constant;
+    size_t offset;
+} table[] = {
+#define ROW(field_, name_, unit_, value_, min_, max_, meaning_, source_) \
+    { {name_, unit_, meaning_, value_, min_, max_, source_}, AT(field_) }
+    ROW(gemm[CB_VOLTA], "gemm_volta", "of peak", 0.686, 0.3, 0.95, "large matrix products", "fit"),
+    ROW(gemm[CB_AMPERE], "gemm_ampere", "of peak", 0.802, 0.3, 0.95, "large matrix products", "fit"),
+    ROW(gemm[CB_HOPPER], "gemm_hopper", "of peak", 0.707, 0.3, 0.95, "large matrix products", "fit"),
+    ROW(gemm[CB_BLACKWELL], "gemm_blackwell", "of peak", 0.667, 0.3, 0.95, "large matrix products", "fit"),
+    ROW(gemm[CB_BLACKWELL_ULTRA], "gemm_blackwell_ultra", "of peak", 0.85, 0.3, 0.95, "large matrix products", "fit"),
+    ROW(gemm[CB_CDNA], "gemm_cdna", "of peak", 0.46, 0.3, 0.95, "large matrix products", "MAMF"),
+    ROW(gemm[CB_PROCESSOR], "gemm_processor", "of peak", 0.8, 0.3, 1, "large matrix products", "fit"),
+    ROW(gemm_fp8, "gemm_fp8", "1", 1.0, 0.6, 1.1, "share of the peak in 8 bits over that in 16", "fit"),
+    ROW(gemm_fp8_rows, "gemm_fp8_rows", "1", 0.7, 0.3, 1, "the same with a scale per row over a scale per tensor",
+        "fit"),
+    ROW(gemm_fp4, "gemm_fp4", "1", 0.93, 0.4, 1.1, "share of the peak in 4 bits over that in 16", "fit"),
+    ROW(tile_half, "tile_half", "elements", 4, 0, 64, "side of a tile at which half of the rate is left", "fit"),
+    ROW(depth_half, "depth_half", "elements", 80, 0, 400, "inner dimension at which half of the rate is left", "fit"),
+    ROW(misaligned, "misaligned", "1", 0.566, 0.3, 1, "rate with a size that is a multiple of 8 only", "fit"),
+    ROW(memory_share, "memory_share", "of peak", 0.541, 0.4, 0.95, "bandwidth of memory that kernels reach", "fit"),
+    ROW(kernel_s, "kernel_s", "s", 5e-6, 1e-6, 15e-6, "start and end of a kernel on the device", "fit"),
+    ROW(elementwise, "elementwise", "1", 0.913, 0.4, 2, "bytes moved over bytes counted, kernel by kernel", "fit"),
+    ROW(elementwise_compiled, "elementwise_compiled", "1", 0.5, 0.2, 1, "the same where operations are fused", "fit"),
+    ROW(cast_fp8, "cast_fp8", "1", 1.16, 0.3, 3, "bytes moved over bytes counted, casts to 8 bits", "fit"),
+    ROW(loss_bytes, "loss_bytes", "B/logit", 16.2, 4, 40, "what the loss moves, forward and backward", "fit"),
+    ROW(flash[CB_VOLTA], "flash_volta", "of peak", 0.3, 0.1, 0.8, "attention in blocks, forward", "set"),
+    ROW(flash[CB_AMPERE], "flash_ampere", "of peak", 0.45, 0.2, 0.8, "attention in blocks, forward", "fit"),
+    ROW(flash[CB_HOPPER], "flash_hopper", "of peak", 0.251, 0.15, 0.8, "attention in blocks, forward", "fit"),
+    ROW(flash[CB_BLACKWELL], "flash_blackwell", "of peak", 0.29, 0.1, 0.8, "attention in blocks, forward", "fit"),
+    ROW(flash_vendor, "flash_vendor", "1", 1.92, 1, 3, "the vendor's attention kernels over common ones", "fit"),
+    ROW(flash_backward, "flash_backward", "1", 1.61, 1, 2.5, "backward's time per FLOP over forward's", "fit"),
+    ROW(flash_rows_half, "flash_rows_half", "blocks", 112, 0, 400, "blocks of rows at which half the rate is left",
+        "fit"),
+    ROW(scores_gemm, "scores_gemm", "of peak", 0.443, 0.1, 0.9, "batched products of unfused attention", "fit"),
+    ROW(scores_bytes, "scores_bytes", "1", 0.375, 0.2, 2, "bytes moved over bytes counted, probabilities", "fit"),
+    ROW(launch_forward_s, "launch_forward_s", "s/layer", 1.01e-3, 2e-4, 3e-3, "host's time to launch a layer", "fit"),
+    ROW(launch_backward_s, "launch_backward_s", "s/layer", 1.22e-3, 2e-4, 4e-3, "the same backward", "fit"),
+    ROW(launch_unfused_softmax_s, "launch_unfused_softmax_s", "s/layer", 0.466e-3, 0, 2e-3,
+        "more, where no fused softmax fits the shape", "fit"),
+    ROW(launch_crowded_s, "launch_crowded_s", "s/pass", 0.234e-3, 0, 1e-3, "more, where eight ranks share a host",
+        "fit"),
+    ROW(launch_compiled_s, "launch_compiled_s", "s/layer", 0.2e-3, 2e-5, 1e-3, "host's time, few or graphed launches",
+        "fit"),
+    ROW(host_norm, "host_norm", "1", 3.8, 1, 12, "p of the p-norm that joins host and device", "fit"),
+    ROW(micro_batch_s, "micro_batch_s", "s", 1.38e-3, 0, 10e-3, "fixed cost of a microbatch", "fit"),
+    ROW(engine_micro_batch_s, "engine_micro_batch_s", "s", 19e-3, 0, 40e-3, "the same, DeepSpeed's pipeline engine",
+        "fit"),
+    ROW(step_s, "step_s", "s", 3.8e-3, 0, 0.1, "fixed cost of a step, Megatron of 2021", "fit"),
+    ROW(step_other_s, "step_other_s", "s", 14.6e-3, 0, 0.1, "fixed cost of a step, other stacks", "fit"),
+    ROW(link_share, "link_share", "of peak", 0.8, 0.4, 1, "bandwidth of links inside a node in collectives", "fit"),
+    ROW(link_latency_s, "link_latency_s", "s", 40e-6, 5e-6, 100e-6, "start of a collective", "fit"),
+    ROW(link_hop_s, "link_hop_s", "s", 8e-6, 1e-6, 30e-6, "each step of its ring", "fit"),
+    ROW(network[CB_INFINIBAND], "network_infiniband", "of peak", 0.5, 0.1, 1, "bandwidth of adapters", "fit"),
+    ROW(network[CB_ETHERNET], "network_ethernet", "of peak", 0.7, 0.1, 1, "bandwidth of adapters", "fit"),
+    ROW(network[CB_EFA], "network_efa", "of peak", 0.27, 0.1, 1, "bandwidth of adapters", "fit"),
+    ROW(network[CB_OMNI_PATH], "network_omni_path", "of peak", 0.29, 0.05, 1, "bandwidth of adapters", "fit"),
+    ROW(tp_overlap_gradient, "tp_overlap_gradient", "1", 0.124, 0, 1,
+        "share of backward's all-reduces hidden behind weight gradients", "fit"),
+    ROW(tp_overlap_all, "tp_overlap_all", "1", 0.627, 0, 1, "share hidden where products are cut for it", "fit"),
+    ROW(dp_overlap, "dp_overlap", "1", 0.5, 0, 1, "share of the gradient reduction hidden behind backward", "fit"),
+    ROW(fsdp_interference, "fsdp_interference", "1", 0.8, 0, 1.3,
+        "share of the shorter of computation and gathering that is not hidden", "fit"),
+    ROW(pp_exposed, "pp_exposed", "1", 0.5, 0, 1, "share of messages between stages that is waited for", "fit"),
+    ROW(pp_latency_s, "pp_latency_s", "s", 100e-6, 5e-6, 1e-3, "start of a message between stages", "fit"),
+    ROW(optimizer_bytes, "optimizer_bytes", "B/parameter", 12.3, 8, 80, "moved by an optimizer step", "fit"),
+#undef ROW
+};
+enum { ROWS = sizeof table / sizeof table[0] };
+
+static double *field(cb_constants *constants, int index) {
+    return (double *)((char *)constants + table[index].offset);
+}
+
+int cb_constants_count(void) {
+    return ROWS;
+}
+
+const cb_constant *cb_constant_at(int index) {
+    return &table[index].constant;
+}
+
+double cb_constants_value(const cb_constants *constants, int index) {
+    return *(const double *)((const char *)constants + table[index].offset);
+}
+
+cb_constants cb_constants_default(void) {
+    cb_constants constants = {.gemm_fp8 = 0};
+    for (int i = 0; i < ROWS; i++) *field(&constants, i) = table[i].constant.value;
+    constants.flash[CB_BLACKWELL_ULTRA] = constants.flash[CB_BLACKWELL];
+    return constants;
+}
+
+static cb_err unknown(const char *path, const char *name) {
+    const char *names[ROWS + 1] = {NULL};
+    for (int i = 0; i < ROWS; i++) names[i] = table[i].constant.name;
+    const char *near = cb_args_nearest(name, names);
+    return cb_fail(CB_EUSAGE, "%s: '%s' is no constant of the planner%s%s%s", path, name,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static cb_err set(cb_constants *constants, const char *path, const char *name, const json_t *value) {
+    int i = 0;
+    while (i < ROWS && strcmp(table[i].constant.name, name) != 0) i++;
+    if (i == ROWS) return unknown(path, name);
+    const cb_constant *row = &table[i].constant;
+    if (!json_is_number(value)) return cb_fail(CB_EFORMAT, "%s: %s is no number", path, name);
+    double number = json_number_value(value);
+    if (!(number >= row->min && number <= row->max)) {
+        return cb_fail(CB_EINVAL, "%s: %s is %g %s; physical are %g to %g (%s)", path, name, number, row->unit,
+                       row->min, row->max, row->meaning);
+    }
+    *field(constants, i) = number;
+    return CB_OK;
+}
+
+cb_err cb_constants_read(cb_constants *constants, const char *path) {
+    json_error_t error;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    if (!root && error.line < 0) return cb_fail(CB_EIO, "%s: %s", path, error.text);
+    if (!root) return cb_fail(CB_EFORMAT, "%s:%d:%d: %s", path, error.line, error.column, error.text);
+    cb_err e = json_is_object(root) ? CB_OK : cb_fail(CB_EFORMAT, "%s: not an object of names and numbers", path);
+    const char *name;
+    json_t *value;
+    if (!e) {
+        json_object_foreach(root, name, value) {
+            e = set(constants, path, name, value);
+            if (e) break;
+        }
+    }
+    json_decref(root);
+    return e;
+}
+
+void cb_constants_print(const cb_constants *constants, FILE *to) {
+    fprintf(to, "%-26s %-10s %-12s %-22s %s\n", "constant", "value", "unit", "physical", "meaning (source)");
+    for (int i = 0; i < ROWS; i++) {
+        const cb_constant *row = &table[i].constant;
+        fprintf(to, "%-26s %-10.4g %-12s %-9.3g .. %-9.3g %s (%s)\n", row->name, cb_constants_value(constants, i),
+                row->unit, row->min, row->max, row->meaning, row->source);
+    }
+}

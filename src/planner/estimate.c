@@ -1,0 +1,164 @@
+/* The time of a step: microbatches through the slowest stage, what the pipeline loses, and what comes once a step. */
+#include <math.h>
+
+#include "planner/terms.h"
+
+typedef struct stage {
+    double by_cause_s[CB_CAUSES]; /* of one microbatch */
+    double forward_s, backward_s, weight_s;
+    double params; /* on a rank */
+} stage;
+
+static void add_pass(stage *s, const cb_pass *pass, int layers) {
+    for (int i = 0; i < CB_CAUSES; i++) s->by_cause_s[i] += layers * pass->by_cause_s[i];
+}
+
+static void add_both(stage *s, cb_both both, cb_cause cause) {
+    s->forward_s += both.forward_s;
+    s->backward_s += both.backward_s;
+    s->by_cause_s[cause] += both.forward_s + both.backward_s;
+}
+
+static void add_layers(stage *s, const cb_terms *t, const cb_layer *layer, int layers) {
+    s->forward_s += layers * layer->forward.total_s;
+    s->backward_s += layers * layer->backward.total_s;
+    s->weight_s += layers * layer->weight_s;
+    add_pass(s, &layer->forward, layers);
+    add_pass(s, &layer->backward, layers);
+    s->params += layers * t->layer_params;
+}
+
+static stage stage_of(const cb_terms *t, const cb_layer *layer, int index) {
+    stage s = {.params = 0};
+    bool first = index == 0, last = index == t->split->pp - 1;
+    add_layers(&s, t, layer, cb_split_layers(t->job, t->split, index));
+    if (first || last) { /* the vocabulary's collectives: embedding forward, head's gradient backward */
+        double s_ = cb_all_reduce_s(t, (cb_group){t->split->tp, 1}, 2 * t->rows * t->channels);
+        add_both(&s, (cb_both){first ? s_ : 0, last ? s_ : 0}, CB_CAUSE_TP);
+    }
+    if (first) {
+        add_both(&s, cb_embedding(t), CB_CAUSE_HEAD);
+        s.params += t->embedding_params;
+    }
+    if (last) {
+        add_both(&s, cb_head(t), CB_CAUSE_HEAD);
+        if (!first || t->model->untied) s.params += t->head_params;
+    }
+    return s;
+}
+
+static double length(const stage *s) {
+    return s->forward_s + s->backward_s;
+}
+
+/* Gradients over dp, and weights back where each rank updated a part. */
+static double data_parallel_s(const cb_terms *t, double params) {
+    const cb_split *split = t->split;
+    cb_group group = {split->dp * split->cp, split->tp};
+    if (split->zero >= 2 && split->pp == 1) return 0; /* beside each layer */
+    double grads = t->stack->grad_bytes * params;
+    if (split->zero == 0) return cb_all_reduce_s(t, group, grads);
+    return cb_all_gather_s(t, group, grads) + cb_all_gather_s(t, group, 2 * params);
+}
+
+static double hidden_share(const cb_terms *t) {
+    return t->stack->dp_overlap ? t->constants->dp_overlap : 0;
+}
+
+static double tied_s(const cb_terms *t) {
+    if (t->split->pp == 1 || t->model->untied) return 0;
+    cb_group ends = {2, t->split->tp * t->split->cp * t->split->dp * (t->split->pp - 1)};
+    return cb_all_reduce_s(t, ends, t->stack->grad_bytes * t->embedding_params);
+}
+
+/* Sums over stages and the slowest of them; stages between the ends differ by at most a layer. */
+typedef struct pipeline {
+    stage slowest;
+    cb_stage_times all;
+    double most_params;
+} pipeline;
+
+static pipeline pipeline_of(const cb_terms *t, const cb_layer *layer) {
+    pipeline p = {.most_params = 0};
+    int stages = t->split->pp;
+    for (int i = 0; i < stages; i++) {
+        stage s = stage_of(t, layer, i);
+        p.all.forward_s += s.forward_s;
+        p.all.input_s += s.backward_s - s.weight_s;
+        p.all.weight_s += s.weight_s;
+        if (length(&s) > length(&p.slowest)) p.slowest = s;
+        if (s.params > p.most_params) p.most_params = s.params;
+    }
+    return p;
+}
+
+static void micro_batches_time(const cb_terms *t, const pipeline *p, double m, double *by) {
+    const cb_constants *c = t->constants;
+    const cb_split *split = t->split;
+    const stage *s = &p->slowest;
+    cb_border border = cb_stage_border(t);
+    double fixed_s = t->stack->engine ? c->engine_micro_batch_s : c->micro_batch_s;
+    cb_stage_times slowest = {s->forward_s, s->backward_s - s->weight_s, s->weight_s};
+    for (int i = 0; i < CB_CAUSES; i++) by[i] += m * s->by_cause_s[i];
+    by[CB_CAUSE_LAUNCH] += m * fixed_s;
+    by[CB_CAUSE_PP] += m * 2 * border.worst_s * split->chunks * c->pp_exposed;
+    double fill = split->schedule == CB_SPLIT_INTERLEAVED ? (double)(split->pp - 1) / split->chunks : split->pp - 1;
+    by[CB_CAUSE_BUBBLE] += cb_pipeline_bubble_s(split->schedule, split->pp, split->chunks, m, &p->all, &slowest) +
+                           fill * (2 * border.mean_s * split->chunks + fixed_s);
+}
+
+static void step_time(const cb_terms *t, double m, double *by, stage *slowest) {
+    const cb_constants *c = t->constants;
+    cb_layer layer = cb_layer_time(t);
+    pipeline p = pipeline_of(t, &layer);
+    micro_batches_time(t, &p, m, by);
+    by[CB_CAUSE_DP] += data_parallel_s(t, p.most_params) * (1 - hidden_share(t)) + tied_s(t);
+    by[CB_CAUSE_OPTIMIZER] += cb_optimizer_s(t, p.most_params);
+    by[CB_CAUSE_LAUNCH] += t->stack->flash ? c->step_other_s : c->step_s;
+    *slowest = p.slowest;
+}
+
+static double recomputed_flops_per_token(const cb_terms *t) {
+    const cb_model *model = t->model;
+    double layer = cb_model_layer_flops_per_token(model, t->job->seq_length) / 3;
+    double attention = 2.0 * (double)model->channels * (double)t->job->seq_length;
+    switch (t->split->recompute) {
+    case CB_AGAIN_LAYER:
+        return model->layers * layer;
+    case CB_AGAIN_CHEAP:
+        return 0.45 * model->layers * layer;
+    case CB_AGAIN_ATTENTION:
+        return t->stack->flash ? 0 : model->layers * attention;
+    default:
+        return 0;
+    }
+}
+
+static void count_flops(const cb_terms *t, cb_estimate *e) {
+    const cb_job *job = t->job;
+    double tokens = (double)job->seq_length * (double)job->global_batch;
+    double peak = job->cluster->devices * t->device->peak_flops[job->precision];
+    e->tokens_per_s = tokens / e->step_s;
+    e->model_flops = tokens * cb_model_flops_per_token(t->model, job->seq_length);
+    e->hardware_flops = e->model_flops + tokens * recomputed_flops_per_token(t);
+    e->mfu = e->model_flops / (e->step_s * peak);
+    e->hfu = e->hardware_flops / (e->step_s * peak);
+}
+
+cb_err cb_estimate_time(const cb_job *job, const cb_split *split, const cb_constants *constants,
+                        cb_estimate *estimate) {
+    TRY(cb_split_check(job, split));
+    cb_terms t = cb_terms_of(job, split, constants);
+    cb_estimate e = {.step_s = 0};
+    stage slowest;
+    step_time(&t, (double)cb_split_micro_batches(job, split), e.by_cause_s, &slowest);
+    for (int i = 0; i < CB_CAUSES; i++) e.step_s += e.by_cause_s[i];
+    e.forward_s = slowest.forward_s;
+    e.backward_s = slowest.backward_s;
+    e.bubble_share = e.by_cause_s[CB_CAUSE_BUBBLE] / e.step_s;
+    e.exposed_s =
+        e.by_cause_s[CB_CAUSE_TP] + e.by_cause_s[CB_CAUSE_CP] + e.by_cause_s[CB_CAUSE_DP] + e.by_cause_s[CB_CAUSE_PP];
+    count_flops(&t, &e);
+    *estimate = e;
+    return CB_OK;
+}

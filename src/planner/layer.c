@@ -1,0 +1,131 @@
+/* A layer forward and backward: kernels of the device, or the host that launches them, whichever is slower; collectives
+ * that are not hidden; what is computed again. */
+#include <math.h>
+
+#include "planner/terms.h"
+
+/* Device and host run side by side; near equality both are waited for now and then. */
+static double together(const cb_terms *t, double device_s, double host_s) {
+    double most = device_s > host_s ? device_s : host_s, p = t->constants->host_norm;
+    if (most <= 0) return 0;
+    return most * pow(pow(device_s / most, p) + pow(host_s / most, p), 1 / p);
+}
+
+typedef struct parts {
+    cb_both gemm, attention, elementwise, tp, cp, host;
+    double tp_full_s; /* one direction of tensor parallelism's collectives, before hiding */
+} parts;
+
+static void tensor_parallel(const cb_terms *t, parts *p) {
+    const cb_constants *c = t->constants;
+    double bytes = 2 * t->rows * t->channels;
+    p->tp_full_s = 2 * cb_all_reduce_s(t, (cb_group){t->split->tp, 1}, bytes);
+    if (t->stack->tp_overlap && !t->job->sync_tp) {
+        p->tp = (cb_both){p->tp_full_s * (1 - c->tp_overlap_all), p->tp_full_s * (1 - c->tp_overlap_all)};
+    } else {
+        p->tp = (cb_both){p->tp_full_s, p->tp_full_s * (1 - c->tp_overlap_gradient)};
+    }
+}
+
+/* Keys and values travel in a ring beside the attention they are for. */
+static void context_parallel(const cb_terms *t, parts *p) {
+    int cp = t->split->cp;
+    if (cp == 1) return;
+    int kv = t->model->kv_heads ? t->model->kv_heads : t->model->heads;
+    double bytes = 4 * t->rows * t->head_width * kv / t->split->tp * cp;
+    double ring_s = cb_all_gather_s(t, (cb_group){cp, t->split->tp}, bytes);
+    p->cp = (cb_both){fmax(0, ring_s - p->attention.forward_s), fmax(0, 2 * ring_s - p->attention.backward_s)};
+}
+
+static cb_both host(const cb_terms *t) {
+    const cb_constants *c = t->constants;
+    if (t->stack->graph || t->stack->flash) return (cb_both){c->launch_compiled_s, 1.5 * c->launch_compiled_s};
+    cb_both both = {c->launch_forward_s, c->launch_backward_s};
+    if (fmod(t->split->micro_batch * t->heads, 4) != 0) both.forward_s += c->launch_unfused_softmax_s;
+    if (t->split->tp >= 8) {
+        both.forward_s += c->launch_crowded_s;
+        both.backward_s += c->launch_crowded_s;
+    }
+    return both;
+}
+
+static parts parts_of(const cb_terms *t) {
+    parts p = {
+        .gemm = cb_layer_gemms(t), .attention = cb_attention(t), .elementwise = cb_elementwise(t), .host = host(t)};
+    tensor_parallel(t, &p);
+    context_parallel(t, &p);
+    return p;
+}
+
+static void finish(cb_pass *pass, double device_s, double total_s) {
+    pass->by_cause_s[CB_CAUSE_LAUNCH] = total_s - device_s;
+    pass->total_s = total_s;
+}
+
+static cb_pass forward(const cb_terms *t, const parts *p) {
+    cb_pass pass = {.by_cause_s = {[CB_CAUSE_GEMM] = p->gemm.forward_s,
+                                   [CB_CAUSE_ATTENTION] = p->attention.forward_s,
+                                   [CB_CAUSE_ELEMENTWISE] = p->elementwise.forward_s,
+                                   [CB_CAUSE_TP] = p->tp.forward_s,
+                                   [CB_CAUSE_CP] = p->cp.forward_s}};
+    double device_s =
+        p->gemm.forward_s + p->attention.forward_s + p->elementwise.forward_s + p->tp.forward_s + p->cp.forward_s;
+    finish(&pass, device_s, together(t, device_s, p->host.forward_s));
+    return pass;
+}
+
+/* Device time of what is computed again, and the host's for it. */
+static cb_both again(const cb_terms *t, const parts *p) {
+    double kernels_s = p->gemm.forward_s + p->attention.forward_s + p->elementwise.forward_s;
+    switch (t->split->recompute) {
+    case CB_AGAIN_LAYER:
+        return (cb_both){kernels_s + p->tp.forward_s + p->cp.forward_s, p->host.forward_s};
+    case CB_AGAIN_CHEAP:
+        return (cb_both){0.45 * kernels_s, 0};
+    case CB_AGAIN_ATTENTION:
+        return (cb_both){t->stack->flash ? 0 : p->attention.forward_s, 0};
+    default:
+        return (cb_both){0, 0};
+    }
+}
+
+static cb_pass backward(const cb_terms *t, const parts *p) {
+    cb_both more = again(t, p);
+    cb_pass pass = {.by_cause_s = {[CB_CAUSE_GEMM] = p->gemm.backward_s,
+                                   [CB_CAUSE_ATTENTION] = p->attention.backward_s,
+                                   [CB_CAUSE_ELEMENTWISE] = p->elementwise.backward_s,
+                                   [CB_CAUSE_TP] = p->tp.backward_s,
+                                   [CB_CAUSE_CP] = p->cp.backward_s,
+                                   [CB_CAUSE_RECOMPUTE] = more.forward_s}};
+    double device_s = more.forward_s + p->gemm.backward_s + p->attention.backward_s + p->elementwise.backward_s +
+                      p->tp.backward_s + p->cp.backward_s;
+    finish(&pass, device_s, together(t, device_s, p->host.backward_s + more.backward_s));
+    return pass;
+}
+
+/* Weights that are cut over dp are gathered for each pass, and their gradients scattered, beside the computation, which
+ * they slow. */
+static void gather_weights(const cb_terms *t, cb_layer *layer) {
+    const cb_split *split = t->split;
+    if (split->zero < 2 || split->dp * split->cp == 1 || split->pp > 1) return;
+    cb_group group = {split->dp * split->cp, split->tp};
+    int gathers = t->stack->gathers;
+    int bytes = t->job->precision == CB_MATH_8 && t->stack->weights_in_8 && !t->job->rowwise8 ? 1 : 2;
+    double gather_s = gathers * cb_all_gather_s(t, group, bytes * t->layer_params / gathers);
+    double scatter_s = cb_all_gather_s(t, group, t->stack->grad_bytes * t->layer_params);
+    double beside[2] = {gather_s, (split->zero == 3 ? gather_s : 0) + scatter_s};
+    cb_pass *pass[2] = {&layer->forward, &layer->backward};
+    for (int i = 0; i < 2; i++) {
+        double compute_s = pass[i]->total_s, most = fmax(compute_s, beside[i]), less = fmin(compute_s, beside[i]);
+        pass[i]->total_s = most + t->constants->fsdp_interference * less;
+        pass[i]->by_cause_s[CB_CAUSE_DP] = pass[i]->total_s - compute_s;
+    }
+}
+
+cb_layer cb_layer_time(const cb_terms *t) {
+    parts p = parts_of(t);
+    cb_layer layer = {.forward = forward(t, &p), .backward = backward(t, &p)};
+    gather_weights(t, &layer);
+    layer.weight_s = p.gemm.backward_s / 2;
+    return layer;
+}

@@ -1,0 +1,198 @@
+/* A row of a published table as a job and a layout. What a row leaves out is filled in by these rules: heads of 128
+ * channels; a vocabulary of 50257; the MLP gated, and the head a matrix of its own, where that comes nearest to the
+ * number of parameters; embedding and head placed as layers where only then the layers come out even; one layer per
+ * chunk where an interleaved schedule has no number of chunks. */
+#include "planner/published.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/recognize.h"
+
+typedef struct reader {
+    const cb_csv *csv;
+    const char *name;
+    const cb_hardware *hardware;
+    int row;
+    cb_err error;
+} reader;
+
+static const char *text(const reader *r, const char *column) {
+    return cb_csv_field(r->csv, r->row, cb_csv_column(r->csv, column));
+}
+
+/* The column of the field in its line, for messages. */
+static int place(const reader *r, const char *column) {
+    int at = 1;
+    for (int i = 0; i < cb_csv_column(r->csv, column); i++) at += (int)strlen(cb_csv_field(r->csv, r->row, i)) + 1;
+    return at;
+}
+
+/* 0 where the field is empty. */
+static double number(reader *r, const char *column) {
+    const char *field = text(r, column);
+    char *end;
+    if (!*field || r->error) return 0;
+    double value = strtod(field, &end);
+    while (*end == ' ') end++;
+    if (*end || !isfinite(value) || value < 0 || value > 1e15) {
+        r->error = cb_fail(CB_EFORMAT, "%s:%d:%d: %s is '%s'; a number from 0 was due", r->name, r->row + 2,
+                           place(r, column), column, field);
+    }
+    return value;
+}
+
+static int64_t whole(reader *r, const char *column, int64_t otherwise) {
+    double value = number(r, column);
+    return value >= 1 && value < 9e15 ? (int64_t)value : otherwise;
+}
+
+/* Heads of about 128 channels that divide the width and are a multiple of tp. */
+static int usual_heads(int64_t channels, int tp) {
+    int best = tp;
+    for (int heads = tp; heads <= channels; heads += tp) {
+        if (channels % heads == 0 && llabs(channels / heads - 128) < llabs(channels / best - 128)) best = heads;
+    }
+    return best;
+}
+
+static double billions(const cb_model *model) {
+    double c = (double)model->channels, f = (double)model->ffn, kv = (double)model->kv_heads / model->heads;
+    double layer = 2 * c * c * (1 + kv) + (model->gated ? 3 : 2) * c * f;
+    return (model->layers * layer + (model->untied ? 2 : 1) * c * (double)model->vocab) / 1e9;
+}
+
+/* Gated or not, tied or not: whichever comes nearest to the number of parameters. */
+static void choose_family(cb_model *model, double params_b) {
+    double best = INFINITY;
+    cb_model nearest = *model;
+    for (int i = 0; params_b > 0 && i < 4; i++) {
+        model->gated = i & 1;
+        model->untied = i >> 1;
+        double off = fabs(log(billions(model) / params_b)) + 0.01 * model->untied; /* a tie keeps it tied */
+        if (off >= best) continue;
+        best = off;
+        nearest = *model;
+    }
+    *model = nearest;
+}
+
+static const char *read_model(reader *r, cb_published *p) {
+    cb_model *model = &p->model;
+    snprintf(model->name, sizeof model->name, "%.60s", text(r, "model"));
+    model->layers = (int)fmin(1e5, (double)whole(r, "layers", 0));
+    model->channels = whole(r, "hidden", 0);
+    if (model->layers == 0 || model->channels == 0) return "no layers or hidden size";
+    model->heads = (int)fmin(1e6, (double)whole(r, "heads", usual_heads(model->channels, p->split.tp)));
+    model->kv_heads = (int)fmin(1e6, (double)whole(r, "kv_heads", model->heads));
+    model->ffn = whole(r, "ffn", 4 * model->channels);
+    model->vocab = whole(r, "vocab", 50257);
+    model->gated = *text(r, "params_b") == 0 && model->ffn < 4 * model->channels;
+    model->vocab_multiple = 128LL * p->split.tp;
+    cb_model_pad_vocab(model, model->vocab_multiple);
+    choose_family(model, number(r, "params_b"));
+    return NULL;
+}
+
+static cb_precision precision_of(const char *dtype) {
+    if (strcasestr(dtype, "fp8") || strcasestr(dtype, "mxfp8")) return CB_MATH_8;
+    if (strcasestr(dtype, "fp4")) return CB_MATH_4;
+    return strcasestr(dtype, "fp32") ? CB_MATH_32 : CB_MATH_16;
+}
+
+static cb_split_schedule schedule_of(const char *text_) {
+    if (strcasestr(text_, "interleaved") || strcasestr(text_, "1F1B-I")) return CB_SPLIT_INTERLEAVED;
+    if (strcasestr(text_, "ZB-2p") || strcasestr(text_, "ZB-H2") || strcasestr(text_, "zbv")) return CB_SPLIT_ZB_H2;
+    if (strcasestr(text_, "ZB")) return CB_SPLIT_ZB_H1;
+    return strcasestr(text_, "gpipe") ? CB_SPLIT_GPIPE : CB_SPLIT_1F1B;
+}
+
+static cb_split_recompute recompute_of(const char *text_) {
+    if (strcasestr(text_, "full")) return CB_AGAIN_LAYER;
+    if (strcasestr(text_, "op")) return CB_AGAIN_CHEAP;
+    return strcasestr(text_, "selective") ? CB_AGAIN_ATTENTION : CB_KEEP_ALL;
+}
+
+static void read_chunks(reader *r, cb_published *p) {
+    cb_split *split = &p->split;
+    int layers = p->model.layers, stages = split->pp;
+    if (stages > 1 && layers % stages != 0 && (layers + 2) % stages == 0) split->placement = CB_PLACE_WITH_ENDS;
+    int per_stage = (layers + 2 * (split->placement == CB_PLACE_WITH_ENDS)) / stages;
+    split->chunks = (int)whole(r, "vpp", split->schedule == CB_SPLIT_INTERLEAVED ? (per_stage ? per_stage : 1) : 1);
+    if (split->chunks > 1) split->schedule = CB_SPLIT_INTERLEAVED;
+    if (split->pp == 1) split->schedule = CB_SPLIT_1F1B;
+    if (split->schedule != CB_SPLIT_INTERLEAVED || split->pp == 1) split->chunks = 1;
+}
+
+static const char *read_split(reader *r, cb_published *p, int64_t gpus) {
+    cb_split *split = &p->split;
+    if (gpus == 0) return "no number of devices";
+    split->tp = (int)whole(r, "tp", 0);
+    split->pp = (int)whole(r, "pp", 1);
+    split->cp = (int)whole(r, "cp", 1);
+    if (split->tp == 0) return "no tp";
+    int64_t model_parallel = (int64_t)split->tp * split->pp * split->cp;
+    split->dp = (int)whole(r, "dp", gpus / model_parallel);
+    if (split->dp * model_parallel != gpus) return "dp x tp x pp x cp is not the number of devices";
+    split->schedule = schedule_of(text(r, "schedule"));
+    split->recompute = recompute_of(text(r, "recompute"));
+    split->zero = (int)fmin(3, number(r, "zero"));
+    split->sequence_parallel = number(r, "sequence_parallel") != 0;
+    return NULL;
+}
+
+static const char *read_batch(reader *r, cb_published *p) {
+    p->job.seq_length = whole(r, "seq", 0);
+    p->job.global_batch = whole(r, "global_batch", 0);
+    if (p->job.seq_length == 0 || p->job.global_batch == 0) return "no sequence length or global batch";
+    int64_t per_rank = p->job.global_batch / p->split.dp;
+    int64_t usual = p->split.pp > 1 && per_rank >= p->split.pp ? per_rank / p->split.pp : per_rank;
+    p->split.micro_batch = (int)whole(r, "micro_batch", usual > 0 ? usual : 1);
+    /* a global batch with a remainder: what is left runs as part of the last microbatch */
+    int64_t at_once = (int64_t)p->split.dp * p->split.micro_batch;
+    if (p->job.global_batch < at_once) return "fewer sequences than dp x microbatch";
+    p->job.global_batch -= p->job.global_batch % at_once;
+    return NULL;
+}
+
+static void read_hardware(reader *r, cb_published *p, int64_t gpus) {
+    char all[1024];
+    const cb_device_row *device = cb_recognize_device(r->hardware, text(r, "gpu"), &p->device_guessed);
+    p->cluster.devices = (int)fmin(1e7, (double)gpus);
+    p->network_guessed = !cb_recognize_network(text(r, "cluster"), device, &p->cluster);
+    p->job.precision = precision_of(text(r, "dtype"));
+    snprintf(all, sizeof all, "%.200s %.300s %.100s %.100s %.200s", text(r, "source"), text(r, "notes"),
+             text(r, "schedule"), text(r, "model"), text(r, "file"));
+    p->job.eager = strcasestr(all, "eager") != NULL;
+    p->job.sync_tp = p->split.tp > 1 && strcasestr(all, "vanilla TP") != NULL;
+    p->job.rowwise8 = strcasestr(all, "rowwise") != NULL || strcasestr(all, "row-wise") != NULL;
+    p->stack_guessed = !cb_recognize_stack(all, &p->cluster.device, p->job.precision, p->split.pp > 1, &p->job.stack);
+}
+
+cb_err cb_published_read(cb_published *published, const cb_csv *csv, const char *name, int row,
+                         const cb_hardware *hardware, const char **why) {
+    reader r = {.csv = csv, .name = name, .hardware = hardware, .row = row};
+    cb_published *p = published;
+    *p = (cb_published){.measured_s = 0};
+    p->measured_s = number(&r, "iteration_s");
+    p->memory_gb = number(&r, "memory_gb");
+    int64_t gpus = whole(&r, "gpus", 0);
+    *why = p->measured_s > 0 ? NULL : "no measured time";
+    if (!*why && number(&r, "ep") > 1) *why = "experts";
+    if (!*why) *why = read_split(&r, p, gpus);
+    if (!*why) *why = read_model(&r, p);
+    if (!*why) *why = read_batch(&r, p);
+    if (*why || r.error) return r.error;
+    read_hardware(&r, p, gpus);
+    read_chunks(&r, p);
+    if (p->cluster.device.peak_flops[p->job.precision] <= 0) *why = "a precision that the device does not have";
+    return r.error;
+}
+
+cb_job cb_published_job(const cb_published *published) {
+    cb_job job = published->job;
+    job.model = &published->model;
+    job.cluster = &published->cluster;
+    return job;
+}

@@ -1,0 +1,20 @@
+/* What tables call devices, networks and programs, in free text: recognized by the words that data sheets use; what no
+ * word fits is given the nearest that is known. Pure. */
+#ifndef CB_PLANNER_RECOGNIZE_H
+#define CB_PLANNER_RECOGNIZE_H
+
+#include "planner/hardware.h"
+#include "planner/stack.h"
+
+/* "A100-80GB-SXM": by name, else by the name's first word and the memory, else by family. guess: whether by family
+ * only. The row is valid as long as `hardware`. */
+const cb_device_row *cb_recognize_device(const cb_hardware *hardware, const char *text, bool *guess);
+/* "8x200Gb/s HDR IB per node", "1600 Gb/s RoCE per node", "400 Gb/s NIC per GPU", "4 GPU/node": sets device, network,
+ * node_devices and links_in_mesh; what the text does not say is usual for the device. Returns false where the rate of
+ * the network is such a guess. */
+bool cb_recognize_network(const char *text, const cb_device_row *device, cb_cluster *cluster);
+/* text: all that a row says of the program. Returns false where it is a guess by device and precision. */
+bool cb_recognize_stack(const char *text, const cb_accelerator *device, cb_precision precision, bool pipelined,
+                        cb_stack *stack);
+
+#endif
