@@ -232,11 +232,16 @@ schedules() {
     printf '0: F0 F1 B0 W0 B1\n1: F0 B0 W0 F1 B1 W1\n' >list.txt
     refused 2 "schedule list.txt (2 stages, 2 microbatches): stage 0 has no W1; each microbatch has F, B and W, unless" --file list.txt
     printf '0: F0 B0 F1 B1\n1: F0 F1 B0 B1\n' >list.txt
-    refused 2 "deadlock with a send window of" --file list.txt
+    refused 2 "deadlock, though sends wait for nobody" --file list.txt
     printf '0: F0 Q0\n' >list.txt
     refused 1 "list.txt, line 1: 'Q0' is no instruction" --file list.txt
     small=("${whole[@]}")
-    refused 1 "cannot be trained with yet; there are gpipe, 1f1b" --schedule zb-h1 --pp 2
+    refused 2 "a chunk has at least one layer, so there can be at most" --schedule interleaved --pp 2 --virtual 3 --global-batch-size 32
+    refused 2 "a group has at least as many microbatches as there are stages" --schedule interleaved --pp 2 --global-batch-size 4
+    refused 2 "leave out --virtual and --group" --schedule-file list.txt --virtual 2
+    refused 1 "--schedule-file none.txt: No such file" --schedule-file none.txt
+    printf '0: F0 F1 B0 B1\n1: F0 B0 F1 B1\n' >list.txt
+    refused 2 "this run has pp=1 and 1 microbatches" --schedule-file list.txt
     rm list.txt s.svg s.json
 }
 

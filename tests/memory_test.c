@@ -124,7 +124,7 @@ static void by_hand(void) {
     int64_t ends =
         4 * M * (C + C + V) + 4 * M * 4 + 4 * M; /* head's input, ln_f, logits; mean, rstd, sum, targets; tokens */
     cb_memory memory = cb_memory_predict(&spec);
-    CHECK_INT(spec.live, 1);
+    CHECK_INT(spec.live[0].slots, 1);
     CHECK_INT(memory.bytes[CB_MEM_PARAMS], params);
     CHECK_INT(memory.bytes[CB_MEM_GRADS], params + 4 * V * C);
     CHECK_INT(memory.bytes[CB_MEM_OPTIMIZER], 2 * params);
@@ -191,7 +191,7 @@ static void live_micro_batches(void) {
             if (!CHECK_OK(ranks_run_make(&run, &tokens, &c))) return;
             for (int r = 0; r < 4; r++) {
                 cb_memory_spec spec;
-                if (CHECK_OK(cb_run_memory_spec(&run, r, &spec))) CHECK_INT(spec.live, gpipe || m < 4 - r ? m : 4 - r);
+                if (CHECK_OK(cb_run_memory_spec(&run, r, &spec))) CHECK_INT(spec.live[0].slots, gpipe || m < 4 - r ? m : 4 - r);
             }
             cb_tokens_close(tokens);
         }

@@ -68,7 +68,7 @@ static void auto_is_the_smallest(void) {
         for (int layers = 1; layers <= 10; layers++)
             for (int stages = 1; stages <= 6 && stages <= layers; stages++) {
                 cb_model model = model_of(layers, vocabularies[v]);
-                cb_placement placement, trial = {.stages = stages};
+                cb_placement placement, trial = {.stages = stages, .chunks = 1};
                 best found = {0, 0};
                 search(&trial, &model, 0, &found);
                 CHECK_OK(cb_placement_make(&placement, &model, stages, 64, "auto"));

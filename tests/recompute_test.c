@@ -55,11 +55,11 @@ static void bytes_that_papers_give(void) {
     cb_act_sizes sizes = {&model, 4, 1024, 4, 4};
     cb_recompute none = policy("none"), selective = policy("selective"), full = policy("full");
     int64_t sbh = (int64_t)1024 * 4 * 768, ass = (int64_t)12 * 1024 * 1024 * 4;
-    int64_t all = cb_recompute_slot_bytes(&none, &sizes, 1, false, false);
-    CHECK_INT(all - cb_recompute_slot_bytes(&selective, &sizes, 1, false, false), 4 * ass);
-    CHECK_INT(cb_recompute_slot_bytes(&full, &sizes, 1, false, false), 4 * sbh);
+    int64_t all = cb_recompute_slot_bytes(&none, &sizes, 0, 1, false, false);
+    CHECK_INT(all - cb_recompute_slot_bytes(&selective, &sizes, 0, 1, false, false), 4 * ass);
+    CHECK_INT(cb_recompute_slot_bytes(&full, &sizes, 0, 1, false, false), 4 * sbh);
     CHECK_INT(all, 4 * (16 * sbh + ass + 4 * 4096)); /* 2 norms in, 2 out, 3 q k v, 1 heads, 4 + 4 MLP; mean, rstd */
-    CHECK_INT(cb_recompute_slot_bytes(&full, &sizes, 12, false, false), 12 * 4 * sbh);
+    CHECK_INT(cb_recompute_slot_bytes(&full, &sizes, 0, 12, false, false), 12 * 4 * sbh);
 }
 
 /* A layer's forward is a third of its training FLOPs; full recomputation repeats all of it but the MLP's second
@@ -94,7 +94,7 @@ static const cb_act_set groups[] = {
     CB_ACT_BIT(CB_ACT_LN2) | CB_ACT_BIT(CB_ACT_LN2_MEAN) | CB_ACT_BIT(CB_ACT_LN2_RSTD),
     CB_ACT_BIT(CB_ACT_FC) | CB_ACT_BIT(CB_ACT_GELU),
 };
-enum { GROUPS = sizeof groups / sizeof *groups };
+enum { GROUPS = sizeof groups / sizeof *groups, FORWARD_ACTS = CB_ACT_DMID };
 
 static void seen_again(void *arg, int layer, const char *tensor, const float *data, int64_t count, int pieces) {
     (void)layer, (void)tensor, (void)data, (void)count, (void)pieces;
@@ -104,8 +104,8 @@ static void seen_again(void *arg, int layer, const char *tensor, const float *da
 /* Drops every set of groups after a forward pass, computes them again, and compares all of the layer's activations. */
 static cb_err drop_and_recompute(cb_rank *rank) {
     cb_memory_spec spec;
-    float **act = cb_slot_layer(&rank->slot[0], 1), *before[CB_LAYER_ACTS];
-    int64_t bytes[CB_LAYER_ACTS];
+    float **act = cb_slot_layer(&rank->chunk[0].slot[0], 1), *before[FORWARD_ACTS];
+    int64_t bytes[FORWARD_ACTS];
     int watched = 0;
     TRY(cb_run_memory_spec(rank->run, rank->p, &spec));
     cb_act_sizes sizes = cb_memory_act_sizes(&spec);
@@ -113,7 +113,7 @@ static cb_err drop_and_recompute(cb_rank *rank) {
     ranks_perturb(rank, 0);
     for (int64_t i = 0; i < cb_act_bytes(&sizes, CB_ACT_X) / 4; i++) act[CB_ACT_X][i] = float_at(1, i);
     TRY(cb_block_forward(&rank->transformer, &rank->layer[1], act, rank->transformer.stream));
-    for (int a = 0; a < CB_LAYER_ACTS; a++) {
+    for (int a = 0; a < FORWARD_ACTS; a++) {
         bytes[a] = cb_act_bytes(&sizes, (cb_act)a);
         before[a] = malloc((size_t)bytes[a]);
         memcpy(before[a], act[a], (size_t)bytes[a]);
@@ -124,16 +124,16 @@ static cb_err drop_and_recompute(cb_rank *rank) {
         cb_layer *layer = &rank->layer[1];
         layer->kept = CB_ALL_LAYER_ACTS;
         for (int g = 0; g < GROUPS; g++) layer->kept &= drop >> g & 1 ? ~groups[g] : CB_ALL_LAYER_ACTS;
-        for (int a = 0; a < CB_LAYER_ACTS; a++) {
+        for (int a = 0; a < FORWARD_ACTS; a++) {
             if (!(layer->kept & CB_ACT_BIT(a))) memset(act[a], 0xff, (size_t)bytes[a]); /* not a number */
         }
         TRY(cb_block_recompute(&rank->transformer, layer, act));
         bool same = true;
-        for (int a = 0; a < CB_LAYER_ACTS; a++) same &= memcmp(act[a], before[a], (size_t)bytes[a]) == 0;
+        for (int a = 0; a < FORWARD_ACTS; a++) same &= memcmp(act[a], before[a], (size_t)bytes[a]) == 0;
         if (!CHECK(same)) fprintf(stderr, "    dropped groups %x\n", (unsigned)drop);
     }
     CHECK_INT(watched, 0); /* who watches saw these tensors already */
-    for (int a = 0; a < CB_LAYER_ACTS; a++) free(before[a]);
+    for (int a = 0; a < FORWARD_ACTS; a++) free(before[a]);
     return CB_OK;
 }
 

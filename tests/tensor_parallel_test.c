@@ -361,7 +361,7 @@ static void check_all_reduces(const cb_rank *rank, int n) {
 }
 
 static cb_err pass_block(cb_rank *rank) {
-    float **act = cb_slot_layer(&rank->slot[0], 1), *dx = rank->grad.buffer[0], *out = rank->transformer.stream;
+    float **act = cb_slot_layer(&rank->chunk[0].slot[0], 1), *dx = rank->grad[0].buffer[0], *out = rank->transformer.stream;
     int64_t count = (int64_t)rank->run->B * rank->run->T * rank->run->model.channels;
     TRY(cb_rank_initialise(rank));
     for (int64_t i = 0; i < count; i++) act[CB_ACT_X][i] = dx[i] = float_at(1, i);

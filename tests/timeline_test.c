@@ -350,7 +350,7 @@ static void check_event(const json_t *trace, int row, const char *name, const ch
 }
 
 static void events_of_schedules(void) {
-    for (const char *const *name = cb_schedule_all_names(); *name; name++) {
+    for (const char *const *name = cb_schedule_names(); *name; name++) {
         drawing d;
         CHECK_OK(make_drawing(&d, *name, 4, 8, 0.001, 0.003));
         char *text = draw(&d.timeline, 'j');

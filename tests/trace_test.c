@@ -221,7 +221,7 @@ static void check_simulated(const cb_schedule_spec *spec, costs c) {
 
 static void simulated_steps(void) {
     static const costs some[] = {{1, 1, 1, 0, 0}, {1, 1, 1, 0.25, 0}, {2, 3, 1, 0.5, 4}, {1, 2, 0.5, 0, 3}};
-    for (const char *const *name = cb_schedule_all_names(); *name; name++) {
+    for (const char *const *name = cb_schedule_names(); *name; name++) {
         for (int p = 1; p <= 8; p++) {
             for (int m = 1; m <= 12; m++) {
                 cb_schedule schedule;

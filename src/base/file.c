@@ -46,3 +46,30 @@ cb_err cb_file_replace(const char *path, cb_file_write *write, const void *arg) 
     free(whole);
     return e;
 }
+
+static cb_err append(FILE *from, FILE *to, int64_t most, bool *larger) {
+    char buffer[4096];
+    int64_t size = 0;
+    for (size_t n; size <= most && (n = fread(buffer, 1, sizeof buffer, from)) > 0; size += (int64_t)n) {
+        if (fwrite(buffer, 1, n, to) != n) return cb_fail(CB_ENOMEM, "no memory for a text of %lld bytes", (long long)size);
+    }
+    *larger = size > most;
+    return ferror(from) ? cb_fail(CB_EIO, "%s", strerror(errno)) : CB_OK;
+}
+
+cb_err cb_file_read_text(const char *path, const char *what, int64_t most, char **text) {
+    size_t size = 0;
+    bool larger = false;
+    *text = NULL;
+    FILE *from = fopen(path, "r");
+    if (!from) return cb_fail(CB_EIO, "%s %s: %s", what, path, strerror(errno));
+    FILE *to = open_memstream(text, &size);
+    cb_err e = to ? append(from, to, most, &larger) : cb_fail(CB_ENOMEM, "no memory for a text");
+    fclose(from);
+    if (to && fclose(to) && !e) e = cb_fail(CB_ENOMEM, "no memory for a text of %zu bytes", size);
+    if (!e && larger) e = cb_fail(CB_EFORMAT, "it has more than %lld bytes", (long long)most);
+    if (!e) return CB_OK;
+    free(*text);
+    *text = NULL;
+    return cb_err_context(e, "%s %s", what, path);
+}

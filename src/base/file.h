@@ -1,7 +1,8 @@
-/* Files written as a whole. */
+/* Files read and written as a whole. */
 #ifndef CB_BASE_FILE_H
 #define CB_BASE_FILE_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -11,5 +12,9 @@
  * a pipe) is written itself. Errors: write's own; CB_EIO. */
 typedef cb_err cb_file_write(FILE *to, const void *arg);
 CB_MUST_USE cb_err cb_file_replace(const char *path, cb_file_write *write, const void *arg);
+
+/* A file of at most `most` bytes as a string, which the caller frees. what: names the file in messages, such as an option.
+ * Errors: CB_EIO; CB_EFORMAT where it is larger. */
+CB_MUST_USE cb_err cb_file_read_text(const char *path, const char *what, int64_t most, char **text);
 
 #endif

@@ -69,7 +69,7 @@ static cb_err make_run(const cb_bench_case *c, cb_run *run) {
     run->launch = (cb_launch){.backend = "threads", .ranks = c->dp * c->tp * c->pp, .deadline_s = 600};
     TRY(cb_mesh_make(&run->mesh, size, CB_DEFAULT_ORDER));
     TRY(cb_model_check_tp(&run->model, c->tp));
-    TRY(cb_placement_make(&run->placement, &run->model, c->pp, c->T, "auto"));
+    TRY(cb_run_place(run, "auto"));
     TRY(cb_recompute_check(&run->recompute, &run->placement));
     return cb_sampler_make(&run->train, c->tokens, "training", 0, 1, c->T, c->model->vocab, 1, true);
 }

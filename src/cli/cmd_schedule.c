@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/args.h"
+#include "base/file.h"
 #include "base/os.h"
 #include "cli/commands.h"
 #include "cli/simulated.h"
@@ -104,29 +105,10 @@ static const cb_arg table[] = {
 };
 enum { ROWS = sizeof table / sizeof table[0] };
 
-/* The whole of a file as a string. */
-static cb_err read_text(const char *path, char **text) {
-    size_t size = 0;
-    char buffer[4096];
-    *text = NULL;
-    FILE *from = fopen(path, "r"), *to = NULL;
-    if (from) to = open_memstream(text, &size);
-    for (size_t n; from && to && size < (64 << 20) && (n = fread(buffer, 1, sizeof buffer, from)) > 0; fflush(to)) {
-        fwrite(buffer, 1, n, to);
-    }
-    bool failed = !from || !to || ferror(from) || ferror(to);
-    int reason = errno;
-    if (from) fclose(from);
-    if (to) fclose(to);
-    if (!failed) return CB_OK;
-    free(*text);
-    return cb_fail(CB_EIO, "--file %s: %s", path, strerror(reason));
-}
-
 static cb_err read_schedule(const char *path, cb_schedule *schedule) {
     char *text;
     const char *slash = strrchr(path, '/');
-    TRY(read_text(path, &text));
+    TRY(cb_file_read_text(path, "--file", CB_MOST_SCHEDULE_TEXT, &text));
     cb_err e = cb_schedule_read(schedule, slash ? slash + 1 : path, text);
     free(text);
     return e;
@@ -208,7 +190,7 @@ static cb_err compare(schedule_options o, const cb_costs *costs, cb_schedule *ow
     printf("%lld stages, %lld microbatches, %s ms\n\n", (long long)o.pp, (long long)o.micro_batches, o.costs);
     printf("%-12s %6s %10s %10s %8s %10s %10s %9s %7s\n", "schedule", "chunks", "time ms", "bubble ms", "bubble",
            "own ms", "held most", "messages", "window");
-    for (const char *const *name = cb_schedule_all_names(); *name; name++) {
+    for (const char *const *name = cb_schedule_names(); *name; name++) {
         cb_schedule schedule;
         bool has_sizes = strcmp(*name, "interleaved") == 0;
         o.chunks = has_sizes ? chunks : 0;

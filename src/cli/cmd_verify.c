@@ -12,7 +12,7 @@
 
 typedef struct verify_options {
     cb_options train; /* first: rows of its table are valid for this struct too */
-    const char *layouts, *against, *mpiexec;
+    const char *layouts, *schedules, *against, *mpiexec;
     int64_t most_ranks;
     bool mpi;
 } verify_options;
@@ -24,7 +24,12 @@ static const cb_arg own_rows[] = {
      .type = CB_ARG_STRING,
      .offset = FIELD(layouts),
      .help = "DPxTPxPP[:SCHEDULE], comma-separated",
-     .derived = "all up to --most-ranks, every schedule"},
+     .derived = "all up to --most-ranks"},
+    {.name = "schedules",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(schedules),
+     .fallback = "gpipe,1f1b",
+     .help = "of those layouts, where pp > 1; all: every schedule that the sizes allow"},
     {.name = "most-ranks",
      .type = CB_ARG_INT,
      .offset = FIELD(most_ranks),
@@ -50,7 +55,7 @@ static const cb_arg own_rows[] = {
              "trained now",
      .derived = "layouts are compared"},
 };
-enum { OWN_ROWS = sizeof own_rows / sizeof own_rows[0], MOST_ROWS = 128, MOST_LAYOUTS = 1024 };
+enum { OWN_ROWS = sizeof own_rows / sizeof own_rows[0], MOST_ROWS = 128, MOST_LAYOUTS = 1024, MOST_SCHEDULES = 16 };
 
 static const char usage[] =
     "cuboid verify --model test-tiny --data PATH [--shards 8] [--data-shards 8] [--steps 20] [options of train]\n"
@@ -105,7 +110,7 @@ static cb_err verify_layout(const verify_options *o, const cb_layout *first, con
 }
 
 static cb_err verify_all(const verify_options *o, int argc, char **argv, const cb_layout *layouts, int count) {
-    cb_layout one = {1, 1, 1, cb_schedule_names()[0], "none"};
+    cb_layout one = {1, 1, 1, "gpipe", "none"};
     bool again = strcmp(o->train.recompute, "none") != 0; /* the reference keeps all activations */
     cb_trace reference;
     cb_err e = cb_trace_run(&reference, &o->train, &one);
@@ -123,7 +128,7 @@ static cb_err verify_all(const verify_options *o, int argc, char **argv, const c
 
 /* Whether the run fits together at all, before anything is printed. */
 static cb_err check_one_rank(const verify_options *o) {
-    cb_layout one = {1, 1, 1, o->train.schedule, NULL};
+    cb_layout one = {1, 1, 1, "gpipe", NULL};
     cb_options own;
     cb_resolved resolved = {0};
     cb_err e = cb_layout_resolve(&o->train, &one, &own, &resolved);
@@ -138,11 +143,19 @@ static cb_err verify_layouts(verify_options *o, int argc, char **argv) {
     cb_layout *layouts = malloc(MOST_LAYOUTS * sizeof *layouts);
     if (!layouts) return cb_fail(CB_ENOMEM, "no memory for a list of layouts");
     int shards = atoi(o->train.shards), parts = (int)o->train.data_shards;
+    const char *schedules[MOST_SCHEDULES];
+    cb_layouts_spec spec = {.model = &model,
+                            .shards = shards,
+                            .data_shards = parts,
+                            .most_ranks = (int)o->most_ranks,
+                            .micro_batches = (int)(o->train.global_batch_size / o->train.micro_batch_size),
+                            .schedules = schedules};
     cb_err e = check_one_rank(o);
+    if (!e) e = cb_layouts_schedules(o->schedules, schedules, MOST_SCHEDULES);
     if (o->layouts && !e)
         e = cb_layouts_parse(o->layouts, o->train.schedule, layouts, MOST_LAYOUTS, &count);
-    else if (shards > 0)
-        count = cb_layouts_all(&model, shards, parts, (int)o->most_ranks, layouts, MOST_LAYOUTS);
+    else if (!e && shards > 0)
+        count = cb_layouts_all(&spec, layouts, MOST_LAYOUTS);
     if (!e) {
         printf("%s, %s shards, %d data shards, %lld steps, %d layouts\n", model.name, o->train.shards, parts,
                (long long)o->train.steps, count);

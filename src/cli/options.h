@@ -15,7 +15,8 @@ typedef struct cb_options {
 
     int64_t ranks, dp, tp, pp, threads_per_rank;
     int comm, compute; /* positions in the choices below; comm: -1 where left out */
-    const char *order, *layers_per_stage, *schedule;
+    const char *order, *layers_per_stage, *schedule, *schedule_file;
+    int64_t chunks, group;
     const char *shards; /* "tp" or a number */
     char shards_text[24];
     const char *recompute;
@@ -41,6 +42,7 @@ const cb_arg *cb_options_table(int *rows);
 typedef struct cb_resolved {
     cb_run run;
     cb_tokens *tokens, *val_tokens;
+    char *schedule_text; /* of --schedule-file */
 } cb_resolved;
 
 /* Derives what was left out, checks that all sizes fit together, opens the data; options gets the derived values for
@@ -48,6 +50,8 @@ typedef struct cb_resolved {
 CB_MUST_USE cb_err cb_options_resolve(cb_options *options, cb_resolved *resolved);
 /* resolve_shards.c: S and D. Part of cb_options_resolve. */
 CB_MUST_USE cb_err cb_options_resolve_shards(cb_options *options, cb_run *run);
+/* resolve_schedule.c: the schedule and the layers' placement. Part of cb_options_resolve. */
+CB_MUST_USE cb_err cb_options_resolve_schedule(cb_options *options, cb_resolved *resolved);
 void cb_resolved_free(cb_resolved *resolved);
 
 #endif

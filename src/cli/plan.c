@@ -14,9 +14,8 @@ enum { BEFORE = 28 }; /* characters of a row before its bytes */
 static cb_err sum_sent(const cb_run *run, cb_sent *sum) {
     cb_schedule schedule;
     *sum = (cb_sent){0};
-    TRY(cb_schedule_make(&schedule, run->schedule, run->placement.stages, run->micro_batches));
-    cb_err e = cb_schedule_lower(&schedule);
-    for (int rank = 0; !e && rank < run->mesh.ranks; rank++) {
+    TRY(cb_run_schedule(run, &schedule));
+    for (int rank = 0; rank < run->mesh.ranks; rank++) {
         cb_sent one = cb_run_sent(run, &schedule, rank);
         for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
             for (int kind = 0; kind < CB_KINDS; kind++) {
@@ -26,7 +25,7 @@ static cb_err sum_sent(const cb_run *run, cb_sent *sum) {
         }
     }
     cb_schedule_free(&schedule);
-    return e;
+    return CB_OK;
 }
 
 static bool is_alike(const cb_stage_plan *a, const cb_stage_plan *b) {
@@ -79,7 +78,7 @@ static void print_sent(const cb_sent *sent, FILE *to) {
 static void print_text(const cb_run *run, const cb_plan *plan, const cb_sent *sent, FILE *to) {
     fprintf(to, "\nschedule %s: %d stage%s, %d microbatch%s, at most %d sends on their way in each direction\n",
             run->schedule, plan->stages, plan->stages == 1 ? "" : "s", run->micro_batches,
-            run->micro_batches == 1 ? "" : "es", CB_SEND_WINDOW);
+            run->micro_batches == 1 ? "" : "es", plan->window);
     print_memory(run, plan, to);
     print_sent(sent, to);
     fputc('\n', to);
@@ -90,7 +89,7 @@ static void print_text(const cb_run *run, const cb_plan *plan, const cb_sent *se
 static json_t *stage_json(const cb_run *run, const cb_plan *plan, int stage) {
     json_t *o =
         json_pack("{s:i,s:i,s:i,s:i,s:i,s:I}", "stage", stage, "ranks", run->mesh.ranks / plan->stages, "first_layer",
-                  run->placement.first[stage], "layers", cb_placement_layers(&run->placement, stage), "live",
+                  cb_placement_chunk(&run->placement, stage, 0).first, "layers", cb_placement_layers(&run->placement, stage), "live",
                   plan->stage[stage].live, "bytes", (json_int_t)plan->stage[stage].memory.total);
     cb_memory_to_json(o, plan->stage[stage].memory.bytes);
     return o;

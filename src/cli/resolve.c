@@ -125,7 +125,8 @@ static cb_err resolve_mesh(cb_options *o, cb_run *run) {
     return CB_OK;
 }
 
-static cb_err resolve_batch(cb_options *o, cb_run *run) {
+static cb_err resolve_batch(cb_options *o, cb_resolved *r) {
+    cb_run *run = &r->run;
     if (left_out(o->seq_length)) o->seq_length = run->model.positions;
     if (o->seq_length > run->model.positions) {
         return cb_fail(CB_EINVAL, "--seq-length %lld is more than the %lld positions of %s", (long long)o->seq_length,
@@ -150,9 +151,8 @@ static cb_err resolve_batch(cb_options *o, cb_run *run) {
     run->T = (int)o->seq_length;
     run->global_batch = o->global_batch_size;
     run->micro_batches = (int)(o->global_batch_size / unit);
-    run->schedule = o->schedule;
     TRY(cb_options_resolve_shards(o, run));
-    TRY(cb_placement_make(&run->placement, &run->model, (int)o->pp, o->seq_length, o->layers_per_stage));
+    TRY(cb_options_resolve_schedule(o, r));
     TRY(cb_recompute_parse(&run->recompute, o->recompute));
     return cb_recompute_check(&run->recompute, &run->placement);
 }
@@ -287,7 +287,7 @@ cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
     TRY(check_given(o));
     TRY(resolve_model(o, run));
     TRY(resolve_mesh(o, run));
-    TRY(resolve_batch(o, run));
+    TRY(resolve_batch(o, r));
     TRY(resolve_optimizer(o, run));
     run->init = o->init;
     run->save = o->save;
@@ -302,6 +302,7 @@ cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
 }
 
 void cb_resolved_free(cb_resolved *r) {
+    free(r->schedule_text);
     if (r->val_tokens) cb_tokens_close(r->val_tokens);
     if (r->tokens) cb_tokens_close(r->tokens);
 }

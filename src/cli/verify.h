@@ -35,9 +35,18 @@ int64_t cb_trace_differ(const cb_trace *a, const cb_trace *b);
 CB_MUST_USE cb_err cb_trace_locate(const cb_options *options, const cb_layout *first, const cb_layout *second,
                                    const cb_trace *a, const cb_trace *b, int64_t step, char *text, int text_bytes);
 
-/* All dp x tp x pp with at most most_ranks ranks that D, S and the layers allow, each with every schedule where pp > 1.
- * Returns their number; out holds most. */
-int cb_layouts_all(const cb_model *model, int shards, int data_shards, int most_ranks, cb_layout *out, int most);
+/* What a list of all layouts is made of. */
+typedef struct cb_layouts_spec {
+    const cb_model *model;
+    int shards, data_shards, most_ranks;
+    int micro_batches;             /* of the global batch */
+    const char *const *schedules;  /* NULL-ended */
+} cb_layouts_spec;
+/* All dp x tp x pp with at most most_ranks ranks that D, S and the layers allow, each with every one of the schedules that its
+ * sizes allow where pp > 1. Returns their number; out holds most. */
+int cb_layouts_all(const cb_layouts_spec *spec, cb_layout *out, int most);
+/* "gpipe,1f1b" or "all": names, NULL-ended, in out (most). Error CB_EUSAGE. */
+CB_MUST_USE cb_err cb_layouts_schedules(const char *text, const char **out, int most);
 /* "2x2x2", "1x1x4:gpipe", comma-separated; schedule: where none is named. Error CB_EUSAGE. */
 CB_MUST_USE cb_err cb_layouts_parse(const char *text, const char *schedule, cb_layout *out, int most, int *count);
 char *cb_layout_text(const cb_layout *layout, char out[64]);

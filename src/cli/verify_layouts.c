@@ -11,16 +11,34 @@ char *cb_layout_text(const cb_layout *l, char out[64]) {
     return out;
 }
 
-int cb_layouts_all(const cb_model *model, int shards, int data_shards, int most_ranks, cb_layout *out, int most) {
+/* The schedule has a layer for each of its chunks, and allows these sizes. */
+static bool is_legal(const cb_layouts_spec *spec, const char *name, int dp, int pp) {
+    cb_schedule schedule;
+    cb_schedule_spec sizes = {.name = name, .stages = pp, .micro_batches = spec->micro_batches / dp};
+    cb_err e = cb_schedule_make_spec(&schedule, &sizes);
+    bool legal = !e && schedule.stages * schedule.chunks <= spec->model->layers;
+    cb_err_free(e);
+    cb_schedule_free(&schedule);
+    return legal;
+}
+
+/* Every schedule of one dp x tp x pp. Returns how many were added. */
+static int add(const cb_layouts_spec *spec, int dp, int tp, int pp, cb_layout *out, int most) {
     int count = 0;
-    for (int dp = 1; dp <= most_ranks; dp++) {
-        for (int tp = 1; dp * tp <= most_ranks; tp++) {
-            if (data_shards % dp || shards % tp) continue;
-            for (int pp = 1; dp * tp * pp <= most_ranks && pp <= model->layers; pp++) {
-                const char *const *names = cb_schedule_names();
-                for (int s = 0; names[s] && (pp > 1 || s == 0) && count < most; s++) {
-                    out[count++] = (cb_layout){dp, tp, pp, names[s], NULL};
-                }
+    for (int s = 0; spec->schedules[s] && (pp > 1 || s == 0) && count < most; s++) {
+        if (pp > 1 && !is_legal(spec, spec->schedules[s], dp, pp)) continue;
+        out[count++] = (cb_layout){dp, tp, pp, pp > 1 ? spec->schedules[s] : "gpipe", NULL};
+    }
+    return count;
+}
+
+int cb_layouts_all(const cb_layouts_spec *spec, cb_layout *out, int most) {
+    int count = 0;
+    for (int dp = 1; dp <= spec->most_ranks; dp++) {
+        for (int tp = 1; dp * tp <= spec->most_ranks; tp++) {
+            if (spec->data_shards % dp || spec->shards % tp) continue;
+            for (int pp = 1; dp * tp * pp <= spec->most_ranks && pp <= spec->model->layers; pp++) {
+                count += add(spec, dp, tp, pp, out + count, most - count);
             }
         }
     }
@@ -32,6 +50,22 @@ static const char *known_schedule(const char *name, size_t length) {
         if (strlen(*names) == length && strncmp(*names, name, length) == 0) return *names;
     }
     return NULL;
+}
+
+cb_err cb_layouts_schedules(const char *text, const char **out, int most) {
+    bool all = strcmp(text, "all") == 0;
+    int count = 0;
+    for (const char *const *names = cb_schedule_names(); all && *names && count + 1 < most; names++) out[count++] = *names;
+    for (const char *at = text; !all && *at;) {
+        size_t length = strcspn(at, ",");
+        const char *name = known_schedule(at, length);
+        if (!name || count + 1 == most)
+            return cb_fail(CB_EUSAGE, "--schedules: '%.*s' is no schedule; give names as in gpipe,1f1b, or all", (int)length, at);
+        out[count++] = name;
+        at += length + (at[length] == ',');
+    }
+    out[count] = NULL;
+    return CB_OK;
 }
 
 cb_err cb_layouts_parse(const char *text, const char *schedule, cb_layout *out, int most, int *count) {

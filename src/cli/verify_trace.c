@@ -42,6 +42,8 @@ cb_err cb_layout_resolve(const cb_options *options, const cb_layout *layout, cb_
     own->pp = layout->pp;
     own->ranks = (int64_t)layout->dp * layout->tp * layout->pp;
     own->schedule = layout->schedule;
+    if (layout->schedule != options->schedule) own->schedule_file = NULL;
+    if (strcmp(layout->schedule, "interleaved") != 0) own->chunks = own->group = 0;
     if (layout->recompute) own->recompute = layout->recompute;
     own->eval_iters = 0;
     return cb_options_resolve(own, resolved);

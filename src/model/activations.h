@@ -20,21 +20,28 @@ typedef enum cb_act {
     CB_ACT_LN2, CB_ACT_LN2_MEAN, CB_ACT_LN2_RSTD,
     CB_ACT_FC,       /* (owned, M, F/S) before GELU; (owned, M, 2F/S) if gated */
     CB_ACT_GELU,     /* (owned, M, F/S) */
+    /* of one layer, only where the weight gradient is split off, from B until W */
+    CB_ACT_DMID,     /* (M, C) gradient of CB_ACT_MID */
+    CB_ACT_DOUT,     /* (M, C) gradient of the layer's output */
     CB_LAYER_ACTS,
-    /* of the last stage */
+    /* of the last block */
     CB_ACT_HEAD_X = CB_LAYER_ACTS, /* (M, C) input of the final norm */
     CB_ACT_LNF, CB_ACT_LNF_MEAN, CB_ACT_LNF_RSTD,
     CB_ACT_EXPS,     /* (owned, M, V/S) logits, then their exponentials, then their gradient */
     CB_ACT_EXP_SUM,  /* (M) sum over the whole vocabulary */
     CB_ACT_TARGETS,  /* (M) ids */
-    /* of the first stage */
+    /* of the first block */
     CB_ACT_TOKENS,   /* (M) ids */
     CB_ACTS
 } cb_act;
 
 typedef uint32_t cb_act_set; /* a bit per activation */
 #define CB_ACT_BIT(act) ((cb_act_set)1 << (act))
-#define CB_ALL_LAYER_ACTS (CB_ACT_BIT(CB_LAYER_ACTS) - 1)
+#define CB_ALL_LAYER_ACTS (CB_ACT_BIT(CB_ACT_DMID) - 1) /* of the forward pass */
+/* What the weight gradients of a layer's four products need: their inputs and the gradients of their outputs. Those of QKV and
+ * FC are written over QKV and FC, which B is the last to read. */
+#define CB_SPLIT_ACTS (CB_ACT_BIT(CB_ACT_LN1) | CB_ACT_BIT(CB_ACT_QKV) | CB_ACT_BIT(CB_ACT_ATT) | CB_ACT_BIT(CB_ACT_DMID) | \
+                       CB_ACT_BIT(CB_ACT_LN2) | CB_ACT_BIT(CB_ACT_FC) | CB_ACT_BIT(CB_ACT_GELU) | CB_ACT_BIT(CB_ACT_DOUT))
 
 typedef struct cb_act_sizes {
     const cb_model *model;
@@ -45,7 +52,7 @@ typedef struct cb_act_sizes {
 const char *cb_act_name(cb_act act); /* "h.attn.probs" */
 bool cb_act_is_cut(cb_act act); /* (owned, ...): shards one after the other */
 int64_t cb_act_bytes(const cb_act_sizes *sizes, cb_act act);
-/* Those of head and stage that a stage has beside its layers'. */
-cb_act_set cb_act_own(bool first_stage, bool last_stage);
+/* Those of head and entrance that the first and the last block of the model have beside their layers'. */
+cb_act_set cb_act_own(bool first_block, bool last_block);
 
 #endif

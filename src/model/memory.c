@@ -8,8 +8,8 @@ const char *cb_memory_kind_name(cb_memory_kind kind) {
     return names[kind];
 }
 
-bool cb_memory_first(const cb_memory_spec *spec) { return spec->stage == 0; }
-bool cb_memory_last(const cb_memory_spec *spec) { return spec->stage == spec->placement->stages - 1; }
+bool cb_memory_first(const cb_memory_spec *spec) { return cb_placement_is_first(spec->placement, spec->stage); }
+bool cb_memory_last(const cb_memory_spec *spec) { return cb_placement_is_last(spec->placement, spec->stage); }
 
 static int owned(const cb_memory_spec *spec) { return spec->shards / spec->tp; }
 static int64_t rows(const cb_memory_spec *spec) { return (int64_t)spec->B * spec->T; }
@@ -62,17 +62,53 @@ static int64_t workspace_bytes(const cb_memory_spec *spec) {
     return sum + cb_recompute_shared_bytes(&spec->recompute, &sizes, layers(spec));
 }
 
-int cb_ring_out(const cb_memory_spec *spec) { return cb_memory_last(spec) ? 0 : spec->window + 1; }
+int cb_ring_of(const cb_placement *placement, int chunk) { return placement->placing == CB_CHUNKS_V ? chunk % 2 : 0; }
 
-int cb_ring_grad(const cb_memory_spec *spec) {
-    if (!cb_memory_first(spec)) return spec->window + 1;
-    return cb_memory_last(spec) ? 1 : 2;
+/* The chunk has a block before it (step -1) or after it (+1) on another stage. */
+static bool crosses(const cb_memory_spec *spec, int chunk, int step) {
+    int other, stage = cb_placement_neighbour(spec->placement, spec->stage, chunk, step, &other);
+    return stage >= 0 && stage != spec->stage;
+}
+
+int cb_ring_out(const cb_memory_spec *spec, int ring) {
+    for (int c = 0; c < spec->placement->chunks; c++) {
+        if (cb_ring_of(spec->placement, c) == ring && crosses(spec, c, 1)) return spec->window + 1;
+    }
+    return 0;
+}
+
+int cb_ring_grad(const cb_memory_spec *spec, int ring) {
+    int size = 0;
+    for (int c = 0; c < spec->placement->chunks; c++) {
+        if (cb_ring_of(spec->placement, c) != ring) continue;
+        if (crosses(spec, c, -1)) return spec->window + 1;
+        int needed = crosses(spec, c, 1) ? 2 : 1;
+        if (needed > size) size = needed;
+    }
+    return size;
 }
 
 static int64_t comm_bytes(const cb_memory_spec *spec) {
-    int64_t sum = (cb_ring_out(spec) + cb_ring_grad(spec)) * cb_aligned(cb_workspace_stream_bytes(spec));
+    int streams = 0;
+    for (int r = 0; r < CB_RINGS; r++) streams += cb_ring_out(spec, r) + cb_ring_grad(spec, r);
+    for (int c = 0; c < spec->placement->chunks; c++) streams += spec->live[c].turns;
+    int64_t sum = streams * cb_aligned(cb_workspace_stream_bytes(spec));
     sum += cb_aligned(spec->tp_scratch_bytes);
     sum += CB_BUCKETS_UNDER_WAY * cb_aligned(spec->bucket_scratch_bytes);
+    return sum;
+}
+
+static int64_t activation_bytes(const cb_memory_spec *spec) {
+    const cb_placement *placement = spec->placement;
+    cb_act_sizes sizes = cb_memory_act_sizes(spec);
+    int64_t sum = 0;
+    for (int c = 0, first = 0; c < placement->chunks; c++) {
+        int count = cb_placement_chunk(placement, spec->stage, c).layers, block = cb_placement_block(placement, spec->stage, c);
+        sum += spec->live[c].slots * cb_recompute_slot_bytes(&spec->recompute, &sizes, first, count, block == 0,
+                                                             block == cb_placement_blocks(placement) - 1);
+        sum += spec->live[c].holds * cb_recompute_hold_bytes(&spec->recompute, &sizes, first, count);
+        first += count;
+    }
     return sum;
 }
 
@@ -83,15 +119,12 @@ int cb_memory_part_levels(const cb_memory_spec *spec) {
 }
 
 cb_memory cb_memory_predict(const cb_memory_spec *spec) {
-    cb_act_sizes sizes = cb_memory_act_sizes(spec);
     cb_memory memory = {.total = 0};
     int64_t params = param_bytes(spec);
     memory.bytes[CB_MEM_PARAMS] = params;
     memory.bytes[CB_MEM_GRADS] = (1 + cb_memory_part_levels(spec)) * (params + second_tied_bytes(spec));
     memory.bytes[CB_MEM_OPTIMIZER] = 2 * params;
-    memory.bytes[CB_MEM_ACTIVATIONS] =
-        spec->live * cb_recompute_slot_bytes(&spec->recompute, &sizes, layers(spec), cb_memory_first(spec),
-                                             cb_memory_last(spec));
+    memory.bytes[CB_MEM_ACTIVATIONS] = activation_bytes(spec);
     memory.bytes[CB_MEM_WORKSPACE] = workspace_bytes(spec);
     memory.bytes[CB_MEM_COMM] = comm_bytes(spec);
     for (int kind = 0; kind < CB_MEM_KINDS; kind++) memory.total += memory.bytes[kind];

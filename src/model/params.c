@@ -196,7 +196,7 @@ int cb_param_blocks(const cb_param *param, int shards, int first, int owned, cb_
 }
 
 bool cb_param_on_stage(const cb_param *param, const cb_placement *placement, int stage) {
-    bool is_first = stage == 0, is_last = stage == placement->stages - 1;
+    bool is_first = cb_placement_is_first(placement, stage), is_last = cb_placement_is_last(placement, stage);
     switch (param->owner) {
     case CB_OWNER_LAYER:
         return cb_placement_stage_of(placement, param->layer) == stage;

@@ -66,6 +66,10 @@ cb_act_set cb_recompute_shared(const cb_recompute *recompute, int layers) {
     return set;
 }
 
+cb_act_set cb_recompute_held(const cb_recompute *recompute, int layer) {
+    return CB_SPLIT_ACTS & ~cb_recompute_kept(recompute, layer);
+}
+
 static int64_t set_bytes(const cb_act_sizes *sizes, cb_act_set set) {
     int64_t sum = 0;
     for (int a = 0; a < CB_ACTS; a++) {
@@ -74,10 +78,16 @@ static int64_t set_bytes(const cb_act_sizes *sizes, cb_act_set set) {
     return sum;
 }
 
-int64_t cb_recompute_slot_bytes(const cb_recompute *recompute, const cb_act_sizes *sizes, int layers, bool first_stage,
-                                bool last_stage) {
-    int64_t sum = set_bytes(sizes, cb_act_own(first_stage, last_stage));
-    for (int l = 0; l < layers; l++) sum += set_bytes(sizes, cb_recompute_kept(recompute, l));
+int64_t cb_recompute_slot_bytes(const cb_recompute *recompute, const cb_act_sizes *sizes, int first, int layers,
+                                bool first_block, bool last_block) {
+    int64_t sum = set_bytes(sizes, cb_act_own(first_block, last_block));
+    for (int l = first; l < first + layers; l++) sum += set_bytes(sizes, cb_recompute_kept(recompute, l));
+    return sum;
+}
+
+int64_t cb_recompute_hold_bytes(const cb_recompute *recompute, const cb_act_sizes *sizes, int first, int layers) {
+    int64_t sum = 0;
+    for (int l = first; l < first + layers; l++) sum += set_bytes(sizes, cb_recompute_held(recompute, l));
     return sum;
 }
 

@@ -31,10 +31,14 @@ cb_act_set cb_recompute_kept(const cb_recompute *recompute, int layer);
 /* What some of a stage's `layers` layers do not keep: the stage has one working copy of each, used in turn. */
 cb_act_set cb_recompute_shared(const cb_recompute *recompute, int layers);
 
-/* Bytes, each rounded as an arena takes them: what one live microbatch keeps on a stage of `layers` layers, and the
- * stage's working copies. */
-int64_t cb_recompute_slot_bytes(const cb_recompute *recompute, const cb_act_sizes *sizes, int layers, bool first_stage,
-                                bool last_stage);
+/* What layer `layer` of a stage holds from B until W, where the weight gradient is split off, beside what it keeps. */
+cb_act_set cb_recompute_held(const cb_recompute *recompute, int layer);
+
+/* Bytes, each rounded as an arena takes them: what one live microbatch keeps in a chunk, layers first .. first+layers-1 of
+ * the stage; what it holds there from B until W; and the working copies of a stage of `layers` layers. */
+int64_t cb_recompute_slot_bytes(const cb_recompute *recompute, const cb_act_sizes *sizes, int first, int layers,
+                                bool first_block, bool last_block);
+int64_t cb_recompute_hold_bytes(const cb_recompute *recompute, const cb_act_sizes *sizes, int first, int layers);
 int64_t cb_recompute_shared_bytes(const cb_recompute *recompute, const cb_act_sizes *sizes, int layers);
 
 /* FLOPs of one token of a training step that are computed a second time, in the whole model: what a step's hardware

@@ -8,28 +8,31 @@ static cb_instr_kind done_in(const cb_schedule *schedule, cb_instr_kind kind) {
     return kind == CB_W && !schedule->split_backward ? CB_B : kind;
 }
 
-/* chunk: -1 counts all of them */
-static int peak(const cb_schedule *schedule, int stage, int chunk, cb_instr_kind from, cb_instr_kind until) {
+/* chunk -1: of any chunk */
+static bool is_of(const cb_schedule *schedule, cb_instr instr, cb_instr of) {
+    return instr.kind == done_in(schedule, of.kind) && (of.chunk < 0 || instr.chunk == of.chunk);
+}
+
+int cb_schedule_peak_between(const cb_schedule *schedule, int stage, cb_instr from, cb_instr until) {
+    assert(stage >= 0 && stage < schedule->stages);
     const cb_instr_list *list = &schedule->list[stage];
     int live = 0, most = 0;
-    from = done_in(schedule, from);
-    until = done_in(schedule, until);
     for (int i = 0; i < list->count; i++) {
-        cb_instr it = list->at[i];
-        if (it.kind > CB_W || (chunk >= 0 && it.chunk != chunk)) continue;
-        if (it.kind == from && ++live > most) most = live;
-        if (it.kind == until) live--;
+        if (is_of(schedule, list->at[i], from) && ++live > most) most = live;
+        if (is_of(schedule, list->at[i], until)) live--;
     }
     return most;
 }
 
 int cb_schedule_peak_of_chunk(const cb_schedule *schedule, int stage, int chunk, cb_instr_kind from,
                               cb_instr_kind until) {
-    assert(stage >= 0 && stage < schedule->stages && chunk >= 0 && chunk < schedule->chunks);
-    return peak(schedule, stage, chunk, from, until);
+    assert(chunk >= 0 && chunk < schedule->chunks);
+    return cb_schedule_peak_between(schedule, stage, (cb_instr){.kind = from, .chunk = chunk},
+                                    (cb_instr){.kind = until, .chunk = chunk});
 }
 
 int cb_schedule_peak(const cb_schedule *schedule, int stage) {
-    assert(stage >= 0 && stage < schedule->stages);
-    return peak(schedule, stage, -1, CB_F, schedule->forward_only ? CB_F : CB_W);
+    cb_instr_kind last = schedule->forward_only ? CB_F : CB_W;
+    return cb_schedule_peak_between(schedule, stage, (cb_instr){.kind = CB_F, .chunk = -1},
+                                    (cb_instr){.kind = last, .chunk = -1});
 }

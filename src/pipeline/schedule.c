@@ -20,7 +20,6 @@ typedef struct generator {
 } generator;
 
 /* all_names[i] is made by generators[i]; arrays of their own because users want lists that end with NULL. */
-static const char *const executed_names[] = {"gpipe", "1f1b", NULL};
 static const char *const all_names[] = {"gpipe", "1f1b", "interleaved", "zb-h1", "zb-h2", "zb-v", "dualpipe-v", NULL};
 static const generator generators[] = {
     {.order = cb_order_gpipe, .chunks = 1},
@@ -35,16 +34,13 @@ static const generator generators[] = {
     {.order = cb_order_zb_v, .chunks = 2, .split_backward = true, .placing = CB_CHUNKS_V},
     {.order = cb_order_dualpipe_v, .chunks = 2, .split_backward = true, .placing = CB_CHUNKS_V},
 };
-static const generator forward = {.order = cb_order_forward, .chunks = 1, .forward_only = true};
+static const generator forward = {
+    .order = cb_order_forward, .chunks = 1, .least_chunks = 1, .most_chunks = INT_MAX / 64, .forward_only = true};
 
 _Static_assert(sizeof all_names / sizeof *all_names == sizeof generators / sizeof *generators + 1,
                "a name for each generator");
 
 const char *const *cb_schedule_names(void) {
-    return executed_names;
-}
-
-const char *const *cb_schedule_all_names(void) {
     return all_names;
 }
 
@@ -53,10 +49,6 @@ static int index_of(const char *name, const char *const *names) {
         if (strcmp(name, names[i]) == 0) return i;
     }
     return -1;
-}
-
-bool cb_schedule_is_executed(const char *name) {
-    return index_of(name, executed_names) >= 0;
 }
 
 static void join(const char *const *names, char out[256]) {
@@ -142,15 +134,20 @@ cb_err cb_schedule_make_spec(cb_schedule *schedule, const cb_schedule_spec *spec
 
 cb_err cb_schedule_make(cb_schedule *schedule, const char *name, int stages, int micro_batches) {
     cb_schedule_spec spec = {.name = name, .stages = stages, .micro_batches = micro_batches};
+    return cb_schedule_make_spec(schedule, &spec);
+}
+
+cb_err cb_schedule_make_forward(cb_schedule *schedule, const cb_chunk_grid *grid, int micro_batches) {
+    cb_schedule_spec spec = {
+        .name = "forward", .stages = grid->stages, .micro_batches = micro_batches, .chunks = grid->chunks};
+    generator row = forward;
+    row.placing = grid->placing;
     *schedule = (cb_schedule){0};
-    if (cb_schedule_is_executed(name) || strcmp(name, "forward") == 0) return cb_schedule_make_spec(schedule, &spec);
-    if (index_of(name, all_names) < 0) return unknown_name(name, executed_names);
-    char executed[256];
-    join(executed_names, executed);
-    return cb_fail(
-        CB_EUNSUPPORTED,
-        "schedule %s is drawn and simulated by `cuboid schedule`, but cannot be trained with yet; there are %s", name,
-        executed);
+    return make(schedule, &row, &spec);
+}
+
+cb_chunk_grid cb_schedule_grid(const cb_schedule *schedule) {
+    return (cb_chunk_grid){schedule->stages, schedule->chunks, schedule->placing};
 }
 
 void cb_schedule_free(cb_schedule *schedule) {
@@ -175,19 +172,14 @@ cb_err cb_compute_push(cb_instr_list *list, cb_instr_kind kind, int micro_batch,
     return cb_instr_push(list, (cb_instr){.kind = kind, .micro_batch = micro_batch, .chunk = chunk, .peer = -1});
 }
 
-/* In every second round of a V the stages count from behind. */
-static bool is_backwards(const cb_schedule *schedule, int chunk) {
-    return schedule->placing == CB_CHUNKS_V && chunk % 2 == 1;
-}
-
 int cb_virtual_stage(const cb_schedule *schedule, int stage, int chunk) {
-    return chunk * schedule->stages + (is_backwards(schedule, chunk) ? schedule->stages - 1 - stage : stage);
+    cb_chunk_grid grid = cb_schedule_grid(schedule);
+    return cb_chunk_block(&grid, stage, chunk);
 }
 
 void cb_virtual_stage_place(const cb_schedule *schedule, int virtual_stage, int *stage, int *chunk) {
-    *chunk = virtual_stage / schedule->stages;
-    *stage = virtual_stage % schedule->stages;
-    if (is_backwards(schedule, *chunk)) *stage = schedule->stages - 1 - *stage;
+    cb_chunk_grid grid = cb_schedule_grid(schedule);
+    cb_chunk_of_block(&grid, virtual_stage, stage, chunk);
 }
 
 /* Receive and send of a message lie on neighbouring virtual stages. */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "mesh/chunks.h"
 
 typedef enum cb_instr_kind {
     CB_F,            /* forward of one microbatch through one chunk */
@@ -34,12 +35,6 @@ typedef struct cb_instr_list {
     int count, capacity;
 } cb_instr_list;
 
-/* Which of the model's stages * chunks blocks, in order, is chunk c of stage r: */
-typedef enum cb_chunk_placing {
-    CB_CHUNKS_LOOP, /* c * stages + r: each round goes from the first stage to the last */
-    CB_CHUNKS_V,    /* each round turns back where the one before ended: r and 2 * stages - 1 - r, ... */
-} cb_chunk_placing;
-
 typedef struct cb_schedule {
     char name[32];
     int stages, micro_batches, chunks; /* chunks (virtual stages) per stage */
@@ -51,23 +46,22 @@ typedef struct cb_schedule {
     cb_instr_list *list; /* one per stage */
 } cb_schedule;
 
-/* The schedules that the engine executes, and "forward" (evaluation), which is in no list. stages, micro_batches >= 1,
- * also fewer microbatches than stages. Errors: CB_EUSAGE with the nearest name; CB_EUNSUPPORTED for a schedule that is
- * only drawn and simulated; CB_EINVAL; CB_ENOMEM. */
-CB_MUST_USE cb_err cb_schedule_make(cb_schedule *schedule, const char *name, int stages, int micro_batches);
-const char *const *cb_schedule_names(void); /* NULL-ended */
-
 /* Every schedule there is, by its sizes. */
 typedef struct cb_schedule_spec {
     const char *name;
-    int stages, micro_batches;
-    int chunks; /* per stage; 0: as many as the schedule has by itself (interleaved: 2) */
-    int group;  /* interleaved only; 0: stages */
+    int stages, micro_batches; /* >= 1, also fewer microbatches than stages */
+    int chunks;                /* per stage; 0: as many as the schedule has by itself (interleaved: 2) */
+    int group;                 /* interleaved only; 0: stages */
 } cb_schedule_spec;
-/* Errors as above without CB_EUNSUPPORTED; of sizes that a schedule cannot have with the rule and the nearest ones. */
+/* Errors: CB_EUSAGE with the nearest name; CB_EINVAL for sizes that a schedule cannot have, with the rule and the nearest
+ * ones; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_schedule_make_spec(cb_schedule *schedule, const cb_schedule_spec *spec);
-const char *const *cb_schedule_all_names(void); /* NULL-ended */
-bool cb_schedule_is_executed(const char *name); /* by the engine */
+/* The same with chunks and group left to the schedule. */
+CB_MUST_USE cb_err cb_schedule_make(cb_schedule *schedule, const char *name, int stages, int micro_batches);
+const char *const *cb_schedule_names(void); /* NULL-ended */
+/* "forward", evaluation, which is in no list: for chunks that lie as grid says. */
+CB_MUST_USE cb_err cb_schedule_make_forward(cb_schedule *schedule, const cb_chunk_grid *grid, int micro_batches);
+cb_chunk_grid cb_schedule_grid(const cb_schedule *schedule);
 void cb_schedule_free(cb_schedule *schedule);
 CB_MUST_USE cb_err cb_instr_push(cb_instr_list *list, cb_instr instr);
 
@@ -93,6 +87,8 @@ int cb_schedule_peak(const cb_schedule *schedule, int stage);
  * W of a schedule that does not split it off is B. */
 int cb_schedule_peak_of_chunk(const cb_schedule *schedule, int stage, int chunk, cb_instr_kind from,
                               cb_instr_kind until);
+/* The same from one chunk's instruction until another's; of the two only kind and chunk count. */
+int cb_schedule_peak_between(const cb_schedule *schedule, int stage, cb_instr from, cb_instr until);
 
 /* The smallest window with which cb_schedule_check finds no deadlock; its errors, where there is none. */
 CB_MUST_USE cb_err cb_schedule_least_window(const cb_schedule *schedule, int *window);
@@ -107,6 +103,7 @@ char *cb_instr_text(const cb_schedule *schedule, cb_instr instr, char out[24]);
 /* One line per stage: "0: F0 F1 B0 B1"; before them "placing v" where chunks lie in a V. Compute instructions only,
  * unless all. */
 CB_MUST_USE cb_err cb_schedule_text(const cb_schedule *schedule, bool all, char **text); /* *text to be freed */
+enum { CB_MOST_SCHEDULE_TEXT = 64 << 20 }; /* bytes of a file that is worth reading */
 /* The schedule that such a text describes (see read.c); name: for errors, such as the file's. is_lowered is set where
  * it has more than compute instructions. Errors: CB_EFORMAT with line and word; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_schedule_read(cb_schedule *schedule, const char *name, const char *text);

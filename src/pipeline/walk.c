@@ -168,6 +168,8 @@ static cb_err deadlock(const walk *w, int stuck) {
                          used ? ", " : "", stage, text, to);
         stage = to;
     } while (stage != lowest && used < (int)sizeof cycle);
+    if (w->window >= w->schedule->micro_batches * w->schedule->chunks)
+        return cb_fail(CB_EINVAL, "deadlock, though sends wait for nobody: %s", cycle);
     return cb_fail(CB_EINVAL, "deadlock with a send window of %d: %s", w->window, cycle);
 }
 

@@ -25,7 +25,7 @@ static void data_gradient(cb_tp *tp, const cb_linear *l, float *dx, const float 
     c->ops->gemm_sum(c, g, tp->owned, tp->sum_scratch);
 }
 
-static void weight_gradient(cb_tp *tp, const cb_linear *l, const float *dy, const float *x, int64_t M) {
+void cb_column_weight_gradient(cb_tp *tp, const cb_linear *l, const float *dy, const float *x, int64_t M) {
     cb_compute *c = tp->compute;
     int64_t N = l->out / tp->shards, K = l->in;
     cb_gemm g[CB_MOST_OWNED_SHARDS];
@@ -34,6 +34,11 @@ static void weight_gradient(cb_tp *tp, const cb_linear *l, const float *dy, cons
                          .c = l->dw + s * N * K, .ldc = K, .beta = 1};
     }
     c->ops->gemm(c, g, tp->owned);
+}
+
+static void bias_gradient(cb_tp *tp, const cb_linear *l, const float *dy, int64_t M) {
+    cb_compute *c = tp->compute;
+    int64_t N = l->out / tp->shards;
     for (int s = 0; l->db && s < tp->owned; s++) c->ops->bias_grad(c, l->db + s * N, dy + s * M * N, M, N);
 }
 
@@ -41,6 +46,7 @@ cb_err cb_column_backward(cb_tp *tp, const cb_linear *l, float *dx, const float 
     cb_pending pending;
     data_gradient(tp, l, dx, dy, M);
     TRY(cb_tp_reduce_start(tp, &pending, dx, M * l->in));
-    weight_gradient(tp, l, dy, x, M);
+    if (l->dw) cb_column_weight_gradient(tp, l, dy, x, M);
+    bias_gradient(tp, l, dy, M);
     return cb_tp_reduce_finish(tp, &pending);
 }

@@ -20,7 +20,7 @@ typedef struct cb_tp {
 typedef struct cb_linear {
     int64_t in, out;
     const float *w, *b; /* b may be NULL: none, or added by the caller */
-    float *dw, *db;
+    float *dw, *db;     /* dw NULL: the backward leaves the weight gradient to a later call */
 } cb_linear;
 
 /* y (owned, M, out/S) = x (M, in) W^T + b, one product per shard. Not collective (f: identity forward). */
@@ -29,17 +29,21 @@ void cb_column_forward(cb_tp *tp, const cb_linear *linear, float *y, const float
  * *Collective over tp.* */
 CB_MUST_USE cb_err cb_column_backward(cb_tp *tp, const cb_linear *linear, float *dx, const float *dy, const float *x,
                                       int64_t M);
+/* dW += dy^T x alone, for a backward that left it out. Not collective. */
+void cb_column_weight_gradient(cb_tp *tp, const cb_linear *linear, const float *dy, const float *x, int64_t M);
 /* y (M, out) = sum over shards of x W^T, without the bias, which is added once after the sum. x (owned, M, in/S).
  * *Collective over tp.* */
 CB_MUST_USE cb_err cb_row_forward(cb_tp *tp, const cb_linear *linear, float *y, const float *x, int64_t M);
 /* dx (owned, M, in/S) = dy W; dW += dy^T x; db += rows of dy (the same on every rank). Not collective. */
 void cb_row_backward(cb_tp *tp, const cb_linear *linear, float *dx, const float *dy, const float *x, int64_t M);
+/* dW += dy^T x alone. Not collective. */
+void cb_row_weight_gradient(cb_tp *tp, const cb_linear *linear, const float *dy, const float *x, int64_t M);
 
 /* A table of V rows cut over shards. */
 typedef struct cb_vocab {
     int64_t vocab, vocab_padded, channels;
     const float *table; /* (owned * V/S, C) */
-    float *dtable;
+    float *dtable;      /* NULL: cb_vocab_backward leaves it to a later call */
 } cb_vocab;
 
 /* True rows of owned shard s (0 .. owned-1), the rest is padding; and its first row in the whole vocabulary. */
@@ -61,5 +65,7 @@ CB_MUST_USE cb_err cb_vocab_cross_entropy(cb_tp *tp, const cb_vocab *vocab, floa
  * *Collective over tp.* */
 CB_MUST_USE cb_err cb_vocab_backward(cb_tp *tp, const cb_vocab *vocab, float *dh, float *exps, const float *sum,
                                      const int32_t *targets, const float *h, int64_t M, float scale);
+/* dtable += dlogits^T h alone; dlogits: what cb_vocab_backward left in exps. Not collective. */
+void cb_vocab_weight_gradient(cb_tp *tp, const cb_vocab *vocab, const float *dlogits, const float *h, int64_t M);
 
 #endif

@@ -89,3 +89,8 @@ cb_err cb_vocab_backward(cb_tp *tp, const cb_vocab *v, float *dh, float *exps, c
     cb_linear head = as_linear(v);
     return cb_column_backward(tp, &head, dh, exps, h, M);
 }
+
+void cb_vocab_weight_gradient(cb_tp *tp, const cb_vocab *v, const float *dlogits, const float *h, int64_t M) {
+    cb_linear head = as_linear(v);
+    cb_column_weight_gradient(tp, &head, dlogits, h, M);
+}

@@ -30,12 +30,7 @@ static cb_err agree(cb_comm *comm, attempt *a) {
  * for, which after an abort takes no time. */
 static void abandon(cb_rank *rank) {
     cb_comm_abort(rank->comm);
-    cb_ring *rings[] = {&rank->out, &rank->grad};
-    for (int r = 0; r < 2; r++) {
-        for (int i = 0; i < rings[r]->size; i++) cb_err_free(cb_comm_wait(rank->comm, &rings[r]->sent[i]));
-    }
-    cb_err_free(cb_comm_wait(rank->comm, &rank->ahead_f.req));
-    cb_err_free(cb_comm_wait(rank->comm, &rank->ahead_b.req));
+    cb_rings_abandon(rank);
     cb_buckets_abandon(&rank->buckets);
 }
 

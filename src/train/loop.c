@@ -66,7 +66,8 @@ cb_err cb_rank_save(cb_rank *rank) {
 
 cb_err cb_rank_execute_forward(cb_rank *rank, int micro_batches) {
     cb_schedule forward;
-    TRY(cb_schedule_make(&forward, "forward", rank->pp_group.size, micro_batches));
+    cb_chunk_grid grid = cb_schedule_grid(&rank->schedule);
+    TRY(cb_schedule_make_forward(&forward, &grid, micro_batches));
     cb_err e = cb_schedule_lower(&forward);
     if (!e) e = cb_rank_execute(rank, &forward);
     cb_schedule_free(&forward);

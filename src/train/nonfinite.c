@@ -1,6 +1,6 @@
 /* When loss or gradient norm is not finite: which tensor was the first. Weights are scanned, then the step's forward
  * passes are run again with every tensor watched, then the gradients are scanned. All ranks agree on the earliest
- * finding: in the order weights, forward by microbatch, stage and tensor, backward from the last parameter to the
+ * finding: in the order weights, forward by microbatch, block and tensor, backward from the last parameter to the
  * first. */
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +35,7 @@ static void watch(void *arg, int layer, const char *tensor, const float *data, i
     int mb = rank->forward_now;
     char where[16] = "";
     if (layer >= 0 && layer < rank->run->model.layers) snprintf(where, sizeof where, "h.%d.", layer);
-    w->first->key = KEY_FORWARD + ((int64_t)mb << 32) + ((int64_t)rank->p << 20) + w->seen;
+    w->first->key = KEY_FORWARD + ((int64_t)mb << 32) + ((int64_t)rank->chunk[rank->chunk_now].block << 20) + w->seen;
     snprintf(w->first->text, TEXT, "%s%s in the forward pass of microbatch %d, stage %d, element %lld on rank %d (%s)",
              where, tensor, mb, rank->p, (long long)at, cb_comm_rank(rank->comm), rank->name);
 }
@@ -54,7 +54,7 @@ static void scan_params(cb_rank *rank, finding *first, bool gradients) {
 
 static cb_err scan_forward(cb_rank *rank, finding *first) {
     watcher w = {rank, first, 0};
-    for (int i = 0; i < rank->slots; i++) rank->slot[i].micro_batch = -1;
+    cb_chunks_free_slots(rank);
     rank->transformer.watch = watch;
     rank->transformer.watch_arg = &w;
     cb_err e = cb_rank_execute_forward(rank, rank->run->micro_batches);

@@ -4,17 +4,37 @@
 #include "base/os.h"
 #include "compute/compute.h"
 
-/* peak (stages): microbatches live at once. */
-static cb_err find_peaks(const cb_run *run, int *peak) {
-    cb_schedule schedule;
-    TRY(cb_schedule_make(&schedule, run->schedule, run->placement.stages, run->micro_batches));
-    cb_err e = cb_schedule_lower(&schedule);
-    if (!e) e = cb_schedule_check(&schedule, CB_SEND_WINDOW, peak);
-    cb_schedule_free(&schedule);
+static cb_instr of_kind(cb_instr_kind kind, int chunk) {
+    return (cb_instr){.kind = kind, .chunk = chunk};
+}
+
+/* What a stage's chunks keep alive. A microbatch that comes from a block on the same stage has its slot from the F before. */
+static int find_live(const cb_run *run, const cb_schedule *schedule, int stage, cb_live live[CB_MAX_CHUNKS]) {
+    int slots = 0, other;
+    for (int c = 0; c < schedule->chunks; c++) {
+        bool prev_here = cb_placement_neighbour(&run->placement, stage, c, -1, &other) == stage;
+        bool next_here = cb_placement_neighbour(&run->placement, stage, c, 1, &other) == stage;
+        live[c] = (cb_live){
+            .slots = cb_schedule_peak_between(schedule, stage, of_kind(CB_F, c - prev_here), of_kind(CB_W, c)),
+            .holds = schedule->split_backward ? cb_schedule_peak_of_chunk(schedule, stage, c, CB_B, CB_W) : 0,
+            .turns = next_here ? cb_schedule_peak_between(schedule, stage, of_kind(CB_B, c + 1), of_kind(CB_B, c)) : 0,
+        };
+        slots += live[c].slots;
+    }
+    return slots;
+}
+
+/* The checked schedule, lowered, and how many sends of a direction have to be on their way at once. */
+static cb_err make_schedule(const cb_run *run, cb_schedule *schedule, int *window) {
+    TRY(cb_run_schedule(run, schedule));
+    cb_err e = cb_schedule_least_window(schedule, window);
+    if (e) cb_schedule_free(schedule);
+    if (*window < CB_SEND_WINDOW) *window = CB_SEND_WINDOW;
     return e;
 }
 
-static void fill_spec(const cb_run *run, int stage, int live, cb_memory_spec *spec) {
+/* Returns the slots of all chunks together. */
+static int fill_spec(const cb_run *run, const cb_schedule *schedule, int window, int stage, cb_memory_spec *spec) {
     const cb_model *m = &run->model;
     int tp = run->mesh.size[CB_TP];
     *spec = (cb_memory_spec){.model = m,
@@ -26,10 +46,10 @@ static void fill_spec(const cb_run *run, int stage, int live, cb_memory_spec *sp
                              .data_parts = run->data_shards / run->mesh.size[CB_DP],
                              .B = run->B,
                              .T = run->T,
-                             .live = live,
                              .recompute = run->recompute,
-                             .window = CB_SEND_WINDOW,
+                             .window = window,
                              .bucket_elements = run->bucket_elements};
+    int slots = find_live(run, schedule, stage, spec->live);
     spec->attention_scratch_bytes = cb_attention_scratch_bytes(run->B, run->T, m->heads / run->shards,
                                                                (int)(m->channels / m->heads), run->threads_per_rank);
     spec->sum_scratch_bytes = cb_gemm_sum_scratch_bytes((int64_t)run->B * run->T, m->channels, run->shards / tp,
@@ -41,28 +61,32 @@ static void fill_spec(const cb_run *run, int stage, int live, cb_memory_spec *sp
     int64_t rows = (int64_t)run->B * run->T, widest = rows * (m->channels > 2 ? m->channels : 2);
     spec->tp_scratch_bytes = cb_all_reduce_scratch_most(tp, widest, CB_F32);
     spec->bucket_scratch_bytes = cb_all_reduce_scratch_most(spec->dp, spec->bucket_elements, CB_F32);
+    return slots;
 }
 
 cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec) {
-    int peak[CB_MAX_STAGES];
-    TRY(find_peaks(run, peak));
-    fill_spec(run, stage, peak[stage], spec);
+    cb_schedule schedule;
+    int window;
+    TRY(make_schedule(run, &schedule, &window));
+    (void)fill_spec(run, &schedule, window, stage, spec);
+    cb_schedule_free(&schedule);
     return CB_OK;
 }
 
 cb_err cb_run_plan(const cb_run *run, cb_plan *plan) {
-    int peak[CB_MAX_STAGES];
+    cb_schedule schedule;
     int64_t sum = 0;
     *plan = (cb_plan){.stages = run->placement.stages, .ranks_here = cb_comm_launch_local_ranks(&run->launch)};
-    TRY(find_peaks(run, peak));
+    TRY(make_schedule(run, &schedule, &plan->window));
     for (int p = 0; p < plan->stages; p++) {
         cb_memory_spec spec;
-        fill_spec(run, p, peak[p], &spec);
-        plan->stage[p] = (cb_stage_plan){peak[p], cb_memory_predict(&spec)};
+        int slots = fill_spec(run, &schedule, plan->window, p, &spec);
+        plan->stage[p] = (cb_stage_plan){slots, cb_memory_predict(&spec)};
         int64_t bytes = plan->stage[p].memory.total;
         sum += bytes;
         if (bytes > plan->largest_bytes) plan->largest_bytes = bytes;
     }
+    cb_schedule_free(&schedule);
     plan->here_bytes = sum * plan->ranks_here / plan->stages;
     plan->available_bytes = cb_os_available_bytes();
     return CB_OK;

@@ -7,12 +7,13 @@
 #include "train/run.h"
 
 typedef struct cb_stage_plan {
-    int live;         /* microbatches whose activations a rank holds at once */
+    int live;         /* microbatches whose activations a rank holds at once, counted in each of its chunks */
     cb_memory memory; /* of each rank of the stage */
 } cb_stage_plan;
 
 typedef struct cb_plan {
     int stages;
+    int window; /* sends of a direction that may be on their way at once */
     cb_stage_plan stage[CB_MAX_STAGES];
     int ranks_here;                    /* that share this machine */
     int64_t here_bytes, largest_bytes; /* of all of them, spread evenly over the stages; of the largest rank */

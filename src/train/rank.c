@@ -15,11 +15,14 @@ static cb_err make_group(cb_rank *rank, cb_group *group, cb_purpose purpose, uns
     return e;
 }
 
-/* First and last stage of this rank's pipeline, who both hold the tied embedding. */
+/* The stages of the model's first and last block, which both hold the tied embedding, where they are two. */
 static cb_err make_embedding_group(cb_rank *rank) {
-    int size = rank->pp_group.size;
-    if (size == 1 || (!rank->first && !rank->last)) return CB_OK;
-    int ranks[2] = {rank->pp_group.ranks[0], rank->pp_group.ranks[size - 1]};
+    const cb_placement *placement = &rank->run->placement;
+    int first, last, chunk;
+    cb_placement_of_block(placement, 0, &first, &chunk);
+    cb_placement_of_block(placement, cb_placement_blocks(placement) - 1, &last, &chunk);
+    if (first == last || (!rank->first && !rank->last)) return CB_OK;
+    int ranks[2] = {rank->pp_group.ranks[first], rank->pp_group.ranks[last]};
     return cb_group_make(&rank->emb_group, rank->comm, CB_FOR_EMB, ranks, 2);
 }
 
@@ -28,10 +31,8 @@ static cb_err make_groups(cb_rank *rank) {
     TRY(make_group(rank, &rank->dp_group, CB_FOR_DP, CB_MASK(CB_DP)));
     TRY(make_group(rank, &rank->pp_group, CB_FOR_PP, CB_MASK(CB_PP)));
     TRY(make_group(rank, &rank->world, CB_FOR_WORLD, CB_MASK_ALL));
-    rank->first = rank->p == 0;
-    rank->last = rank->p == rank->pp_group.size - 1;
-    rank->prev_rank = rank->first ? -1 : rank->pp_group.ranks[rank->p - 1];
-    rank->next_rank = rank->last ? -1 : rank->pp_group.ranks[rank->p + 1];
+    rank->first = cb_placement_is_first(&rank->run->placement, rank->p);
+    rank->last = cb_placement_is_last(&rank->run->placement, rank->p);
     return make_embedding_group(rank);
 }
 

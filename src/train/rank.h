@@ -16,33 +16,58 @@ typedef struct cb_held {
     float *w, *g, *m, *v;
 } cb_held;
 
-/* One live microbatch's activations. */
+/* One live microbatch's activations in one chunk. */
 typedef struct cb_slot {
     int micro_batch;     /* -1: free */
     float **layer;       /* (layers * CB_LAYER_ACTS) */
-    float *own[CB_ACTS]; /* those of head and stage */
+    float *own[CB_ACTS]; /* those of head and entrance */
 } cb_slot;
+
+/* What a microbatch holds in one chunk from B until W beside its slot. */
+typedef struct cb_hold {
+    int micro_batch; /* -1: free */
+    float **layer;   /* (layers * CB_LAYER_ACTS), NULL where the slot has it */
+} cb_hold;
+
+/* A gradient that waits for a chunk's B, from the next block on the same stage. */
+typedef struct cb_turn {
+    int micro_batch; /* -1: free */
+    float *gradient; /* (M, C) */
+} cb_turn;
 
 /* Buffers that messages between stages leave from, used in turn; a buffer is free again when its send is through. */
 typedef struct cb_ring {
-    float *buffer[CB_SEND_WINDOW + 1];
-    cb_req *sent[CB_SEND_WINDOW + 1];
+    float **buffer;      /* (size) */
+    cb_req **sent;       /* (size) */
     int size, now, next; /* now: the buffer in use; next: the one to use after it */
 } cb_ring;
 
 /* A receive posted ahead of the instruction that needs it. */
 typedef struct cb_ahead {
     cb_req *req;
-    int micro_batch; /* -1: none posted */
+    int micro_batch, chunk; /* micro_batch -1: none posted */
 } cb_ahead;
+
+/* One of the stage's blocks of layers. */
+typedef struct cb_chunk {
+    int index, block;           /* which of the stage's, which of the model's */
+    int begin, layers;          /* in rank->layer: begin .. begin + layers - 1 */
+    bool first, last;           /* the model's first block, its last */
+    bool prev_here, next_here;  /* the block before, after is on this stage too: chunk index - 1, + 1 */
+    int prev_rank, next_rank;   /* world ranks that hold those blocks, -1: none, or here */
+    cb_slot *slot;
+    cb_hold *hold;
+    cb_turn *turn;
+    int slots, holds, turns;
+    cb_ring *out, *grad; /* activations forward, gradients backward */
+} cb_chunk;
 
 struct cb_rank {
     const cb_run *run;
     cb_comm *comm;
     char name[48]; /* "d0 p1 t3" */
     int t, d, p;
-    bool first, last;         /* stage */
-    int prev_rank, next_rank; /* world ranks of the neighbouring stages, -1: none */
+    bool first, last; /* this stage holds the model's first block, its last */
     cb_group tp_group, dp_group, pp_group, emb_group, world;
     cb_compute *compute;
 
@@ -50,10 +75,10 @@ struct cb_rank {
     cb_memory predicted;
     cb_held *held;
     int held_count;
-    int layers, first_layer;
-    cb_layer *layer;        /* (layers) */
-    cb_embedding embedding; /* first stage */
-    cb_head head;           /* last stage */
+    int layers;
+    cb_layer *layer;        /* (layers), chunk by chunk */
+    cb_embedding embedding; /* first block */
+    cb_head head;           /* last block */
     int64_t grad_count;     /* elements of the gradients, gaps of the arena included */
     float *part_sum[16];    /* sums of finished parts of the batch, as large as the gradients; see parts.c */
     float *second_tied;     /* gradient of the table as head, where one stage is first and last; else NULL */
@@ -63,9 +88,9 @@ struct cb_rank {
     cb_buckets buckets;
     cb_schedule schedule;             /* of a training step, lowered */
     float *shared_act[CB_LAYER_ACTS]; /* working copies of the activations that some layer does not keep; else NULL */
-    cb_slot *slot;
-    int slots;
-    cb_ring out, grad; /* activations forward, gradients backward */
+    cb_chunk *chunk; /* (chunks) */
+    int chunks;
+    cb_ring out[CB_RINGS], grad[CB_RINGS];
     cb_ahead ahead_f, ahead_b;
 
     /* of the step under way */
@@ -77,6 +102,7 @@ struct cb_rank {
     cb_step_report report;
     bool agreed;                   /* the error that this rank returns is the same on all */
     int forward_now, backward_now; /* microbatch of the forward, of the backward under way */
+    int chunk_now;                 /* and the chunk of either */
     uint64_t loss_chain;           /* hash of the losses and norms of all steps so far */
     uint64_t *digest_table;
     cb_digest digest;
@@ -94,11 +120,45 @@ CB_MUST_USE cb_err cb_stage_create(cb_rank *rank);
 void cb_stage_destroy(cb_rank *rank);
 cb_held *cb_rank_held(cb_rank *rank, cb_role role, int layer); /* NULL: not on this stage */
 
-/* stage_run.c: one microbatch through this stage. Collective over tp. */
-CB_MUST_USE cb_err cb_stage_load_tokens(cb_rank *rank, cb_slot *slot, int micro_batch);
-CB_MUST_USE cb_err cb_stage_forward(cb_rank *rank, cb_slot *slot, float *out);
-CB_MUST_USE cb_err cb_stage_backward(cb_rank *rank, cb_slot *slot, float *dx);
-float **cb_slot_layer(const cb_slot *slot, int layer);
+/* chunks.c: this stage's chunks, with room for the microbatches that the schedule keeps alive in each. */
+CB_MUST_USE cb_err cb_chunks_create(cb_rank *rank, const cb_memory_spec *spec);
+void cb_chunks_destroy(cb_rank *rank);
+float **cb_slot_layer(const cb_slot *slot, int layer); /* counted in the chunk */
+/* Of a microbatch; NULL: it has none. take: a free one becomes the microbatch's; CB_EINVAL: the schedule has more than its
+ * peak. */
+cb_slot *cb_chunk_slot(cb_chunk *chunk, int micro_batch);
+cb_hold *cb_chunk_hold(cb_chunk *chunk, int micro_batch);
+CB_MUST_USE cb_err cb_chunk_take_slot(cb_chunk *chunk, int micro_batch, cb_slot **slot);
+CB_MUST_USE cb_err cb_chunk_take_hold(cb_chunk *chunk, int micro_batch, cb_hold **hold);
+CB_MUST_USE cb_err cb_chunk_take_turn(cb_chunk *chunk, int micro_batch, cb_turn **turn);
+cb_turn *cb_chunk_turn(cb_chunk *chunk, int micro_batch);
+void cb_chunks_free_slots(cb_rank *rank); /* all of them, where passes were cut short */
+
+/* stage_run.c: one microbatch through one chunk. hold: NULL where the backward is whole; else the four matrices' gradients of
+ * each layer, and the head's, are left to cb_stage_weight_gradients. Collective over tp. */
+CB_MUST_USE cb_err cb_stage_forward(cb_rank *rank, const cb_chunk *chunk, cb_slot *slot, float *out);
+CB_MUST_USE cb_err cb_stage_backward(cb_rank *rank, const cb_chunk *chunk, cb_slot *slot, const cb_hold *hold, float *dx);
+CB_MUST_USE cb_err cb_stage_weight_gradients(cb_rank *rank, const cb_chunk *chunk, cb_slot *slot, const cb_hold *hold);
+
+/* hand_over.c: gradients got a microbatch's share. At the end of a part of the batch they join the sum of parts; after the last
+ * part they are final and their reduction over dp begins. */
+typedef enum cb_share { CB_SHARE_ALL, CB_SHARE_WITH_B, CB_SHARE_WITH_W } cb_share; /* of a layer's parameters: W: its matrices */
+CB_MUST_USE cb_err cb_hand_over(cb_rank *rank, float *g, int64_t count, int micro_batch);
+/* The parameters from role `from` to role `to` of a layer, which are neighbours in memory. */
+CB_MUST_USE cb_err cb_hand_over_roles(cb_rank *rank, cb_role from, cb_role to, int layer, int micro_batch);
+CB_MUST_USE cb_err cb_hand_over_layer(cb_rank *rank, int layer, int micro_batch, cb_share share);
+
+/* messages.c: activations and gradients between blocks. Receives are posted ahead where their buffer is free; a send goes from
+ * the ring's buffer in use. */
+CB_MUST_USE cb_err cb_post_ahead(cb_rank *rank, const cb_instr_list *list, int after);
+CB_MUST_USE cb_err cb_receive_forward(cb_rank *rank, cb_chunk *chunk, int micro_batch);
+CB_MUST_USE cb_err cb_receive_backward(cb_rank *rank, cb_chunk *chunk, int micro_batch);
+CB_MUST_USE cb_err cb_send_forward(cb_rank *rank, cb_chunk *chunk, int micro_batch);
+CB_MUST_USE cb_err cb_send_backward(cb_rank *rank, cb_chunk *chunk, int micro_batch);
+/* The ring's next buffer, once its last send is through, becomes the one in use. */
+CB_MUST_USE cb_err cb_ring_advance(cb_rank *rank, cb_ring *ring, float **buffer);
+CB_MUST_USE cb_err cb_rings_drain(cb_rank *rank);
+void cb_rings_abandon(cb_rank *rank); /* after the world was aborted: lets go of all messages */
 
 /* parts.c: how many parts of the batch this rank owns; to which one a microbatch belongs, and whether it is its last.
  */

@@ -48,7 +48,10 @@ typedef struct cb_run {
     int shards;           /* S: parts of a cut dimension */
     int data_shards;      /* D: parts of the global batch, a multiple of dp; 0: dp */
     cb_recompute recompute;
-    const char *schedule, *compute;
+    const char *schedule;      /* its name */
+    const char *schedule_text; /* the lists themselves (see cb_schedule_read), named by schedule; NULL: the name is enough */
+    int chunks, group;         /* of the schedule, 0: as it has by itself */
+    const char *compute;
     int threads_per_rank;
     bool pin;
     uint32_t seed;
@@ -102,6 +105,12 @@ CB_MUST_USE cb_err cb_run_train(const cb_run *run);
  * after a launch, and in a build without MPI it returns `why`. *Collective over the processes, with cb_run_train.* */
 CB_MUST_USE cb_err cb_run_refuse(cb_err why);
 
+/* The run's schedule, lowered. Errors: those of cb_schedule_make_spec and cb_schedule_read; CB_EINVAL for lists that are not of
+ * this run's stages and microbatches, or take microbatches out of order. */
+CB_MUST_USE cb_err cb_run_schedule(const cb_run *run, cb_schedule *schedule);
+/* Sets run->placement: the model's layers on the stages of the mesh as the schedule's chunks lie; spec as of
+ * cb_placement_make_chunks, whose errors it has beside those above. */
+CB_MUST_USE cb_err cb_run_place(cb_run *run, const char *spec);
 /* The memory specification of a stage in this run, and of every rank of it. */
 CB_MUST_USE cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec);
 /* *total_bytes, if not NULL: sum over the ranks of this process's world that share this machine; CB_ENOMEM if that is more

@@ -9,7 +9,7 @@ typedef struct place {
     const cb_run *run;
     int coord[CB_DIMS];
     int layers;
-    bool first, last; /* stage */
+    bool first, last; /* the stage holds the model's first block, its last */
     cb_sent *sent;
 } place;
 
@@ -82,7 +82,7 @@ static void add_pipeline(const place *at, const cb_schedule *schedule) {
     int64_t norms = (int64_t)cb_params_count(&run->model) * run->shards + 2;
     add_along(at, CB_TP, 1, norms, CB_F64);
     add_along(at, CB_PP, 1, norms, CB_F64);
-    if (run->mesh.size[CB_PP] > 1 && (at->first || at->last)) {
+    if (at->first != at->last) {
         add(at, CB_FOR_EMB, 2, at->last, 1, local_elements(at, CB_WTE), CB_F32);
     }
 }
@@ -92,8 +92,8 @@ cb_sent cb_run_sent(const cb_run *run, const cb_schedule *schedule, int rank) {
     place at = {.run = run, .sent = &sent};
     cb_mesh_coords(&run->mesh, rank, at.coord);
     at.layers = cb_placement_layers(&run->placement, at.coord[CB_PP]);
-    at.first = at.coord[CB_PP] == 0;
-    at.last = at.coord[CB_PP] == run->placement.stages - 1;
+    at.first = cb_placement_is_first(&run->placement, at.coord[CB_PP]);
+    at.last = cb_placement_is_last(&run->placement, at.coord[CB_PP]);
     add_tensor_parallel(&at);
     add_data_parallel(&at);
     add_pipeline(&at, schedule);

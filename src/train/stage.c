@@ -1,8 +1,8 @@
 /* A stage's memory: one arena per kind, of the predicted size, cut into parameters, gradients, optimizer state, slots
  * of activations, workspace and message buffers by the same functions that predicted them. */
 #include <stdlib.h>
-#include <string.h>
 
+#include "train/plan.h"
 #include "train/rank.h"
 
 static void *take(cb_rank *rank, cb_memory_kind kind, int64_t bytes) {
@@ -51,19 +51,33 @@ cb_held *cb_rank_held(cb_rank *rank, cb_role role, int layer) {
     return NULL;
 }
 
+/* The layers of the stage, chunk by chunk. */
+static void number_layers(cb_rank *rank) {
+    const cb_placement *placement = &rank->run->placement;
+    for (int c = 0, at = 0; c < placement->chunks; c++) {
+        cb_chunk_layers chunk = cb_placement_chunk(placement, rank->p, c);
+        for (int l = 0; l < chunk.layers; l++, at++) {
+            rank->layer[at].index = chunk.first + l;
+            rank->layer[at].kept = cb_recompute_kept(&rank->run->recompute, at);
+        }
+    }
+}
+
+static cb_layer *layer_of(cb_rank *rank, int index) {
+    cb_layer *layer = rank->layer;
+    while (layer->index != index) layer++;
+    return layer;
+}
+
 static cb_err point_layers(cb_rank *rank) {
     rank->layers = cb_placement_layers(&rank->run->placement, rank->p);
-    rank->first_layer = rank->run->placement.first[rank->p];
     rank->layer = calloc((size_t)rank->layers, sizeof *rank->layer);
     if (!rank->layer) return cb_fail(CB_ENOMEM, "no memory for %d layers", rank->layers);
-    for (int l = 0; l < rank->layers; l++) {
-        rank->layer[l].index = rank->first_layer + l;
-        rank->layer[l].kept = cb_recompute_kept(&rank->run->recompute, l);
-    }
+    number_layers(rank);
     for (int i = 0; i < rank->held_count; i++) {
         cb_held *h = &rank->held[i];
         if (h->param.layer < 0) continue;
-        cb_layer *layer = &rank->layer[h->param.layer - rank->first_layer];
+        cb_layer *layer = layer_of(rank, h->param.layer);
         layer->w[h->param.role] = h->w;
         layer->dw[h->param.role] = h->g;
     }
@@ -91,36 +105,6 @@ static void point_ends(cb_rank *rank) {
     }
 }
 
-/* The activations of set that a kind of memory holds, into to by their number; the others stay as they are. */
-static void take_acts(cb_rank *rank, const cb_memory_spec *spec, cb_memory_kind kind, cb_act_set set, float **to) {
-    cb_act_sizes sizes = cb_memory_act_sizes(spec);
-    for (int a = 0; a < CB_ACTS; a++) {
-        if (set & CB_ACT_BIT(a)) to[a] = take(rank, kind, cb_act_bytes(&sizes, (cb_act)a));
-    }
-}
-
-/* What a layer does not keep is in the working copies that all layers of the stage use in turn. */
-static cb_err create_slot(cb_rank *rank, const cb_memory_spec *spec, cb_slot *slot) {
-    slot->micro_batch = -1;
-    slot->layer = calloc((size_t)rank->layers * CB_LAYER_ACTS, sizeof *slot->layer);
-    if (!slot->layer) return cb_fail(CB_ENOMEM, "no memory for the activations' table");
-    for (int l = 0; l < rank->layers; l++) {
-        float **acts = cb_slot_layer(slot, l);
-        memcpy(acts, rank->shared_act, sizeof rank->shared_act);
-        take_acts(rank, spec, CB_MEM_ACTIVATIONS, cb_recompute_kept(&spec->recompute, l), acts);
-    }
-    take_acts(rank, spec, CB_MEM_ACTIVATIONS, cb_act_own(rank->first, rank->last), slot->own);
-    return CB_OK;
-}
-
-static cb_err create_slots(cb_rank *rank, const cb_memory_spec *spec) {
-    rank->slot = calloc((size_t)spec->live, sizeof *rank->slot);
-    if (!rank->slot) return cb_fail(CB_ENOMEM, "no memory for %d microbatches' tables", spec->live);
-    rank->slots = spec->live;
-    for (int i = 0; i < spec->live; i++) TRY(create_slot(rank, spec, &rank->slot[i]));
-    return CB_OK;
-}
-
 static void create_workspace(cb_rank *rank, const cb_memory_spec *spec) {
     cb_transformer *t = &rank->transformer;
     t->stream = take(rank, CB_MEM_WORKSPACE, cb_workspace_stream_bytes(spec));
@@ -129,18 +113,32 @@ static void create_workspace(cb_rank *rank, const cb_memory_spec *spec) {
     rank->tp.sum_scratch = take(rank, CB_MEM_WORKSPACE, spec->sum_scratch_bytes);
     t->attention_scratch = take(rank, CB_MEM_WORKSPACE, spec->attention_scratch_bytes);
     if (rank->last) t->rows = take(rank, CB_MEM_WORKSPACE, cb_workspace_rows_bytes(spec));
-    take_acts(rank, spec, CB_MEM_WORKSPACE, cb_recompute_shared(&spec->recompute, rank->layers), rank->shared_act);
+    cb_act_sizes sizes = cb_memory_act_sizes(spec);
+    cb_act_set shared = cb_recompute_shared(&spec->recompute, rank->layers);
+    for (int a = 0; a < CB_LAYER_ACTS; a++) {
+        if (shared & CB_ACT_BIT(a)) rank->shared_act[a] = take(rank, CB_MEM_WORKSPACE, cb_act_bytes(&sizes, (cb_act)a));
+    }
 }
 
-static void create_ring(cb_rank *rank, cb_ring *ring, int size, int64_t bytes) {
+static cb_err create_ring(cb_rank *rank, cb_ring *ring, int size, int64_t bytes) {
+    ring->buffer = calloc((size_t)size + 1, sizeof *ring->buffer);
+    ring->sent = calloc((size_t)size + 1, sizeof *ring->sent);
+    if (!ring->buffer || !ring->sent) return cb_fail(CB_ENOMEM, "no memory for a ring of %d buffers", size);
     ring->size = size;
     for (int i = 0; i < size; i++) ring->buffer[i] = take(rank, CB_MEM_COMM, bytes);
+    return CB_OK;
+}
+
+static cb_err create_rings(cb_rank *rank, const cb_memory_spec *spec) {
+    int64_t bytes = cb_workspace_stream_bytes(spec);
+    for (int r = 0; r < CB_RINGS; r++) {
+        TRY(create_ring(rank, &rank->out[r], cb_ring_out(spec, r), bytes));
+        TRY(create_ring(rank, &rank->grad[r], cb_ring_grad(spec, r), bytes));
+    }
+    return CB_OK;
 }
 
 static void create_buffers(cb_rank *rank, const cb_memory_spec *spec) {
-    int64_t bytes = cb_workspace_stream_bytes(spec);
-    create_ring(rank, &rank->out, cb_ring_out(spec), bytes);
-    create_ring(rank, &rank->grad, cb_ring_grad(spec), bytes);
     rank->tp.scratch = take(rank, CB_MEM_COMM, spec->tp_scratch_bytes);
     cb_buckets_init(&rank->buckets, &rank->dp_group, spec->bucket_elements);
     for (int i = 0; i < CB_BUCKETS_UNDER_WAY; i++) {
@@ -156,22 +154,18 @@ static cb_err create_parts(cb_rank *rank, const cb_memory_spec *spec) {
     return rank->part_loss ? CB_OK : cb_fail(CB_ENOMEM, "no memory for the losses of %d parts", cb_rank_parts(rank));
 }
 
-static cb_err create_schedule(cb_rank *rank) {
-    TRY(cb_schedule_make(&rank->schedule, rank->run->schedule, rank->pp_group.size, rank->run->micro_batches));
-    return cb_schedule_lower(&rank->schedule);
-}
-
 cb_err cb_stage_create(cb_rank *rank) {
     cb_memory_spec spec;
     TRY(cb_run_memory_spec(rank->run, rank->p, &spec));
-    TRY(create_schedule(rank));
+    TRY(cb_run_schedule(rank->run, &rank->schedule));
     TRY(create_arenas(rank, &spec));
     TRY(hold_params(rank));
     TRY(point_layers(rank));
     point_ends(rank);
     TRY(create_parts(rank, &spec));
     create_workspace(rank, &spec);
-    TRY(create_slots(rank, &spec));
+    TRY(create_rings(rank, &spec));
+    TRY(cb_chunks_create(rank, &spec));
     create_buffers(rank, &spec);
     int64_t slots = (int64_t)cb_params_count(&rank->run->model) * rank->tp.shards + 2;
     rank->norms = calloc((size_t)slots, sizeof *rank->norms);
@@ -179,8 +173,14 @@ cb_err cb_stage_create(cb_rank *rank) {
 }
 
 void cb_stage_destroy(cb_rank *rank) {
-    for (int i = 0; i < rank->slots; i++) free(rank->slot[i].layer);
-    free(rank->slot);
+    cb_chunks_destroy(rank);
+    for (int r = 0; r < CB_RINGS; r++) {
+        cb_ring *rings[] = {&rank->out[r], &rank->grad[r]};
+        for (int i = 0; i < 2; i++) {
+            free(rings[i]->buffer);
+            free(rings[i]->sent);
+        }
+    }
     free(rank->layer);
     free(rank->held);
     free(rank->digest_table);

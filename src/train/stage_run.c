@@ -1,26 +1,23 @@
-/* One microbatch through this rank's stage, forward and backward; what a layer did not keep is computed again right
- * before its backward. After the last microbatch's backward of a layer its
- * gradients are handed to the reduction, which runs while the layers before are still computed. */
+/* One microbatch through a chunk of this rank's stage: forward, backward, and the weight gradients where they are split off.
+ * What a layer did not keep is computed again right before its backward. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "train/rank.h"
 
-float **cb_slot_layer(const cb_slot *slot, int layer) {
-    return slot->layer + (int64_t)layer * CB_LAYER_ACTS;
-}
-
-/* Fills the token ids (first stage) and targets (last stage) of a microbatch: B consecutive samples. */
-cb_err cb_stage_load_tokens(cb_rank *rank, cb_slot *slot, int micro_batch) {
+/* Fills the token ids (first block) and targets (last block) of a microbatch: B consecutive samples. */
+static cb_err load_tokens(cb_rank *rank, const cb_chunk *chunk, cb_slot *slot) {
     const cb_run *run = rank->run;
-    if (!rank->first && !rank->last) return CB_OK;
+    if (!chunk->first && !chunk->last) return CB_OK;
+    double begin_s = cb_tracer_now(&rank->tracer);
     int32_t *tokens = (int32_t *)(void *)slot->own[CB_ACT_TOKENS],
             *targets = (int32_t *)(void *)slot->own[CB_ACT_TARGETS];
     for (int b = 0; b < run->B; b++) {
-        int64_t k = rank->sample + (int64_t)micro_batch * run->B + b, at = (int64_t)b * run->T;
+        int64_t k = rank->sample + (int64_t)slot->micro_batch * run->B + b, at = (int64_t)b * run->T;
         TRY(cb_sampler_get(rank->sampler, k, tokens ? tokens + at : NULL, targets ? targets + at : NULL));
     }
+    cb_tracer_span(rank, CB_TRACED_DATA, begin_s);
     return CB_OK;
 }
 
@@ -52,55 +49,69 @@ static cb_err forward_head(cb_rank *rank, cb_slot *slot) {
     return CB_OK;
 }
 
-cb_err cb_stage_forward(cb_rank *rank, cb_slot *slot, float *out) {
+cb_err cb_stage_forward(cb_rank *rank, const cb_chunk *chunk, cb_slot *slot, float *out) {
     cb_transformer *t = &rank->transformer;
-    double begin_s = cb_tracer_now(&rank->tracer);
-    TRY(cb_stage_load_tokens(rank, slot, slot->micro_batch));
-    if (rank->first || rank->last) cb_tracer_span(rank, CB_TRACED_DATA, begin_s);
-    if (rank->first) {
+    TRY(load_tokens(rank, chunk, slot));
+    if (chunk->first) {
         const int32_t *tokens = (const int32_t *)(const void *)slot->own[CB_ACT_TOKENS];
         TRY(cb_embedding_forward(t, &rank->embedding, cb_slot_layer(slot, 0)[CB_ACT_X], tokens));
     }
-    for (int l = 0; l < rank->layers; l++) {
-        float *end = rank->last ? slot->own[CB_ACT_HEAD_X] : out;
-        float *y = l + 1 < rank->layers ? cb_slot_layer(slot, l + 1)[CB_ACT_X] : end;
-        TRY(cb_block_forward(t, &rank->layer[l], cb_slot_layer(slot, l), y));
+    for (int l = 0; l < chunk->layers; l++) {
+        float *end = chunk->last ? slot->own[CB_ACT_HEAD_X] : out;
+        float *y = l + 1 < chunk->layers ? cb_slot_layer(slot, l + 1)[CB_ACT_X] : end;
+        TRY(cb_block_forward(t, &rank->layer[chunk->begin + l], cb_slot_layer(slot, l), y));
         TRY(cb_buckets_progress(&rank->buckets));
     }
-    return rank->last ? forward_head(rank, slot) : CB_OK;
+    return chunk->last ? forward_head(rank, slot) : CB_OK;
 }
 
-/* Gradients g (count) got a microbatch's share. At the end of a part of the batch they join the sum of parts; after the
- * last part they are final and travel. */
-static cb_err hand_over(cb_rank *rank, float *g, int64_t count, int micro_batch) {
-    if (!cb_part_ends(rank, micro_batch)) return cb_buckets_progress(&rank->buckets);
-    bool final = cb_part_close(rank, g, count, cb_part_of(rank, micro_batch));
-    return final ? cb_buckets_ready(&rank->buckets, g, count) : CB_OK;
-}
-
-/* The same for the parameters from role `from` to role `to` of a layer, which are neighbours in memory. */
-static cb_err hand_over_roles(cb_rank *rank, cb_role from, cb_role to, int layer, int micro_batch) {
-    cb_held *a = cb_rank_held(rank, from, layer), *b = cb_rank_held(rank, to, layer);
-    return hand_over(rank, a->g, b->g + b->count - a->g, micro_batch);
-}
-
-static cb_err backward_head(cb_rank *rank, cb_slot *slot, float *dx) {
-    float scale = (float)(1.0 / ((double)rank->run->global_batch * rank->run->T));
-    int k = slot->micro_batch;
-    TRY(cb_head_backward(&rank->transformer, &rank->head, slot->own, dx, scale));
-    TRY(hand_over(rank, rank->head.vocab.dtable, cb_rank_held(rank, CB_WTE, -1)->count, k));
-    return hand_over_roles(rank, CB_LNF_W, CB_LNF_B, -1, k);
-}
-
-cb_err cb_stage_backward(cb_rank *rank, cb_slot *slot, float *dx) {
-    cb_transformer *t = &rank->transformer;
-    if (rank->last) TRY(backward_head(rank, slot, dx));
-    for (int l = rank->layers - 1; l >= 0; l--) {
-        TRY(cb_block_recompute(t, &rank->layer[l], cb_slot_layer(slot, l)));
-        TRY(cb_block_backward(t, &rank->layer[l], cb_slot_layer(slot, l), dx));
-        TRY(hand_over_roles(rank, CB_LN1_W, CB_FC2_B, rank->first_layer + l, slot->micro_batch));
+/* A layer's activations as its backward sees them: the slot's, and what is held until W. */
+static void layer_acts(const cb_slot *slot, const cb_hold *hold, int layer, float *acts[CB_LAYER_ACTS]) {
+    memcpy(acts, cb_slot_layer(slot, layer), CB_LAYER_ACTS * sizeof *acts);
+    for (int a = 0; hold && a < CB_LAYER_ACTS; a++) {
+        float *held = hold->layer[layer * CB_LAYER_ACTS + a];
+        if (held) acts[a] = held;
     }
-    if (!rank->first) return CB_OK;
+}
+
+static cb_err hand_over_head(cb_rank *rank, int micro_batch) {
+    return cb_hand_over(rank, rank->head.vocab.dtable, cb_rank_held(rank, CB_WTE, -1)->count, micro_batch);
+}
+
+static cb_err backward_head(cb_rank *rank, cb_slot *slot, bool split, float *dx) {
+    float scale = (float)(1.0 / ((double)rank->run->global_batch * rank->run->T));
+    TRY(cb_head_backward(&rank->transformer, &rank->head, slot->own, dx, scale, split));
+    if (!split) TRY(hand_over_head(rank, slot->micro_batch));
+    return cb_hand_over_roles(rank, CB_LNF_W, CB_LNF_B, -1, slot->micro_batch);
+}
+
+cb_err cb_stage_backward(cb_rank *rank, const cb_chunk *chunk, cb_slot *slot, const cb_hold *hold, float *dx) {
+    cb_transformer *t = &rank->transformer;
+    if (chunk->last) TRY(backward_head(rank, slot, hold != NULL, dx));
+    for (int l = chunk->layers - 1; l >= 0; l--) {
+        const cb_layer *layer = &rank->layer[chunk->begin + l];
+        float *acts[CB_LAYER_ACTS];
+        layer_acts(slot, hold, l, acts);
+        TRY(cb_block_recompute(t, layer, acts));
+        TRY(cb_block_backward(t, layer, acts, dx));
+        TRY(cb_hand_over_layer(rank, layer->index, slot->micro_batch, hold ? CB_SHARE_WITH_B : CB_SHARE_ALL));
+    }
+    if (!chunk->first) return CB_OK;
     cb_embedding_backward(t, &rank->embedding, (const int32_t *)(const void *)slot->own[CB_ACT_TOKENS], dx);
-    return hand_over_roles(rank, CB_WTE, CB_WPE, -1, slot->micro_batch);
+    return cb_hand_over_roles(rank, CB_WTE, CB_WPE, -1, slot->micro_batch);
+}
+
+cb_err cb_stage_weight_gradients(cb_rank *rank, const cb_chunk *chunk, cb_slot *slot, const cb_hold *hold) {
+    if (chunk->last) {
+        cb_head_weight_gradient(&rank->transformer, &rank->head, slot->own);
+        TRY(hand_over_head(rank, slot->micro_batch));
+    }
+    for (int l = chunk->layers - 1; l >= 0; l--) {
+        const cb_layer *layer = &rank->layer[chunk->begin + l];
+        float *acts[CB_LAYER_ACTS];
+        layer_acts(slot, hold, l, acts);
+        cb_block_weight_gradients(&rank->transformer, layer, acts);
+        TRY(cb_hand_over_layer(rank, layer->index, slot->micro_batch, CB_SHARE_WITH_W));
+    }
+    return CB_OK;
 }

@@ -50,8 +50,10 @@ cb_err cb_attention_forward(cb_transformer *t, const cb_layer *layer, float *con
 cb_err cb_attention_backward(cb_transformer *t, const cb_layer *layer, float *const *act, float *dx) {
     cb_compute *c = t->compute;
     int64_t M = cb_transformer_rows(t), C = t->model->channels / t->tp->shards;
-    cb_linear qkv = cb_layer_linear(t, layer, CB_QKV_W, CB_QKV_B), proj = cb_layer_linear(t, layer, CB_PROJ_W, CB_PROJ_B);
+    cb_linear qkv = cb_backward_linear(t, layer, act, CB_QKV_W, CB_QKV_B);
+    cb_linear proj = cb_backward_linear(t, layer, act, CB_PROJ_W, CB_PROJ_B);
     float *dheads = t->heads, *dqkv = t->wide, *dln = t->stream;
+    cb_put_aside(act, CB_ACT_DMID, dx, M * t->model->channels);
     cb_row_backward(t->tp, &proj, dheads, dx, act[CB_ACT_ATT], M);
     for (int s = 0; s < t->tp->owned; s++) {
         cb_attention a = shard_attention(t, act, s);
@@ -60,7 +62,15 @@ cb_err cb_attention_backward(cb_transformer *t, const cb_layer *layer, float *co
         c->ops->attention_backward(c, &a);
     }
     TRY(cb_column_backward(t->tp, &qkv, dln, dqkv, act[CB_ACT_LN1], M));
+    cb_put_aside(act, CB_ACT_QKV, dqkv, t->tp->owned * M * 3 * C);
     cb_layer_norm_backward(t, layer, act, CB_ACT_X, CB_ACT_LN1, CB_LN1_W, dx, dln);
     cb_transformer_watch(t, layer->index, "gradient of attn", dx, M * t->model->channels);
     return CB_OK;
+}
+
+void cb_attention_weight_gradients(cb_transformer *t, const cb_layer *layer, float *const *act) {
+    int64_t M = cb_transformer_rows(t);
+    cb_linear qkv = cb_layer_linear(t, layer, CB_QKV_W, CB_QKV_B), proj = cb_layer_linear(t, layer, CB_PROJ_W, CB_PROJ_B);
+    cb_row_weight_gradient(t->tp, &proj, act[CB_ACT_DMID], act[CB_ACT_ATT], M);
+    cb_column_weight_gradient(t->tp, &qkv, act[CB_ACT_QKV], act[CB_ACT_LN1], M);
 }

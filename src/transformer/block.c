@@ -7,6 +7,16 @@ cb_linear cb_layer_linear(const cb_transformer *t, const cb_layer *layer, cb_rol
                        .dw = layer->dw[weight], .db = layer->dw[bias]};
 }
 
+cb_linear cb_backward_linear(const cb_transformer *t, const cb_layer *layer, float *const *act, cb_role weight, cb_role bias) {
+    cb_linear linear = cb_layer_linear(t, layer, weight, bias);
+    if (act[CB_ACT_DOUT]) linear.dw = NULL;
+    return linear;
+}
+
+void cb_put_aside(float *const *act, cb_act a, const float *gradient, int64_t count) {
+    if (act[CB_ACT_DOUT]) cb_device_host()->copy(act[a], gradient, 4 * count);
+}
+
 int64_t cb_transformer_rows(const cb_transformer *t) { return (int64_t)t->B * t->T; }
 
 void cb_transformer_watch(const cb_transformer *t, int layer, const char *tensor, const float *data, int64_t count) {
@@ -53,4 +63,9 @@ cb_err cb_block_recompute(cb_transformer *t, const cb_layer *layer, float *const
 cb_err cb_block_backward(cb_transformer *t, const cb_layer *layer, float *const *act, float *dx) {
     TRY(cb_mlp_backward(t, layer, act, dx));
     return cb_attention_backward(t, layer, act, dx);
+}
+
+void cb_block_weight_gradients(cb_transformer *t, const cb_layer *layer, float *const *act) {
+    cb_mlp_weight_gradients(t, layer, act);
+    cb_attention_weight_gradients(t, layer, act);
 }

@@ -19,15 +19,21 @@ cb_err cb_head_loss(cb_transformer *t, const cb_head *head, float *const *act, d
                                   t->rows, loss);
 }
 
-cb_err cb_head_backward(cb_transformer *t, const cb_head *head, float *const *act, float *dx, float scale) {
+cb_err cb_head_backward(cb_transformer *t, const cb_head *head, float *const *act, float *dx, float scale, bool split) {
     cb_compute *c = t->compute;
     int64_t M = cb_transformer_rows(t), C = t->model->channels;
     const int32_t *targets = (const int32_t *)(const void *)act[CB_ACT_TARGETS];
     float *dln = t->stream;
-    TRY(cb_vocab_backward(t->tp, &head->vocab, dln, act[CB_ACT_EXPS], act[CB_ACT_EXP_SUM], targets, act[CB_ACT_LNF], M, scale));
+    cb_vocab vocab = head->vocab;
+    if (split) vocab.dtable = NULL;
+    TRY(cb_vocab_backward(t->tp, &vocab, dln, act[CB_ACT_EXPS], act[CB_ACT_EXP_SUM], targets, act[CB_ACT_LNF], M, scale));
     c->ops->zero(c, dx, M * C);
     c->ops->layernorm_backward(c, dx, head->dlnf_w, head->dlnf_b, dln, act[CB_ACT_HEAD_X], head->lnf_w, act[CB_ACT_LNF_MEAN],
                                act[CB_ACT_LNF_RSTD], M, C);
     cb_transformer_watch(t, t->model->layers, "gradient of ln_f", dx, M * C);
     return CB_OK;
+}
+
+void cb_head_weight_gradient(cb_transformer *t, const cb_head *head, float *const *act) {
+    cb_vocab_weight_gradient(t->tp, &head->vocab, act[CB_ACT_EXPS], act[CB_ACT_LNF], cb_transformer_rows(t));
 }

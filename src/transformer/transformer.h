@@ -41,9 +41,11 @@ CB_MUST_USE cb_err cb_block_forward(cb_transformer *t, const cb_layer *layer, fl
  * the output, its product and all-reduce. Nothing is watched. *Collective over tp: one all-reduce where CB_ACT_MID is not
  * kept.* */
 CB_MUST_USE cb_err cb_block_recompute(cb_transformer *t, const cb_layer *layer, float *const *act);
-/* dx (M, C): on entry the gradient of the output, on return that of the input; weight gradients are added to.
- * *Collective over tp: two all-reduces.* */
+/* dx (M, C): on entry the gradient of the output, on return that of the input; weight gradients are added to. Where
+ * act[CB_ACT_DOUT] and [CB_ACT_DMID] are there, those of the four matrices are left to cb_block_weight_gradients, which reads
+ * CB_SPLIT_ACTS; biases and norms are done here. *Collective over tp: two all-reduces.* */
 CB_MUST_USE cb_err cb_block_backward(cb_transformer *t, const cb_layer *layer, float *const *act, float *dx);
+void cb_block_weight_gradients(cb_transformer *t, const cb_layer *layer, float *const *act); /* not collective */
 
 /* The halves of a block: attention (mid = x + proj(heads(qkv(ln_1(x))))) and MLP (out = mid + fc2(gelu(fc(ln_2(mid))))). */
 CB_MUST_USE cb_err cb_attention_forward(cb_transformer *t, const cb_layer *layer, float *const *act);
@@ -73,8 +75,11 @@ typedef struct cb_head {
 void cb_head_logits(cb_transformer *t, const cb_head *head, float *const *act);
 /* Logits to exponentials and *loss, the sum over the M rows of -log p(target), f64. *Collective over tp.* */
 CB_MUST_USE cb_err cb_head_loss(cb_transformer *t, const cb_head *head, float *const *act, double *loss);
-/* dx (M, C) = gradient of scale * loss with respect to act[CB_ACT_HEAD_X]. *Collective over tp.* */
-CB_MUST_USE cb_err cb_head_backward(cb_transformer *t, const cb_head *head, float *const *act, float *dx, float scale);
+/* dx (M, C) = gradient of scale * loss with respect to act[CB_ACT_HEAD_X]. split: the table's gradient is left to
+ * cb_head_weight_gradient. *Collective over tp.* */
+CB_MUST_USE cb_err cb_head_backward(cb_transformer *t, const cb_head *head, float *const *act, float *dx, float scale,
+                                    bool split);
+void cb_head_weight_gradient(cb_transformer *t, const cb_head *head, float *const *act); /* not collective */
 
 void cb_transformer_watch(const cb_transformer *t, int layer, const char *tensor, const float *data, int64_t count);
 

@@ -22,6 +22,8 @@ typedef struct ranks_case {
     int steps;                                          /* 0: 1 */
     const char *schedule, *compute, *order, *placement; /* NULL: "1f1b", "cpu", the default, "auto" */
     const char *recompute;                              /* NULL: "none" */
+    const char *schedule_text;                          /* the lists themselves */
+    int chunks, group;                                  /* of the schedule; 0: its own */
     int threads;                                        /* per rank; 0: 1 */
     int bucket;                                         /* 0: 4096 elements */
     double lr, clip;                                    /* 0: 1e-2, no clipping */
@@ -107,13 +109,17 @@ static inline cb_err ranks_fill_layout(cb_run *run, const ranks_case *c) {
                          [CB_PP] = ranks_or(c->pp, 1)};
     TRY(cb_mesh_make(&run->mesh, size, c->order ? c->order : CB_DEFAULT_ORDER));
     TRY(cb_model_check_tp(&run->model, ranks_or(c->shards, size[CB_TP])));
-    TRY(cb_placement_make(&run->placement, &run->model, size[CB_PP], run->T, c->placement ? c->placement : "auto"));
-    TRY(cb_recompute_parse(&run->recompute, c->recompute ? c->recompute : "none"));
-    TRY(cb_recompute_check(&run->recompute, &run->placement));
     run->shards = ranks_or(c->shards, size[CB_TP]);
     run->data_shards = ranks_or(c->data_shards, size[CB_DP]);
     if (run->global_batch % (run->B * size[CB_DP])) return cb_fail(CB_EINVAL, "the case's batch is no multiple");
     run->micro_batches = (int)(run->global_batch / (run->B * size[CB_DP]));
+    run->schedule = c->schedule ? c->schedule : "1f1b";
+    run->schedule_text = c->schedule_text;
+    run->chunks = c->chunks;
+    run->group = c->group;
+    TRY(cb_run_place(run, c->placement ? c->placement : "auto"));
+    TRY(cb_recompute_parse(&run->recompute, c->recompute ? c->recompute : "none"));
+    TRY(cb_recompute_check(&run->recompute, &run->placement));
     run->launch = (cb_launch){.backend = "threads", .ranks = run->mesh.ranks, .deadline_s = 60, .checked = true};
     return CB_OK;
 }
@@ -141,7 +147,6 @@ static inline cb_err ranks_run_make(cb_run *run, cb_tokens **tokens, const ranks
     TRY(cb_model_check(&run->model));
     TRY(ranks_fill_layout(run, c));
     ranks_fill_optimizer(run, c);
-    run->schedule = c->schedule ? c->schedule : "1f1b";
     run->compute = c->compute ? c->compute : "cpu";
     run->threads_per_rank = ranks_or(c->threads, 1);
     run->eval_samples = c->eval;
