@@ -326,7 +326,7 @@ static void padding_takes_no_part(void) {
 
 /* Under MPI: one launch for all layouts. Rank 0 has what threads gave, made before MPI was started. */
 
-enum { MOST_LAYOUTS = 32 };
+enum { MOST_LAYOUTS = 64 };
 
 typedef struct mpi_world {
     int count;
@@ -371,6 +371,8 @@ static int under_mpiexec(void) {
         add_layout(&w, with(c, all[i], "1f1b"));
         c.shards = c.data_shards = 8;
         add_layout(&w, with(c, all[i], "gpipe"));
+        static const char *const others[] = {"interleaved", "zb-h1", "zb-v", "dualpipe-v"};
+        for (int k = 0; k < 4 && all[i].pp > 1; k++) add_layout(&w, with(c, all[i], others[k]));
     }
     cb_launch launch = {.backend = "mpi", .deadline_s = 60, .checked = true};
     CHECK_OK(cb_comm_launch(&launch, same_as_on_threads, &w));

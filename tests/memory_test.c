@@ -47,7 +47,8 @@ static cb_err live(cb_comm *comm, void *arg) {
     return e;
 }
 
-static void check_case(const ranks_case *c) {
+/* Returns 1, so that cases can be counted. */
+static int check_case(const ranks_case *c) {
     cb_run run;
     cb_tokens *tokens;
     char name[160];
@@ -64,6 +65,7 @@ static void check_case(const ranks_case *c) {
     }
     cb_tokens_close(tokens);
     if (atomic_load(&test_failed_) != failed) fprintf(stderr, "    in %s\n", ranks_name(c, name));
+    return 1;
 }
 
 static void every_layout(void) {
@@ -89,6 +91,28 @@ static void every_layout(void) {
             }
         }
     }
+}
+
+/* Chunks in a loop and in a V, backward split or not, with every policy; chunks are uneven where 8 layers do not divide. */
+static void every_schedule(void) {
+    static const char *const policies[] = {"none", "selective", "full", "full:1", "full:2"};
+    static const struct {
+        int dp, tp, pp;
+    } at[] = {{1, 1, 1}, {1, 1, 2}, {1, 1, 3}, {1, 1, 4}, {2, 1, 2}, {1, 2, 2}, {2, 2, 2}};
+    int cases = 0;
+    for (const char *const *name = cb_schedule_names() + 2; *name; name++) {
+        for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+            for (int p = 0; p < 5; p++) {
+                ranks_case c = {.dp = at[i].dp, .tp = at[i].tp, .pp = at[i].pp, .schedule = *name, .eval = 8, .B = 1, .T = 6 + p};
+                c.recompute = policies[p];
+                c.batch = 12 * at[i].dp;
+                c.chunks = strcmp(*name, "interleaved") == 0 && at[i].pp == 2 ? 2 + p % 3 : 0;
+                c.data_shards = p % 2 ? 4 * at[i].dp : at[i].dp;
+                cases += check_case(&c);
+            }
+        }
+    }
+    CHECK(cases >= 175);
 }
 
 static void uneven_and_odd(void) {
@@ -212,6 +236,7 @@ static void too_much(void) {
 
 int main(void) {
     RUN(every_layout);
+    RUN(every_schedule);
     RUN(uneven_and_odd);
     RUN(by_hand);
     RUN(recomputation_by_hand);

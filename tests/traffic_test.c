@@ -70,6 +70,18 @@ static void every_layout(void) {
     }
 }
 
+/* Chunks send more between stages; in a V the tied table has both its gradients on one. */
+static void every_schedule(void) {
+    for (const char *const *name = cb_schedule_names(); *name; name++) {
+        for (int pp = 1; pp <= 4; pp++) {
+            ranks_case c = {.dp = 2, .pp = pp, .schedule = *name, .batch = 24, .B = 1, .bucket = 3000};
+            check_case(&c);
+            c.dp = 1, c.tp = 2, c.recompute = "full";
+            check_case(&c);
+        }
+    }
+}
+
 /* Large enough for all-reduces in blocks: the bytes that a ring would take, 2 (t - 1) / t of the data, 8 (t - 1) / t
  * per layer. */
 static cb_err check_volume(cb_rank *rank) {
@@ -107,6 +119,7 @@ static void volume_of_a_forward_pass(void) {
 
 int main(void) {
     RUN(every_layout);
+    RUN(every_schedule);
     RUN(volume_of_a_forward_pass);
     return test_end();
 }
