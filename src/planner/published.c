@@ -165,6 +165,7 @@ static void read_hardware(reader *r, cb_published *p, int64_t gpus) {
     snprintf(all, sizeof all, "%.200s %.300s %.100s %.100s %.200s", text(r, "source"), text(r, "notes"),
              text(r, "schedule"), text(r, "model"), text(r, "file"));
     p->job.eager = strcasestr(all, "eager") != NULL;
+    p->job.grads_32 = strcasestr(all, "fp32 gradient accumulation") != NULL;
     p->job.sync_tp = p->split.tp > 1 && strcasestr(all, "vanilla TP") != NULL;
     p->job.rowwise8 = strcasestr(all, "rowwise") != NULL || strcasestr(all, "row-wise") != NULL;
     p->stack_guessed = !cb_recognize_stack(all, &p->cluster.device, p->job.precision, p->split.pp > 1, &p->job.stack);

@@ -19,7 +19,7 @@ static int even(int layers, int stages, int stage) {
 
 int cb_split_layers(const cb_job *job, const cb_split *split, int stage) {
     int layers = job->model->layers, stages = split->pp;
-    if (stages == 1 || split->placement == CB_PLACE_EVEN || layers < 2 * stages) return even(layers, stages, stage);
+    if (stages == 1 || split->placement == CB_PLACE_EVEN || layers + 2 < 2 * stages) return even(layers, stages, stage);
     bool is_first = stage == 0, is_last = stage == stages - 1;
     return even(layers + 2, stages, stage) - (is_first || is_last);
 }

@@ -5,6 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/device_memory.h"
+
+/* A program's own report is what its allocator has reserved, unless the row says otherwise. */
+static cb_memory_meaning meaning_of(const char *notes) {
+    if (strcasestr(notes, "nvidia-smi")) return CB_IN_USE;
+    return strcasestr(notes, "allocated") ? CB_ALLOCATED : CB_RESERVED;
+}
+
+/* GiB, which tables call GB. Nothing where the row does not say what is computed again. */
+static double memory_gib(const cb_published *published, const cb_job *job, const cb_csv *csv, int row) {
+    cb_param_sums sums = cb_param_sums_of(job->model);
+    cb_device_memory memory = cb_device_memory_worst(job, &published->split, &sums);
+    if (published->memory_gb <= 0 || !*cb_csv_field(csv, row, cb_csv_column(csv, "recompute"))) return 0;
+    return cb_device_memory_as(&memory, meaning_of(cb_csv_field(csv, row, cb_csv_column(csv, "notes")))) / (1 << 30);
+}
+
 static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, int row, const cb_hardware *hardware,
                       const cb_constants *constants) {
     cb_published published;
@@ -25,6 +41,7 @@ static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, i
         return CB_OK;
     }
     to->predicted_s = estimate.step_s;
+    to->predicted_memory_gb = memory_gib(&published, &job, csv, row);
     return CB_OK;
 }
 

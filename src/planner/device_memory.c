@@ -1,0 +1,254 @@
+/* Memory of a device by stage; see device_memory.h. Letters as in docs/notation.md. */
+#include "planner/device_memory.h"
+
+#include <string.h>
+
+#include "model/params.h"
+
+enum { MIB = 1 << 20 };
+
+const char *cb_device_kind_name(cb_device_kind kind) {
+    static const char *const names[CB_DEVICE_KINDS] = {"weights", "gradients", "optimizer", "activations",
+                                                       "logits",  "buffers",   "framework"};
+    return names[kind];
+}
+
+/* With 32-bit gradients 2 + 4 + 12 bytes a parameter: weight, gradient, master weight and two moments. With 16-bit ones
+ * the optimizer makes a 32-bit copy to step with: 2 + 2 + 16. Where autograd's 16-bit gradients stay beside a 32-bit
+ * sum, 2 + 6 + 12. FSDP keeps weights in 32 bits and casts what it gathers: 4 + 4 + 8. A logit: itself and the 32-bit
+ * copy in which the loss is computed in place, or, in plain PyTorch, that one's logarithm and gradient too. */
+cb_regime cb_regime_of(const cb_job *job) {
+    cb_stack stack = job->stack;
+    const cb_stack_traits *traits = cb_stack_traits_of(stack);
+    bool sharded = stack == CB_FSDP || stack == CB_TITAN, in_32 = job->grads_32 || traits->grad_bytes == 4;
+    bool both = in_32 && (traits->engine || stack == CB_NANOTRON);
+    cb_regime r = {.weight = 2, .grad = both ? 6 : in_32 ? 4 : 2, .optimizer = in_32 ? 12 : 16};
+    r.activation = 2, r.logit = sharded ? 14 : 6;
+    if (sharded || job->precision == CB_MATH_32) r.weight = 4, r.grad = 4, r.optimizer = 8;
+    if (job->precision == CB_MATH_32) r.activation = 4, r.logit = 4;
+    r.scores = !traits->flash;
+    r.dropout = !traits->flash && stack != CB_CUBOID;
+    r.copies = traits->flash && !traits->compiled && !traits->vendor;
+    r.engine = traits->engine;
+    return r;
+}
+
+static void add_param(cb_param_sums *sums, const cb_param *param) {
+    double elements = (double)cb_param_elements(param);
+    bool cut = param->cut != CB_CUT_NONE;
+    switch (param->owner) {
+    case CB_OWNER_LAYER:
+        *(cut ? &sums->layer_cut : &sums->layer_whole) += elements;
+        if (cut && elements > sums->widest_cut) sums->widest_cut = elements;
+        break;
+    case CB_OWNER_FIRST:
+        *(cut ? &sums->first_cut : &sums->first_whole) += elements;
+        break;
+    case CB_OWNER_LAST:
+        *(cut ? &sums->last_cut : &sums->last_whole) += elements;
+        break;
+    case CB_OWNER_BOTH:
+        sums->first_cut += elements, sums->last_cut += elements, sums->tied_cut += elements;
+        break;
+    }
+}
+
+cb_param_sums cb_param_sums_of(const cb_model *model) {
+    cb_param_sums sums = {0};
+    for (int role = 0; role < CB_ROLES; role++) {
+        cb_param param = cb_param_of(model, (cb_role)role, 0);
+        add_param(&sums, &param);
+    }
+    return sums;
+}
+
+static double params_of(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage) {
+    bool first = stage == 0, last = stage == split->pp - 1;
+    int layers = cb_split_layers(job, split, stage);
+    double cut = layers * sums->layer_cut, whole = layers * sums->layer_whole;
+    if (first) cut += sums->first_cut, whole += sums->first_whole;
+    if (last) cut += sums->last_cut, whole += sums->last_whole;
+    if (first && last) cut -= sums->tied_cut;
+    return cut / split->tp + whole;
+}
+
+/* How tensor parallelism leaves an activation: cut by heads or columns, or whole on every rank; what is whole is cut
+ * along the sequence with sequence parallelism. */
+static double element_share(const cb_split *split, cb_act act) {
+    return cb_act_is_cut(act) || !split->sequence_parallel ? 1 : 1.0 / split->tp;
+}
+
+static cb_act_set kept_by(cb_split_recompute recompute, const cb_regime *regime) {
+    cb_act_set scores = regime->scores ? CB_ACT_BIT(CB_ACT_PROBS) : 0;
+    cb_act_set big = CB_ACT_BIT(CB_ACT_X) | CB_ACT_BIT(CB_ACT_LN1) | CB_ACT_BIT(CB_ACT_QKV) | CB_ACT_BIT(CB_ACT_ATT) |
+                     CB_ACT_BIT(CB_ACT_MID) | CB_ACT_BIT(CB_ACT_LN2) | CB_ACT_BIT(CB_ACT_FC) | CB_ACT_BIT(CB_ACT_GELU);
+    switch (recompute) {
+    case CB_AGAIN_ATTENTION:
+        return big;
+    case CB_AGAIN_CHEAP: /* see kept_share */
+        return big & ~(CB_ACT_BIT(CB_ACT_LN1) | CB_ACT_BIT(CB_ACT_LN2) | CB_ACT_BIT(CB_ACT_GELU));
+    case CB_AGAIN_LAYER:
+        return CB_ACT_BIT(CB_ACT_X);
+    default:
+        return big | scores;
+    }
+}
+
+/* Of every two matrix products torchtitan's policy computes one again: of q, k, v and of gate and up about half stays.
+ */
+static double kept_share(cb_split_recompute recompute, cb_act act) {
+    return recompute == CB_AGAIN_CHEAP && (act == CB_ACT_QKV || act == CB_ACT_FC) ? 0.5 : 1;
+}
+
+/* Extra bytes of an element: dropout's masks, two of them where the residual stream is added to, and the probabilities
+ * that it dropped from. */
+static double dropout_bytes(const cb_regime *regime, cb_act act) {
+    if (!regime->dropout) return 0;
+    if (act == CB_ACT_MID) return 2;
+    return act == CB_ACT_PROBS ? 1 + regime->activation : 0;
+}
+
+static double act_bytes(const cb_job *job, const cb_split *split, const cb_regime *regime,
+                        cb_split_recompute recompute) {
+    cb_act_set set = kept_by(recompute, regime);
+    cb_act_sizes sizes = {job->model, split->micro_batch, (int)(job->seq_length / split->cp), split->tp, 1};
+    double sum = 0;
+    for (int a = 0; a < CB_LAYER_ACTS; a++) {
+        if (!(set & CB_ACT_BIT(a))) continue;
+        double elements = (double)cb_act_bytes(&sizes, (cb_act)a) / 4 * element_share(split, (cb_act)a);
+        elements *= kept_share(recompute, (cb_act)a);
+        if (a == CB_ACT_PROBS) elements *= split->cp; /* against the keys of all ranks */
+        sum += elements * (regime->activation + dropout_bytes(regime, (cb_act)a));
+    }
+    if (regime->copies && (set & CB_ACT_BIT(CB_ACT_QKV)) && (set & CB_ACT_BIT(CB_ACT_GELU))) {
+        const cb_model *m = job->model;
+        double keys = (double)m->channels / m->heads * cb_model_kv_heads(m), rows = (double)sizes.B * sizes.T;
+        double rotated = m->position == CB_ROTARY ? (double)m->channels + keys : 0;
+        sum += rows * (rotated + (m->gated ? (double)m->ffn : 0)) / split->tp * regime->activation;
+    }
+    return sum;
+}
+
+double cb_layer_activation_bytes(const cb_job *job, const cb_split *split, const cb_regime *regime) {
+    return act_bytes(job, split, regime, split->recompute);
+}
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+int64_t cb_split_live_chunks(const cb_job *job, const cb_split *split, int stage) {
+    int64_t m = cb_split_micro_batches(job, split), p = split->pp, v = split->chunks, r = stage;
+    switch (split->schedule) {
+    case CB_SPLIT_GPIPE:
+        return m * v;
+    case CB_SPLIT_INTERLEAVED:
+        return p == 1 ? 1 : least(2 * (p - 1 - r) + (v - 1) * p + 1, m * v);
+    case CB_SPLIT_ZB_H1:
+        return least(m, p);
+    case CB_SPLIT_ZB_H2:
+        return least(m, 2 * p - 1);
+    default:
+        return least(m, p - r);
+    }
+}
+
+/* The residual stream of a microbatch on one rank. */
+static double stream_bytes(const cb_job *job, const cb_split *split, const cb_regime *regime) {
+    double rows = (double)split->micro_batch * (double)(job->seq_length / split->cp);
+    return rows * (double)job->model->channels * regime->activation / (split->sequence_parallel ? split->tp : 1);
+}
+
+/* What lives only while a layer is at work: its activations where they are computed again, the gradient of its widest
+ * product's output and that product's weight gradient before it is added to the others. */
+static double layer_work_bytes(const cb_job *job, const cb_split *split, const cb_regime *regime,
+                               const cb_param_sums *sums) {
+    double rows = (double)split->micro_batch * (double)(job->seq_length / split->cp);
+    double bytes = rows * (double)cb_model_fc_width(job->model) / split->tp * regime->activation;
+    if (split->recompute == CB_AGAIN_LAYER || split->recompute == CB_AGAIN_CHEAP)
+        bytes += act_bytes(job, split, regime, CB_KEEP_ALL);
+    return bytes + (regime->grad > 4 ? 4 : regime->grad) * sums->widest_cut / split->tp;
+}
+
+/* Weights that ZeRO-3 has gathered: of this layer and the next, and a layer's gradients; of the whole stage in a
+ * pipeline, which would gather them again for every microbatch. */
+static double gathered_bytes(const cb_split *split, const cb_regime *regime, const cb_param_sums *sums, double params) {
+    double layer = sums->layer_cut / split->tp + sums->layer_whole;
+    if (split->zero < 3) return 0;
+    return split->pp > 1 ? (regime->activation + regime->grad) * params
+                         : (2 * regime->activation + regime->grad) * layer;
+}
+
+/* Two messages each way; an engine's buckets of 5e8 numbers, two to reduce and one to gather, and the input and output
+ * of each live microbatch. */
+static double message_bytes(const cb_split *split, const cb_regime *regime, double stream_bytes_, double live) {
+    double bytes = split->pp > 1 ? 4 * stream_bytes_ : 0;
+    return regime->engine ? bytes + 2 * live * stream_bytes_ + 3 * 5e8 * 2 : bytes;
+}
+
+static void hold_states(cb_device_memory *m, const cb_split *split, const cb_regime *regime, double params) {
+    double over = (double)split->dp * split->cp;
+    m->bytes[CB_HOLD_WEIGHTS] = regime->weight * params / (split->zero >= 3 ? over : 1);
+    m->bytes[CB_HOLD_GRADS] = regime->grad * params / (split->zero >= 2 ? over : 1);
+    m->bytes[CB_HOLD_OPTIMIZER] = regime->optimizer * params / (split->zero >= 1 ? over : 1);
+}
+
+/* The logits are gone when the layers' backward begins, so their memory serves it; the head's weight gradient stays. */
+static void hold_head(cb_device_memory *m, const cb_job *job, const cb_split *split, const cb_regime *regime) {
+    double rows = (double)split->micro_batch * (double)(job->seq_length / split->cp);
+    double logits = rows * (double)job->model->vocab_padded / split->tp * regime->logit, *buffers;
+    m->bytes[CB_HOLD_LOGITS] = logits;
+    m->bytes[CB_HOLD_ACTIVATIONS] += 2 * stream_bytes(job, split, regime); /* final norm, head's input */
+    buffers = &m->bytes[CB_HOLD_BUFFERS];
+    *buffers = *buffers > logits ? *buffers - logits : 0;
+    *buffers += (double)(job->model->vocab_padded * job->model->channels) / split->tp * regime->activation;
+}
+
+static void sum_up(cb_device_memory *memory) {
+    memory->total_bytes = 0;
+    for (int kind = 0; kind < CB_HOLD_FRAMEWORK; kind++) memory->total_bytes += memory->bytes[kind];
+    memory->bytes[CB_HOLD_FRAMEWORK] = memory->total_bytes * CB_UNUSED_PERCENT / 100 + (double)CB_CONTEXT_MIB * MIB;
+    memory->total_bytes += memory->bytes[CB_HOLD_FRAMEWORK];
+}
+
+cb_device_memory cb_device_memory_of(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage) {
+    cb_regime regime = cb_regime_of(job);
+    double params = params_of(job, split, sums, stage), stream = stream_bytes(job, split, &regime);
+    cb_device_memory m = {.stage = stage};
+    m.live = (double)cb_split_live_chunks(job, split, stage) / split->chunks;
+    hold_states(&m, split, &regime, params);
+    m.bytes[CB_HOLD_ACTIVATIONS] =
+        cb_split_layers(job, split, stage) * m.live * cb_layer_activation_bytes(job, split, &regime);
+    if (stage == 0 && regime.dropout) /* the mask behind the embedding */
+        m.bytes[CB_HOLD_ACTIVATIONS] += m.live * stream / regime.activation;
+    m.bytes[CB_HOLD_BUFFERS] = layer_work_bytes(job, split, &regime, sums);
+    if (stage == split->pp - 1) hold_head(&m, job, split, &regime);
+    m.bytes[CB_HOLD_BUFFERS] +=
+        gathered_bytes(split, &regime, sums, params) + message_bytes(split, &regime, stream, m.live);
+    sum_up(&m);
+    return m;
+}
+
+double cb_device_memory_as(const cb_device_memory *memory, cb_memory_meaning meaning) {
+    double context = (double)CB_CONTEXT_MIB * MIB;
+    switch (meaning) {
+    case CB_ALLOCATED:
+        return memory->total_bytes - memory->bytes[CB_HOLD_FRAMEWORK];
+    case CB_RESERVED:
+        return memory->total_bytes - context;
+    default:
+        return memory->total_bytes;
+    }
+}
+
+/* Stages between the second and the last hold no more layers and no more live microbatches than the second. */
+cb_device_memory cb_device_memory_worst(const cb_job *job, const cb_split *split, const cb_param_sums *sums) {
+    cb_device_memory worst = cb_device_memory_of(job, split, sums, 0);
+    const int others[] = {1, split->pp - 1};
+    for (int i = 0; i < 2; i++) {
+        if (others[i] >= split->pp || others[i] == 0) continue;
+        cb_device_memory other = cb_device_memory_of(job, split, sums, others[i]);
+        if (other.total_bytes > worst.total_bytes) worst = other;
+    }
+    return worst;
+}

@@ -1,0 +1,76 @@
+/* The memory of a device, stage by stage: what a layout keeps alive at the worst moment of a step, by kind. Parameters
+ * and activations are the rows of model/params.h and model/activations.h; how many bytes a number takes in them, and
+ * what else a training program holds, is a regime, which follows from software stack and precision. Pure; no
+ * allocation: the filter of a search. Sources: Korthikanti et al., arXiv:2205.05198 (activations); Rajbhandari et al.,
+ * arXiv:1910.02054 (ZeRO); Megatron-LM, docs on the distributed optimizer (bytes of a parameter). What was left open by
+ * them is in docs/planner.md. */
+#ifndef CB_PLANNER_DEVICE_MEMORY_H
+#define CB_PLANNER_DEVICE_MEMORY_H
+
+#include "model/activations.h"
+#include "planner/planner.h"
+
+typedef enum cb_device_kind {
+    CB_HOLD_WEIGHTS,
+    CB_HOLD_GRADS,
+    CB_HOLD_OPTIMIZER,
+    CB_HOLD_ACTIVATIONS, /* of all live microbatches */
+    CB_HOLD_LOGITS,
+    CB_HOLD_BUFFERS,   /* the layer at work, gathered weights, messages, buckets */
+    CB_HOLD_FRAMEWORK, /* context of the device and communicators; what the allocator keeps unused */
+    CB_DEVICE_KINDS
+} cb_device_kind;
+const char *cb_device_kind_name(cb_device_kind kind); /* "weights" */
+
+/* Bytes of one number of each kind. */
+typedef struct cb_regime {
+    double weight, grad, optimizer; /* of a parameter; ZeRO cuts the three from the right */
+    double activation;              /* of an activation's element */
+    double logit;                   /* all that is held of one logit at the loss */
+    bool scores;                    /* attention's probabilities are kept (no attention in blocks) */
+    bool dropout;                   /* masks of a byte, and what dropout made of the probabilities */
+    bool copies;                    /* eager kernels keep the rotated q and k, and the gate's activation, too */
+    bool engine;                    /* a pipeline engine keeps input and output of each live microbatch, and buckets */
+} cb_regime;
+cb_regime cb_regime_of(const cb_job *job);
+
+/* Numbers of parameters by who holds them; of the cut ones a tensor-parallel rank holds 1/tp. */
+typedef struct cb_param_sums {
+    double layer_cut, layer_whole, first_cut, first_whole, last_cut, last_whole;
+    double tied_cut;   /* part of first_cut and of last_cut that one stage alone holds once */
+    double widest_cut; /* of the largest matrix of a layer */
+} cb_param_sums;
+cb_param_sums cb_param_sums_of(const cb_model *model);
+
+typedef struct cb_device_memory {
+    double bytes[CB_DEVICE_KINDS];
+    double total_bytes;
+    double live; /* microbatches of the whole stage whose activations are held at once; not whole with chunks */
+    int stage;
+} cb_device_memory;
+
+/* Activation bytes that one microbatch leaves in one layer on one rank. */
+double cb_layer_activation_bytes(const cb_job *job, const cb_split *split, const cb_regime *regime);
+/* The most chunks (1 / split->chunks of a stage each) live on a stage at once: the closed form of the checker's peak.
+ */
+int64_t cb_split_live_chunks(const cb_job *job, const cb_split *split, int stage);
+
+/* sums: of the job's model. */
+cb_device_memory cb_device_memory_of(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage);
+/* Of the stage that holds most. Looks at three stages, of which one is it; a test looks at all. */
+cb_device_memory cb_device_memory_worst(const cb_job *job, const cb_split *split, const cb_param_sums *sums);
+
+/* A context and communicators take so much; the caching allocator keeps so many hundredths of what is allocated in
+ * pieces that fit nothing. Sources: nvidia-smi on idle A100s, 1573 MiB; reserved over allocated bytes of 56 dense ranks
+ * on B200 (SimuMax, release 1.2): 1.02 to 1.09. */
+enum { CB_CONTEXT_MIB = 1573, CB_UNUSED_PERCENT = 5 };
+
+/* What tools call a device's memory in use. */
+typedef enum cb_memory_meaning {
+    CB_ALLOCATED, /* by tensors: torch's max_memory_allocated */
+    CB_RESERVED,  /* by the allocator: max_memory_reserved */
+    CB_IN_USE,    /* all: nvidia-smi; what has to fit */
+} cb_memory_meaning;
+double cb_device_memory_as(const cb_device_memory *memory, cb_memory_meaning meaning);
+
+#endif
