@@ -87,7 +87,7 @@ static cb_err fix_sizes(verify_options *o, cb_model *model) {
 }
 
 static void print_verdict(const char *name, const cb_trace *t, const char *verdict) {
-    printf("%-28s %016llx  loss %.9g  %6.1f s  %s\n", name, (unsigned long long)t->state[t->steps - 1],
+    printf("%-34s %016llx  loss %.9g  %6.1f s  %s\n", name, (unsigned long long)t->state[t->steps - 1],
            t->loss[t->steps - 1], t->run_s, verdict);
     fflush(stdout);
 }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "cli/digest_log.h"
 #include "cli/verify_logs.h"
+#include "cli/verify_run.h"
 
 extern char **environ;
 
@@ -43,9 +44,21 @@ static void split(words *w, const char *text) {
     for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) add(w, word);
 }
 
-/* The caller's words but for verify's own options. */
+/* The caller's words but for verify's own options and those that a layout decides. */
 static void add_train_words(words *w, int argc, char **argv) {
-    static const char *const with_value[] = {"--layouts", "--most-ranks", "--mpiexec", "--against", "--log", "--ranks"};
+    static const char *const with_value[] = {"--layouts",
+                                             "--schedules",
+                                             "--most-ranks",
+                                             "--mpiexec",
+                                             "--against",
+                                             "--log",
+                                             "--ranks",
+                                             "--schedule-file",
+                                             "--virtual",
+                                             "--virtual-pipeline-model-parallel-size",
+                                             "--num-virtual-stages-per-pipeline-rank",
+                                             "--group",
+                                             "--microbatch-group-size-per-virtual-pipeline-stage"};
     for (int i = 0; i < argc; i++) {
         bool own = strcmp(argv[i], "--mpi") == 0 || strcmp(argv[i], "--no-mpi") == 0;
         for (size_t k = 0; k < sizeof with_value / sizeof *with_value; k++) {
@@ -59,6 +72,18 @@ static void add_train_words(words *w, int argc, char **argv) {
     }
 }
 
+/* Lists of one's own, and chunks: as this layout has them. */
+static void add_schedule(words *w, const cb_options *o, const cb_layout *l) {
+    cb_options own = cb_layout_options(o, l);
+    add(w, "--schedule");
+    add(w, l->schedule);
+    if (own.chunks) add_number(w, "--virtual", own.chunks);
+    if (own.group) add_number(w, "--group", own.group);
+    if (!own.schedule_file) return;
+    add(w, "--schedule-file");
+    add(w, own.schedule_file);
+}
+
 static void make_command(words *w, const cb_options *o, const cb_layout *l, const char *mpiexec, const char *self,
                          const char *log, int argc, char **argv) {
     split(w, mpiexec);
@@ -69,9 +94,9 @@ static void make_command(words *w, const cb_options *o, const cb_layout *l, cons
     add_number(w, "--dp", l->dp);
     add_number(w, "--tp", l->tp);
     add_number(w, "--pp", l->pp);
-    const char *const pairs[][2] = {
-        {"--schedule", l->schedule}, {"--shards", o->shards}, {"--log", log}, {"--comm", "mpi"}};
-    for (int i = 0; i < 4; i++) {
+    add_schedule(w, o, l);
+    const char *const pairs[][2] = {{"--shards", o->shards}, {"--log", log}, {"--comm", "mpi"}};
+    for (int i = 0; i < 3; i++) {
         add(w, pairs[i][0]);
         add(w, pairs[i][1]);
     }
@@ -122,7 +147,7 @@ static cb_err compare(const cb_trace *reference, const cb_digest_log *log) {
 
 static void print_same(const cb_layout *layout, const cb_digest_log *log, double run_s) {
     char name[64];
-    printf("%-28s %016llx  under mpiexec %24.1f s  same bits\n", cb_layout_text(layout, name),
+    printf("%-34s %016llx  under mpiexec %24.1f s  same bits\n", cb_layout_text(layout, name),
            (unsigned long long)log->entry[log->count - 1].digest, run_s);
     fflush(stdout);
 }

@@ -35,17 +35,22 @@ void cb_trace_free(cb_trace *t) {
     *t = (cb_trace){0};
 }
 
+cb_options cb_layout_options(const cb_options *options, const cb_layout *layout) {
+    cb_options own = *options;
+    own.dp = layout->dp;
+    own.tp = layout->tp;
+    own.pp = layout->pp;
+    own.ranks = (int64_t)layout->dp * layout->tp * layout->pp;
+    own.schedule = layout->schedule;
+    if (layout->schedule != options->schedule) own.schedule_file = NULL; /* the layout names one */
+    if (strcmp(layout->schedule, "interleaved") != 0) own.chunks = own.group = 0;
+    if (layout->recompute) own.recompute = layout->recompute;
+    own.eval_iters = 0;
+    return own;
+}
+
 cb_err cb_layout_resolve(const cb_options *options, const cb_layout *layout, cb_options *own, cb_resolved *resolved) {
-    *own = *options;
-    own->dp = layout->dp;
-    own->tp = layout->tp;
-    own->pp = layout->pp;
-    own->ranks = (int64_t)layout->dp * layout->tp * layout->pp;
-    own->schedule = layout->schedule;
-    if (layout->schedule != options->schedule) own->schedule_file = NULL;
-    if (strcmp(layout->schedule, "interleaved") != 0) own->chunks = own->group = 0;
-    if (layout->recompute) own->recompute = layout->recompute;
-    own->eval_iters = 0;
+    *own = cb_layout_options(options, layout);
     return cb_options_resolve(own, resolved);
 }
 
