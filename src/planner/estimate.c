@@ -162,3 +162,16 @@ cb_err cb_estimate_time(const cb_job *job, const cb_split *split, const cb_const
     *estimate = e;
     return CB_OK;
 }
+
+cb_err cb_estimate_stages(const cb_job *job, const cb_split *split, const cb_constants *constants,
+                          cb_stage_times *stages, double *message_s) {
+    TRY(cb_split_check(job, split));
+    cb_terms t = cb_terms_of(job, split, constants);
+    cb_layer layer = cb_layer_time(&t);
+    for (int i = 0; i < split->pp; i++) {
+        stage s = stage_of(&t, &layer, i);
+        stages[i] = (cb_stage_times){s.forward_s, s.backward_s - s.weight_s, s.weight_s};
+    }
+    *message_s = split->pp > 1 ? cb_stage_border(&t).mean_s : 0;
+    return CB_OK;
+}

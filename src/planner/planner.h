@@ -89,6 +89,12 @@ typedef struct cb_estimate {
     double mfu, hfu;                    /* shares of the peak in the job's precision */
 } cb_estimate;
 
+/* One microbatch through a stage: forward, gradient of the input with what is computed again for it, gradient of the
+ * weights. */
+typedef struct cb_stage_times {
+    double forward_s, input_s, weight_s;
+} cb_stage_times;
+
 /* Number of microbatches of a pipeline and step; 0 where dp * micro_batch does not divide the global batch. */
 int64_t cb_split_micro_batches(const cb_job *job, const cb_split *split);
 /* Layers that stage `stage` holds. */
@@ -98,5 +104,10 @@ CB_MUST_USE cb_err cb_split_check(const cb_job *job, const cb_split *split);
 /* The time of a step. Errors: those of cb_split_check. The hot path of a search: no allocation. */
 CB_MUST_USE cb_err cb_estimate_time(const cb_job *job, const cb_split *split, const cb_constants *constants,
                                     cb_estimate *estimate);
+
+/* What each stage takes and one message between stages, for pictures: stages (pp), *message_s of one way. Errors: those of
+ * cb_split_check. */
+CB_MUST_USE cb_err cb_estimate_stages(const cb_job *job, const cb_split *split, const cb_constants *constants,
+                                      cb_stage_times *stages, double *message_s);
 
 #endif

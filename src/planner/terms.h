@@ -68,9 +68,6 @@ cb_layer cb_layer_time(const cb_terms *t);
 
 /* pipeline_time.c: seconds lost to fill and drain, from the sums of forward, input and weight gradient over all stages
  * and the same of the slowest. */
-typedef struct cb_stage_times {
-    double forward_s, input_s, weight_s;
-} cb_stage_times;
 double cb_pipeline_bubble_s(cb_split_schedule schedule, int stages, int chunks, double micro_batches,
                             const cb_stage_times *all, const cb_stage_times *slowest);
 

@@ -1,0 +1,125 @@
+/* Traffic of a rank; see flows.h. Letters as in docs/notation.md; M is the rows of a microbatch on a rank. */
+#include "planner/flows.h"
+
+#include <string.h>
+
+#include "collectives/cost.h"
+
+typedef struct list {
+    cb_flow *at;
+    int count;
+    const cb_job *job;
+    const cb_split *split;
+    cb_regime regime;
+    int stage;
+    double micro_batches, stream_bytes; /* (M, C), whole, as it is sent */
+} list;
+
+/* Bytes that a rank sends in one operation of `bytes` altogether; the cost rows count 4-byte elements. */
+static double sent(cb_kind kind, int size, double bytes) {
+    int64_t count = (int64_t)(bytes / 4);
+    if (kind == CB_ALL_REDUCE) return (double)cb_all_reduce_cost_by(CB_BY_BLOCKS, size, 0, count, CB_F32).bytes;
+    if (kind == CB_SENDRECV) return (double)cb_collective_cost(kind, 2, 0, count, CB_F32).bytes;
+    return (double)cb_collective_cost(kind, size, 0, count / size, CB_F32).bytes;
+}
+
+static void add(list *l, const char *dimension, cb_kind kind, const char *what, int size, double times, double bytes) {
+    if (size < 2 || times <= 0 || bytes <= 0) return;
+    static const char *const reduce = "all-reduce", *const gather = "all-gather", *const scatter = "reduce-scatter";
+    const char *name = kind == CB_ALL_REDUCE       ? reduce
+                       : kind == CB_ALL_GATHER     ? gather
+                       : kind == CB_REDUCE_SCATTER ? scatter
+                                                   : "message";
+    l->at[l->count++] = (cb_flow){dimension, name, what, size, times, bytes, times * sent(kind, size, bytes)};
+}
+
+/* With sequence parallelism each all-reduce is a reduce-scatter where it was and an all-gather before the next product.
+ */
+static void add_tp(list *l) {
+    const cb_split *s = l->split;
+    int layers = cb_split_layers(l->job, s, l->stage);
+    double passes = s->recompute == CB_AGAIN_LAYER ? 3 : 2, times = l->micro_batches * layers * 2 * passes;
+    double rows = l->stream_bytes / (double)l->job->model->channels / l->regime.activation;
+    if (s->sequence_parallel) {
+        add(l, "tp", CB_ALL_GATHER, "inputs of attention and MLP", s->tp, times, l->stream_bytes);
+        add(l, "tp", CB_REDUCE_SCATTER, "outputs of attention and MLP", s->tp, times, l->stream_bytes);
+    } else {
+        add(l, "tp", CB_ALL_REDUCE, "outputs of attention and MLP", s->tp, times, l->stream_bytes);
+    }
+    if (l->stage == 0) add(l, "tp", CB_ALL_REDUCE, "embedding", s->tp, l->micro_batches, l->stream_bytes);
+    if (l->stage < s->pp - 1) return;
+    add(l, "tp", CB_ALL_REDUCE, "gradient of the head's input", s->tp, l->micro_batches, l->stream_bytes);
+    add(l, "tp", CB_ALL_REDUCE, "maxima and sums of the loss", s->tp, 3 * l->micro_batches, 4 * rows);
+}
+
+/* Each chunk's activations to the next stage and its gradients to the one before; the first and the last chunk of all
+ * have one neighbour only. */
+static void add_pp(list *l) {
+    const cb_split *s = l->split;
+    bool cut = s->sequence_parallel || cb_stack_traits_of(l->job->stack)->scatter_gather;
+    double bytes = l->stream_bytes / (cut ? s->tp : 1), ends = l->micro_batches;
+    double forward = l->micro_batches * s->chunks - (l->stage == s->pp - 1 ? ends : 0);
+    double backward = l->micro_batches * s->chunks - (l->stage == 0 ? ends : 0);
+    int size = s->pp > 1 ? 2 : 1;
+    add(l, "pp", CB_SENDRECV, "activations to the next stage", size, forward, bytes);
+    add(l, "pp", CB_SENDRECV, "gradients to the one before", size, backward, bytes);
+}
+
+static double local_params(const list *l, const cb_param_sums *sums) {
+    bool first = l->stage == 0, last = l->stage == l->split->pp - 1;
+    int layers = cb_split_layers(l->job, l->split, l->stage);
+    double cut = layers * sums->layer_cut + (first ? sums->first_cut : 0) + (last ? sums->last_cut : 0);
+    double whole = layers * sums->layer_whole + (first ? sums->first_whole : 0) + (last ? sums->last_whole : 0);
+    if (first && last) cut -= sums->tied_cut;
+    return cut / l->split->tp + whole;
+}
+
+static void add_dp(list *l, const cb_param_sums *sums) {
+    const cb_split *s = l->split;
+    int size = s->dp * s->cp;
+    double params = local_params(l, sums), grads = cb_stack_traits_of(l->job->stack)->grad_bytes * params;
+    double weights = l->regime.activation * params, per_step = s->pp > 1 ? 1 : l->micro_batches;
+    if (s->zero == 0) {
+        add(l, "dp", CB_ALL_REDUCE, "gradients", size, 1, grads);
+        return;
+    }
+    add(l, "dp", CB_REDUCE_SCATTER, "gradients", size, s->zero >= 2 ? per_step : 1, grads);
+    add(l, "dp", CB_ALL_GATHER, "weights", size, s->zero == 3 && s->pp == 1 ? 2 * per_step : 1, weights);
+}
+
+static void add_tied(list *l, const cb_param_sums *sums) {
+    bool end = l->stage == 0 || l->stage == l->split->pp - 1;
+    if (l->split->pp == 1 || !end) return;
+    double bytes = cb_stack_traits_of(l->job->stack)->grad_bytes * sums->tied_cut / l->split->tp;
+    add(l, "pp", CB_ALL_REDUCE, "gradient of the tied embedding", 2, 1, bytes);
+}
+
+/* Ring attention: keys and values pass all ranks forward, they and their gradients backward. */
+static void add_cp(list *l) {
+    const cb_split *s = l->split;
+    const cb_model *m = l->job->model;
+    double share = (double)cb_model_kv_heads(m) / m->heads / s->tp;
+    double times = l->micro_batches * cb_split_layers(l->job, s, l->stage) * (s->cp - 1);
+    add(l, "cp", CB_SENDRECV, "keys and values, and their gradients", s->cp, 3 * times, 2 * share * l->stream_bytes);
+}
+
+int cb_flows_of(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage,
+                cb_flow out[CB_MOST_FLOWS]) {
+    list l = {.at = out, .job = job, .split = split, .regime = cb_regime_of(job), .stage = stage};
+    double rows = (double)split->micro_batch * (double)(job->seq_length / split->cp);
+    l.micro_batches = (double)cb_split_micro_batches(job, split);
+    l.stream_bytes = rows * (double)job->model->channels * l.regime.activation;
+    add_tp(&l);
+    add_cp(&l);
+    add_pp(&l);
+    add_tied(&l, sums);
+    add_dp(&l, sums);
+    return l.count;
+}
+
+double cb_flows_bytes(const cb_flow *rows, int count, const char *dimension) {
+    double bytes = 0;
+    for (int i = 0; i < count; i++)
+        if (!dimension || strcmp(rows[i].dimension, dimension) == 0) bytes += rows[i].sent_bytes;
+    return bytes;
+}

@@ -1,0 +1,125 @@
+/* The rules of layouts: what cannot be, or never pays, and why. One row each; the first that is broken counts. */
+#include "planner/search.h"
+
+#include <stddef.h>
+
+typedef bool breaks(const cb_job *job, const cb_split *split);
+
+static bool breaks_devices(const cb_job *job, const cb_split *s) {
+    return (int64_t)s->dp * s->tp * s->pp * s->cp != job->cluster->devices;
+}
+
+static bool breaks_heads(const cb_job *job, const cb_split *s) {
+    const cb_model *m = job->model;
+    return m->heads % s->tp || cb_model_kv_heads(m) % s->tp || m->ffn % s->tp || m->vocab_padded % s->tp;
+}
+
+static bool breaks_node(const cb_job *job, const cb_split *s) {
+    int node = job->cluster->node_devices;
+    return s->tp <= node ? node % s->tp != 0 : s->tp % node != 0;
+}
+
+static bool breaks_layers(const cb_job *job, const cb_split *s) {
+    return (int64_t)s->pp * s->chunks > job->model->layers;
+}
+
+static bool breaks_batch(const cb_job *job, const cb_split *s) {
+    return cb_split_micro_batches(job, s) == 0;
+}
+
+static bool breaks_schedule(const cb_job *job, const cb_split *s) {
+    (void)job;
+    if (s->pp == 1) return s->schedule != CB_SPLIT_1F1B || s->chunks != 1;
+    return (s->chunks > 1) != (s->schedule == CB_SPLIT_INTERLEAVED);
+}
+
+static bool breaks_groups(const cb_job *job, const cb_split *s) {
+    return s->chunks > 1 && cb_split_micro_batches(job, s) % s->pp != 0;
+}
+
+static bool breaks_chunks(const cb_job *job, const cb_split *s) {
+    int layers = job->model->layers + (s->placement == CB_PLACE_WITH_ENDS ? 2 : 0);
+    return s->chunks > 1 && layers % (s->pp * s->chunks) != 0;
+}
+
+static bool breaks_ends(const cb_job *job, const cb_split *s) {
+    if (s->placement != CB_PLACE_WITH_ENDS) return false;
+    return s->pp == 1 || (job->model->layers + 2) % s->pp != 0 || (job->model->layers + 2) / s->pp < 2;
+}
+
+static bool breaks_sequence(const cb_job *job, const cb_split *s) {
+    return s->sequence_parallel && (s->tp == 1 || job->seq_length / s->cp % s->tp != 0);
+}
+
+static bool breaks_selective(const cb_job *job, const cb_split *s) {
+    return s->recompute == CB_AGAIN_ATTENTION && cb_stack_traits_of(job->stack)->flash;
+}
+
+static bool breaks_zero(const cb_job *job, const cb_split *s) {
+    (void)job;
+    return s->zero > 0 && s->dp * s->cp == 1;
+}
+
+static bool breaks_zero_pipeline(const cb_job *job, const cb_split *s) {
+    bool shards = job->stack == CB_FSDP || job->stack == CB_TITAN;
+    return s->zero >= 2 && s->pp > 1 && !shards;
+}
+
+static bool breaks_context(const cb_job *job, const cb_split *s) {
+    return s->cp > 1 && (job->seq_length % (2LL * s->cp) != 0 || !cb_stack_traits_of(job->stack)->flash);
+}
+
+static bool breaks_positions(const cb_job *job, const cb_split *s) {
+    (void)s;
+    return job->model->position == CB_LEARNED && job->seq_length > job->model->positions;
+}
+
+static const struct {
+    cb_rule rule;
+    breaks *breaks;
+} rules[] = {
+    {{"devices", "dp x tp x pp x cp is the number of devices"}, breaks_devices},
+    {{"positions", "a sequence is no longer than the model's learned positions"}, breaks_positions},
+    {{"heads", "tp divides the heads, the heads of keys and values, the MLP width and the padded vocabulary"},
+     breaks_heads},
+    {{"node", "a tensor-parallel group fills a part of a node or whole nodes"}, breaks_node},
+    {{"layers", "every stage and chunk holds a layer: pp x chunks is at most the number of layers"}, breaks_layers},
+    {{"batch", "dp x microbatch divides the global batch"}, breaks_batch},
+    {{"schedule", "chunks go with the interleaved schedule, and schedules with a pipeline"}, breaks_schedule},
+    {{"groups", "interleaved: microbatches pass in groups of pp, so pp divides their number"}, breaks_groups},
+    {{"chunks", "interleaved: pp x chunks divides the layers"}, breaks_chunks},
+    {{"ends", "embedding and head count as a layer each only where pp then divides the layers"}, breaks_ends},
+    {{"sequence", "sequence parallelism goes with tp > 1, which divides the sequence"}, breaks_sequence},
+    {{"selective", "attention in blocks keeps no scores: selective recomputation has nothing to do"}, breaks_selective},
+    {{"zero", "ZeRO cuts over dp and cp: there is more than one"}, breaks_zero},
+    {{"zero-pipeline",
+      "with a pipeline ZeRO 2 and 3 hold all gradients until the last microbatch, so they save nothing"},
+     breaks_zero_pipeline},
+    {{"context", "context parallelism needs attention in blocks and two equal parts of the sequence per rank"},
+     breaks_context},
+};
+enum { RULES = sizeof rules / sizeof *rules };
+_Static_assert(sizeof rules / sizeof *rules <= (size_t)CB_MOST_RULES, "room for a count of each rule");
+
+int cb_rules_count(void) {
+    return RULES;
+}
+
+const cb_rule *cb_rule_at(int index) {
+    return &rules[index].rule;
+}
+
+int cb_rule_broken(const cb_job *job, const cb_split *split) {
+    for (int i = 0; i < RULES; i++)
+        if (rules[i].breaks(job, split)) return i;
+    return -1;
+}
+
+cb_err cb_rules_check(const cb_job *job, const cb_split *s) {
+    int broken = cb_rule_broken(job, s);
+    if (broken < 0) return CB_OK;
+    return cb_fail(CB_EINVAL,
+                   "dp %d tp %d pp %d cp %d, microbatch %d, %d chunk%s on %d devices with %lld sequences: %s", s->dp,
+                   s->tp, s->pp, s->cp, s->micro_batch, s->chunks, s->chunks == 1 ? "" : "s", job->cluster->devices,
+                   (long long)job->global_batch, rules[broken].rule.reason);
+}
