@@ -19,8 +19,8 @@ static int index_of(const cb_schedule *s, int stage, int micro_batch, int chunk,
     return -1;
 }
 
-/* For each instruction the number of microbatches between whose two instructions it lies; slot k belongs to microbatch k
- * mod `most`, and must be free when the next microbatch takes it. */
+/* For each instruction the number of microbatches between whose two instructions it lies; slot k belongs to microbatch
+ * k mod `most`, and must be free when the next microbatch takes it. */
 static void check_span(const cb_schedule *s, int stage, int chunk, cb_instr_kind from, cb_instr_kind until) {
     int begin[MAX_MICRO_BATCHES], end[MAX_MICRO_BATCHES], most = 0;
     for (int k = 0; k < s->micro_batches; k++) {

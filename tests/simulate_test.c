@@ -112,6 +112,26 @@ static void uneven_stages(void) {
     cb_schedule_free(&s);
 }
 
+/* One microbatch through a V of unequal chunks: down, up, back down and up; the last W of stage 0 is not hidden. */
+static void uneven_chunks(void) {
+    cb_schedule_spec spec = {.name = "zb-v", .stages = 2, .micro_batches = 1};
+    cb_schedule s;
+    cb_span *spans[2];
+    double total_s, bubble_s[2], f[] = {1, 2, 4, 8}, b[] = {16, 32, 64, 128}, w[] = {3, 5, 7, 9};
+    cb_durations d = {.f_s = f, .b_s = b, .w_s = w, .per_chunk = true};
+    CHECK_OK(cb_schedule_make_spec(&s, &spec));
+    CHECK_OK(cb_schedule_lower(&s));
+    CHECK_OK(cb_schedule_simulate(&s, &d, spans, &total_s, bubble_s));
+    /* Stage 1 does its first W, of 9, between its two Bs. */
+    CHECK_NEAR(total_s, (1 + 4 + 8 + 2) + (32 + 128 + 9 + 64 + 16) + 3, 1e-12);
+    CHECK_NEAR(bubble_s[0], total_s - (1 + 2 + 16 + 32 + 3 + 5), 1e-12);
+    CHECK_NEAR(cb_durations_of_stage(&s, &d, CB_W, 1), 16, 1e-12);
+    free(spans[0]);
+    w[2] = INFINITY;
+    CHECK_FAILS(cb_schedule_simulate(&s, &d, spans, &total_s, NULL), CB_EINVAL, "w_s of stage 1 is inf");
+    cb_schedule_free(&s);
+}
+
 static void bad_durations(void) {
     cb_schedule s;
     cb_span *spans[2];
@@ -147,6 +167,7 @@ int main(void) {
     RUN(bubbles);
     RUN(messages_and_step);
     RUN(uneven_stages);
+    RUN(uneven_chunks);
     RUN(bad_durations);
     RUN(unsent_message);
     return test_end();

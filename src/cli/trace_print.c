@@ -58,10 +58,11 @@ static void print_costs(const cb_trace_report *r, FILE *to) {
     const cb_schedule *s = &r->traced->schedule;
     fprintf(to, "\nmeasured costs of a microbatch, ms (medians)\n  %-12s %9s %9s %9s\n", "stage", "F", "B", "W");
     for (int p = 0; p < s->stages; p++) {
-        fprintf(to, "  p%-11d %9.3f %9.3f", p, 1e3 * r->costs.f_s[p], 1e3 * r->costs.b_s[p]);
-        if (s->split_backward)
-            fprintf(to, " %9.3f", 1e3 * r->costs.w_s[p]);
-        else
+        fprintf(to, "  p%-11d", p);
+        for (int kind = CB_F; kind <= (s->split_backward ? CB_W : CB_B); kind++) {
+            fprintf(to, " %9.3f", 1e3 * cb_durations_of_stage(s, &r->costs, (cb_instr_kind)kind, p));
+        }
+        if (!s->split_backward)
             fprintf(to, " %9s", "in B");
         fputc('\n', to);
     }

@@ -28,7 +28,7 @@ static cb_err find_step(cb_trace_report *r, int64_t number) {
 static cb_err allocate(cb_trace_report *r) {
     size_t ranks = (size_t)r->traced->mesh.ranks, stages = (size_t)r->traced->schedule.stages;
     r->use_s = calloc(ranks * CB_USES, sizeof *r->use_s);
-    r->cost = calloc(3 * stages, sizeof *r->cost);
+    r->cost = calloc(3 * stages * (size_t)r->traced->schedule.chunks, sizeof *r->cost);
     r->name = calloc(ranks, sizeof *r->name);
     r->names = calloc(ranks, sizeof *r->names);
     r->stage_name = calloc(stages, sizeof *r->stage_name);

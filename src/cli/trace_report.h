@@ -15,7 +15,7 @@ typedef struct cb_trace_report {
     cb_critical_part *critical; /* (criticals) */
     int64_t criticals;
     cb_durations costs;
-    double *cost;                    /* (3, stages), of costs */
+    double *cost;                    /* (3, stages, chunks), of costs */
     double simulated_s;              /* the step, with those costs */
     cb_timeline simulated, measured; /* to be drawn */
     cb_event *simulated_event, *measured_event;

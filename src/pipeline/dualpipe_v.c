@@ -1,8 +1,8 @@
-/* DualPipe-V: DualPipe (DeepSeek-AI, "DeepSeek-V3 Technical Report", 2024) cut in half (Qi et al., Sea AI Lab, 2025), its
- * phases as in dualpipev.py of DeepSeek's repository DualPipe. Two chunks per stage in a V, as in ZB-V. In the steady
- * state forwards and whole backwards of the two chunks take turns, F0 with B1 W1 and F1 with B0 W0, so that one's
- * messages can hide behind the other's computation; here such a pair is done one after the other. The Ws of the last
- * backwards wait until the stage would have nothing to do. Held: 2p+1 chunks; bubble (p-1)(F+2B-W)/2 for F = B. */
+/* DualPipe-V: DualPipe (DeepSeek-AI, "DeepSeek-V3 Technical Report", 2024) cut in half (Qi et al., Sea AI Lab, 2025),
+ * its phases as in dualpipev.py of DeepSeek's repository DualPipe. Two chunks per stage in a V, as in ZB-V. In the
+ * steady state forwards and whole backwards of the two chunks take turns, F0 with B1 W1 and F1 with B0 W0, so that
+ * one's messages can hide behind the other's computation; here such a pair is done one after the other. The Ws of the
+ * last backwards wait until the stage would have nothing to do. Held: 2p+1 chunks; bubble (p-1)(F+2B-W)/2 for F = B. */
 #include "pipeline/lists.h"
 
 /* The oldest W that is due; the two chunks take turns as their Bs did. */

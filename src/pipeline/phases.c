@@ -1,5 +1,5 @@
-/* Orders with two chunks per stage are written as phases: "F1 B1 W1" so many times, each word the next microbatch of its
- * kind and chunk. See lists.h. */
+/* Orders with two chunks per stage are written as phases: "F1 B1 W1" so many times, each word the next microbatch of
+ * its kind and chunk. See lists.h. */
 #include "pipeline/lists.h"
 
 /* The phases are made for a least number of microbatches; of fewer, what is not there is left out, which takes no wait

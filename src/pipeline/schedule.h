@@ -79,8 +79,8 @@ CB_MUST_USE cb_err cb_schedule_check(const cb_schedule *schedule, int window, in
 /* Sends that may be outstanding per direction in this project's executor before it waits for the oldest. */
 enum { CB_SEND_WINDOW = 2 };
 
-/* The most microbatches (of one chunk each, all chunks counted together) whose activations a stage holds at once: from F
- * to the end of B, of W when split, of F itself when forward_only. */
+/* The most microbatches (of one chunk each, all chunks counted together) whose activations a stage holds at once: from
+ * F to the end of B, of W when split, of F itself when forward_only. */
 int cb_schedule_peak(const cb_schedule *schedule, int stage);
 /* The most microbatches of one chunk that are at once between the begin of their `from` and the end of their `until`
  * (of F, B, W, from <= until) on a stage: so many slots are enough for what is made in `from` and last used in `until`.

@@ -14,18 +14,30 @@ typedef struct simulation {
     cb_span **spans;
 } simulation;
 
-static double compute_s(const cb_schedule *schedule, const cb_durations *d, cb_instr_kind kind, int stage) {
-    double w_s = d->w_s ? d->w_s[stage] : 0;
+static double of_chunk(const cb_schedule *schedule, const cb_durations *d, const double *seconds, int stage,
+                       int chunk) {
+    if (!seconds) return 0;
+    return d->per_chunk ? seconds[stage * schedule->chunks + chunk] : seconds[stage] / schedule->chunks;
+}
+
+static double compute_s(const cb_schedule *schedule, const cb_durations *d, cb_instr_kind kind, int stage, int chunk) {
+    double w_s = of_chunk(schedule, d, d->w_s, stage, chunk);
     switch (kind) {
     case CB_F:
-        return d->f_s[stage] / schedule->chunks;
+        return of_chunk(schedule, d, d->f_s, stage, chunk);
     case CB_B:
-        return (d->b_s[stage] + (schedule->split_backward ? 0 : w_s)) / schedule->chunks;
+        return of_chunk(schedule, d, d->b_s, stage, chunk) + (schedule->split_backward ? 0 : w_s);
     case CB_W:
-        return w_s / schedule->chunks;
+        return w_s;
     default:
         return 0;
     }
+}
+
+double cb_durations_of_stage(const cb_schedule *schedule, const cb_durations *d, cb_instr_kind kind, int stage) {
+    double sum_s = 0;
+    for (int chunk = 0; chunk < schedule->chunks; chunk++) sum_s += compute_s(schedule, d, kind, stage, chunk);
+    return sum_s;
 }
 
 /* When the stage comes to its instruction `index`. */
@@ -35,9 +47,10 @@ static double arrival_s(const simulation *sim, int stage, int index) {
 
 static void visit(void *context, int stage, int index, int partner_stage, int partner_index) {
     const simulation *sim = context;
-    cb_instr_kind kind = sim->schedule->list[stage].at[index].kind;
+    cb_instr instr = sim->schedule->list[stage].at[index];
+    cb_instr_kind kind = instr.kind;
     cb_span span = {.begin_s = arrival_s(sim, stage, index)};
-    span.end_s = span.begin_s + compute_s(sim->schedule, sim->durations, kind, stage);
+    span.end_s = span.begin_s + compute_s(sim->schedule, sim->durations, kind, stage, instr.chunk);
     if (kind == CB_RECV_F || kind == CB_RECV_B) {
         span.end_s = fmax(span.begin_s, sim->spans[partner_stage][partner_index].end_s + sim->durations->message_s);
     } else if (kind == CB_REDUCE_TIED) {
@@ -52,20 +65,22 @@ static bool is_duration(double seconds) {
     return isfinite(seconds) && seconds >= 0;
 }
 
-static cb_err check_per_stage(const cb_schedule *schedule, const char *what, const double *seconds, bool needed) {
+static cb_err check_per_stage(const cb_schedule *schedule, const char *what, const double *seconds, int per_stage,
+                              bool needed) {
     if (!seconds && needed) return cb_fail(CB_EINVAL, "simulation: schedule %s needs %s", schedule->name, what);
-    for (int stage = 0; seconds && stage < schedule->stages; stage++) {
-        if (is_duration(seconds[stage])) continue;
+    for (int i = 0; seconds && i < schedule->stages * per_stage; i++) {
+        if (is_duration(seconds[i])) continue;
         return cb_fail(CB_EINVAL, "simulation: %s of stage %d is %g s; durations are finite and not negative", what,
-                       stage, seconds[stage]);
+                       i / per_stage, seconds[i]);
     }
     return CB_OK;
 }
 
 static cb_err check_durations(const cb_schedule *schedule, const cb_durations *d) {
-    TRY(check_per_stage(schedule, "f_s", d->f_s, true));
-    TRY(check_per_stage(schedule, "b_s", d->b_s, !schedule->forward_only));
-    TRY(check_per_stage(schedule, "w_s", d->w_s, schedule->split_backward));
+    int per_stage = d->per_chunk ? schedule->chunks : 1;
+    TRY(check_per_stage(schedule, "f_s", d->f_s, per_stage, true));
+    TRY(check_per_stage(schedule, "b_s", d->b_s, per_stage, !schedule->forward_only));
+    TRY(check_per_stage(schedule, "w_s", d->w_s, per_stage, schedule->split_backward));
     if (is_duration(d->message_s) && is_duration(d->step_s)) return CB_OK;
     return cb_fail(CB_EINVAL, "simulation: message_s is %g s, step_s %g s; durations are finite and not negative",
                    d->message_s, d->step_s);
@@ -94,7 +109,8 @@ static void sum_up(const simulation *sim, double *total_s, double *bubble_s) {
     for (int stage = 0; bubble_s && stage < schedule->stages; stage++) {
         bubble_s[stage] = *total_s;
         for (int i = 0; i < schedule->list[stage].count; i++) {
-            bubble_s[stage] -= compute_s(schedule, sim->durations, schedule->list[stage].at[i].kind, stage);
+            cb_instr it = schedule->list[stage].at[i];
+            bubble_s[stage] -= compute_s(schedule, sim->durations, it.kind, stage, it.chunk);
         }
     }
 }

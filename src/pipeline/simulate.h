@@ -13,9 +13,14 @@ typedef struct cb_durations {
      * and the weight gradient; a schedule that does not split them does both in B. w_s may be NULL (0) where nothing is
      * split, b_s too where the schedule is forward_only. */
     const double *f_s, *b_s, *w_s;
+    bool
+        per_chunk; /* they are (stages, chunks) instead, for one microbatch through that chunk; else chunks are alike */
     double message_s; /* from the end of a send to the receiver's start */
     double step_s;    /* reductions and optimizer, once per stage; 0 to leave out */
 } cb_durations;
+
+/* What F, B or W of one microbatch take in all chunks of a stage together. */
+double cb_durations_of_stage(const cb_schedule *schedule, const cb_durations *durations, cb_instr_kind kind, int stage);
 
 /* spans (stages): filled with pointers into one block, spans[stage][index] for every instruction; the caller frees
  * spans[0]. *total_s: end of the last. bubble_s (stages), if not NULL: total minus the time the stage computes F, B, W.

@@ -41,7 +41,8 @@ CB_MUST_USE cb_err cb_traced_critical(const cb_traced *traced, int step, cb_crit
 /* Measured costs, for the simulator: medians over the step's microbatches and the ranks of a stage. Durations include
  * communication over tp and dp, not what messages between stages held up. message_s: of those that were waited for,
  * from the send to the receive's end; step_s: what a rank spends at the end of the step, and zeroing, without waiting
- * for other stages. cost is the caller's room for (3, stages) seconds, to which *durations points. Error CB_ENOMEM. */
+ * for other stages. cost is the caller's room for (3, stages, chunks) seconds, to which *durations points. Error
+ * CB_ENOMEM. */
 CB_MUST_USE cb_err cb_traced_costs(const cb_traced *traced, int step, double *cost, cb_durations *durations);
 /* {"F_s": [by stage], "B_s": [...], "W_s": [...] where split, "message_s": ..., "end_of_step_s": ...} */
 json_t *cb_durations_json(const cb_schedule *schedule, const cb_durations *durations);

@@ -88,18 +88,9 @@ static double step_cost(const cb_view *view, sample *s) {
     return median(s);
 }
 
-/* The stage's cost of one microbatch through all its chunks. */
-static double stage_cost(const cb_view *view, sample *s, int stage, int kind) {
-    double sum_s = 0;
-    for (int chunk = 0; chunk < view->traced->schedule.chunks; chunk++) {
-        sum_s += instr_cost(view, s, stage, kind, chunk);
-    }
-    return sum_s;
-}
-
 cb_err cb_traced_costs(const cb_traced *traced, int step, double *cost, cb_durations *d) {
     cb_view view;
-    int stages = traced->schedule.stages;
+    int stages = traced->schedule.stages, chunks = traced->schedule.chunks, cells = stages * chunks;
     int64_t most = traced->mesh.ranks;
     TRY(cb_view_make(&view, traced, step));
     for (int rank = 0; rank < traced->mesh.ranks; rank++) most += view.rank[rank].step->instrs;
@@ -109,9 +100,9 @@ cb_err cb_traced_costs(const cb_traced *traced, int step, double *cost, cb_durat
         return cb_fail(CB_ENOMEM, "no memory for the times of %lld instructions", (long long)most);
     }
     for (int kind = CB_F; kind <= CB_W; kind++) {
-        for (int stage = 0; stage < stages; stage++) cost[kind * stages + stage] = stage_cost(&view, &s, stage, kind);
+        for (int i = 0; i < cells; i++) cost[kind * cells + i] = instr_cost(&view, &s, i / chunks, kind, i % chunks);
     }
-    *d = (cb_durations){.f_s = cost, .b_s = cost + stages, .w_s = cost + 2 * stages};
+    *d = (cb_durations){.f_s = cost, .b_s = cost + cells, .w_s = cost + 2 * cells, .per_chunk = true};
     d->message_s = message_cost(&view, &s);
     d->step_s = step_cost(&view, &s);
     free(s.value);
@@ -119,17 +110,19 @@ cb_err cb_traced_costs(const cb_traced *traced, int step, double *cost, cb_durat
     return CB_OK;
 }
 
-static json_t *by_stage(const double *seconds, int stages) {
+static json_t *by_stage(const cb_schedule *schedule, const cb_durations *d, cb_instr_kind kind) {
     json_t *array = json_array();
-    for (int i = 0; i < stages; i++) json_array_append_new(array, json_real(seconds[i]));
+    for (int i = 0; i < schedule->stages; i++) {
+        json_array_append_new(array, json_real(cb_durations_of_stage(schedule, d, kind, i)));
+    }
     return array;
 }
 
 json_t *cb_durations_json(const cb_schedule *schedule, const cb_durations *d) {
     json_t *o = json_object();
-    json_object_set_new(o, "F_s", by_stage(d->f_s, schedule->stages));
-    json_object_set_new(o, "B_s", by_stage(d->b_s, schedule->stages));
-    if (schedule->split_backward) json_object_set_new(o, "W_s", by_stage(d->w_s, schedule->stages));
+    json_object_set_new(o, "F_s", by_stage(schedule, d, CB_F));
+    json_object_set_new(o, "B_s", by_stage(schedule, d, CB_B));
+    if (schedule->split_backward) json_object_set_new(o, "W_s", by_stage(schedule, d, CB_W));
     json_object_set_new(o, "message_s", json_real(d->message_s));
     json_object_set_new(o, "end_of_step_s", json_real(d->step_s));
     return o;

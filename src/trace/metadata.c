@@ -33,7 +33,7 @@ static json_t *schedule_json(const cb_schedule *schedule) {
 /* Of a step; null without memory. */
 static json_t *costs_json(const cb_traced *traced, int step) {
     cb_durations durations;
-    double *cost = calloc(3 * (size_t)traced->schedule.stages, sizeof *cost);
+    double *cost = calloc(3 * (size_t)traced->schedule.stages * (size_t)traced->schedule.chunks, sizeof *cost);
     cb_err e = cost ? cb_traced_costs(traced, step, cost, &durations) : CB_OK;
     json_t *o = cost && !e ? cb_durations_json(&traced->schedule, &durations) : json_null();
     cb_err_free(e);
