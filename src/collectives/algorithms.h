@@ -13,9 +13,10 @@ typedef struct cb_all_reduce_algorithm {
 } cb_all_reduce_algorithm;
 
 extern const cb_all_reduce_algorithm cb_all_reduce_direct, cb_all_reduce_blocks, cb_all_reduce_doubling,
-    cb_all_reduce_tree;
+    cb_all_reduce_tree, cb_all_reduce_shared;
 
-/* As cb_all_reduce_start, by a way of the caller's choice. CB_BY_DOUBLING needs a power of two of members. For tests.
+/* As cb_all_reduce_start, by a way of the caller's choice. CB_BY_DOUBLING needs a power of two of members, CB_BY_MEETING
+ * a group with a board. For tests.
  */
 CB_MUST_USE cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *pending, cb_group *group, void *data,
                                           int64_t count, cb_type type, cb_reduce_op op, void *scratch);

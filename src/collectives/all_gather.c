@@ -18,6 +18,10 @@ static cb_err exchange(cb_exchange *x, char *to, const void *from, int64_t count
 }
 
 cb_err cb_all_gather(cb_group *group, void *to, const void *from, int64_t count, cb_type type) {
+    if (group->board) {
+        cb_call call = {.kind = CB_ALL_GATHER, .type = type, .count = count, .from = from, .to = to};
+        return cb_exchange_meet_and_part(group, &call);
+    }
     cb_req **reqs = malloc((size_t)(2 * group->size) * sizeof *reqs);
     if (!reqs) return cb_fail(CB_ENOMEM, "all-gather over %d ranks: no memory for the requests", group->size);
     cb_exchange x = cb_exchange_begin(group, CB_ALL_GATHER, type, reqs, 2 * group->size);

@@ -1,4 +1,4 @@
-/* All-reduce: the common course of its four ways (all_reduce_*.c). A way is a row of functions; an operation runs
+/* All-reduce: the common course of its ways (all_reduce_*.c). A way is a row of functions; an operation runs
  * through phases, and a phase is over when all its messages are through. start and progress test, finish waits: both
  * take the same path through `advance`, so split and blocking calls do the same sums. Cost: see the ways; chosen in
  * cost.c. */
@@ -16,6 +16,7 @@ static const cb_all_reduce_algorithm *const ways[CB_ALL_REDUCE_WAYS] = {
     [CB_BY_BLOCKS] = &cb_all_reduce_blocks,
     [CB_BY_DOUBLING] = &cb_all_reduce_doubling,
     [CB_BY_TREE] = &cb_all_reduce_tree,
+    [CB_BY_MEETING] = &cb_all_reduce_shared,
 };
 
 static bool is_done(const cb_pending *p) {
@@ -83,9 +84,12 @@ cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *p, cb_group *gr
     int size = group->size;
     *p = (cb_pending){.data = data, .scratch = scratch, .count = count, .op = op, .way = way, .phase = FAILED};
     p->exchange = cb_exchange_begin(group, CB_ALL_REDUCE, type, NULL, 2 * size);
+    p->exchange.reqs = &p->visit;
     if (size > 1) {
-        TRY(allocate(p, size, type));
-        p->exchange.reqs = p->owned;
+        if (way != CB_BY_MEETING) {
+            TRY(allocate(p, size, type));
+            p->exchange.reqs = p->owned;
+        }
         p->phases = ways[way]->phases(size);
     }
     p->phase = 0;
@@ -96,7 +100,7 @@ cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *p, cb_group *gr
 
 cb_err cb_all_reduce_start(cb_pending *pending, cb_group *group, void *data, int64_t count, cb_type type,
                            cb_reduce_op op, void *scratch) {
-    cb_all_reduce_way way = cb_all_reduce_choose(group->size, count);
+    cb_all_reduce_way way = cb_all_reduce_choose(group->board, group->size, count);
     return cb_all_reduce_start_by(way, pending, group, data, count, type, op, scratch);
 }
 

@@ -1,4 +1,5 @@
-/* Collective operations over a group, written on isend/irecv only, so every backend gives the same bits. Sums have one
+/* Collective operations over a group: on messages (isend, irecv), or, where the ranks share one memory, on each other's
+ * data (shared.c); every backend gives the same bits, as sums have one
  * order, whatever the algorithm: the balanced binary tree over the group's ranks (cb_device.reduce). All members call
  * the same operations in the same order with the same count and type; a member that fails in one ends the world. */
 #ifndef CB_COLLECTIVES_COLLECTIVES_H
@@ -8,12 +9,13 @@
 #include "collectives/exchange.h"
 #include "comm/group.h"
 
-/* An all-reduce under way. Several may be under way on a group at once. Opaque in spirit: only collectives/ touches it.
- */
+/* An all-reduce under way. Several may be under way on a group at once. Does not move until it is finished. Opaque in
+ * spirit: only collectives/ touches it. */
 typedef struct cb_pending {
     cb_exchange exchange;
     void *data, *scratch;
-    void *owned; /* what to free at the end: the requests, and the scratch if none was given */
+    cb_req *visit; /* the one request of a meeting */
+    void *owned;   /* what to free at the end: the requests, and the scratch if none was given */
     int64_t count;
     cb_reduce_op op;
     cb_all_reduce_way way;
@@ -21,7 +23,7 @@ typedef struct cb_pending {
 } cb_pending;
 
 /* In place: data (count) becomes the sum (or maximum) over the group, the same bits on every member. *Collective over
- * group.* Small counts travel whole, large ones as blocks: each member receives the pieces of its own block from all,
+ * group.* As messages small counts travel whole, large ones as blocks: each member receives the pieces of its own block from all,
  * reduces them in tree order and sends the result to all: 2(p-1)/p * bytes sent per rank, 2(p-1) messages.
  * cb_all_reduce_choose says which. scratch: cb_all_reduce_scratch_bytes, or NULL: allocated for the call. */
 CB_MUST_USE cb_err cb_all_reduce(cb_group *group, void *data, int64_t count, cb_type type, cb_reduce_op op,

@@ -8,14 +8,19 @@ static bool is_power_of_two(int size) {
     return (size & (size - 1)) == 0;
 }
 
-cb_all_reduce_way cb_all_reduce_choose(int size, int64_t count) {
+static bool meets(bool shared, int size) {
+    return shared && size > 1 && size <= CB_MOST_AT_A_MEETING;
+}
+
+cb_all_reduce_way cb_all_reduce_choose(bool shared, int size, int64_t count) {
+    if (meets(shared, size)) return CB_BY_MEETING;
     if (count >= CB_SMALL_COUNT && count / size >= CB_SMALL_BLOCK) return CB_BY_BLOCKS;
     if (size <= CB_DIRECT_SIZE) return CB_BY_DIRECT;
     return is_power_of_two(size) ? CB_BY_DOUBLING : CB_BY_TREE;
 }
 
 const char *cb_all_reduce_way_name(cb_all_reduce_way way) {
-    static const char *const names[] = {"direct", "blocks", "doubling", "tree"};
+    static const char *const names[] = {"direct", "blocks", "doubling", "tree", "shared"};
     return names[way];
 }
 
@@ -26,19 +31,20 @@ int64_t cb_all_reduce_scratch_by(cb_all_reduce_way way, int size, int64_t count,
         [CB_BY_BLOCKS] = (size - 1) * cb_block_count(count, size, 0),
         [CB_BY_DOUBLING] = count,
         [CB_BY_TREE] = count,
+        [CB_BY_MEETING] = 0,
     };
     return elements[way] * cb_type_bytes(type);
 }
 
-int64_t cb_all_reduce_scratch_bytes(int size, int64_t count, cb_type type) {
-    return cb_all_reduce_scratch_by(cb_all_reduce_choose(size, count), size, count, type);
+int64_t cb_all_reduce_scratch_bytes(bool shared, int size, int64_t count, cb_type type) {
+    return cb_all_reduce_scratch_by(cb_all_reduce_choose(shared, size, count), size, count, type);
 }
 
-int64_t cb_all_reduce_scratch_most(int size, int64_t count, cb_type type) {
+int64_t cb_all_reduce_scratch_most(bool shared, int size, int64_t count, cb_type type) {
     int64_t blocks_from = (int64_t)CB_SMALL_BLOCK * size > CB_SMALL_COUNT ? (int64_t)CB_SMALL_BLOCK * size : CB_SMALL_COUNT;
     int64_t small = count < blocks_from ? count : blocks_from - 1;
-    int64_t whole_bytes = cb_all_reduce_scratch_bytes(size, small, type);
-    int64_t bytes = cb_all_reduce_scratch_bytes(size, count, type);
+    int64_t whole_bytes = cb_all_reduce_scratch_bytes(shared, size, small, type);
+    int64_t bytes = cb_all_reduce_scratch_bytes(shared, size, count, type);
     return bytes > whole_bytes ? bytes : whole_bytes;
 }
 
@@ -62,6 +68,7 @@ static cb_cost blocks(int size, int index, int64_t count, cb_type type) {
 cb_cost cb_all_reduce_cost_by(cb_all_reduce_way way, int size, int index, int64_t count, cb_type type) {
     switch (way) {
     case CB_BY_BLOCKS:
+    case CB_BY_MEETING: /* which counts what it does as if it were sent so */
         return blocks(size, index, count, type);
     case CB_BY_DOUBLING:
         return whole(cb_rounds(size), count, type);
@@ -72,17 +79,18 @@ cb_cost cb_all_reduce_cost_by(cb_all_reduce_way way, int size, int index, int64_
     }
 }
 
-cb_cost cb_collective_cost(cb_kind kind, int size, int index, int64_t count, cb_type type) {
+cb_cost cb_collective_cost(bool shared, cb_kind kind, int size, int index, int64_t count, cb_type type) {
     switch (kind) {
     case CB_ALL_REDUCE:
-        return cb_all_reduce_cost_by(cb_all_reduce_choose(size, count), size, index, count, type);
+        return cb_all_reduce_cost_by(cb_all_reduce_choose(shared, size, count), size, index, count, type);
     case CB_ALL_GATHER:
     case CB_REDUCE_SCATTER:
         return whole(size - 1, count, type);
     case CB_BROADCAST:
+        if (meets(shared, size)) return whole(index == 0 ? size - 1 : 0, count, type);
         return whole(binomial_children(size, index), count, type);
     case CB_BARRIER:
-        return whole(cb_rounds(size), 0, type);
+        return whole(meets(shared, size) ? size - 1 : cb_rounds(size), 0, type);
     default:
         return whole(1, count, type);
     }

@@ -25,6 +25,10 @@ cb_exchange cb_exchange_begin(cb_group *group, cb_kind kind, cb_type type, cb_re
 /* Post a message of count elements from or to a member of the group; neither waits. */
 CB_MUST_USE cb_err cb_exchange_recv(cb_exchange *exchange, int from, void *data, int64_t count);
 CB_MUST_USE cb_err cb_exchange_send(cb_exchange *exchange, int to, const void *data, int64_t count);
+/* Come to a meeting (comm/meeting.h) that does the whole operation: shared.c. The group has a board. */
+CB_MUST_USE cb_err cb_exchange_meet(cb_exchange *exchange, const cb_call *call);
+/* The same as a whole operation of the group, waited for. */
+CB_MUST_USE cb_err cb_exchange_meet_and_part(cb_group *group, const cb_call *call);
 /* Wait for all that was posted, or see whether all is through. */
 CB_MUST_USE cb_err cb_exchange_wait(cb_exchange *exchange);
 CB_MUST_USE cb_err cb_exchange_test(cb_exchange *exchange, bool *done);

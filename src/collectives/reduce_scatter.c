@@ -22,6 +22,10 @@ static cb_err exchange(cb_exchange *x, char *pieces, const char *from, int64_t c
 }
 
 cb_err cb_reduce_scatter(cb_group *group, void *to, const void *from, int64_t count, cb_type type, cb_reduce_op op) {
+    if (group->board) {
+        cb_call call = {.kind = CB_REDUCE_SCATTER, .type = type, .op = op, .count = count, .from = from, .to = to};
+        return cb_exchange_meet_and_part(group, &call);
+    }
     const int size = group->size;
     const int64_t bytes = count * cb_type_bytes(type);
     cb_req **reqs = malloc((size_t)(2 * size) * sizeof *reqs);

@@ -81,6 +81,9 @@ int cb_comm_mpiexec_rank(void);
 /* Ranks that a launch will put on this machine: all threads, or those mpiexec started here. */
 int cb_comm_launch_local_ranks(const cb_launch *launch);
 
+/* Groups of this launch's ranks will meet on one memory instead of sending messages. */
+bool cb_comm_launch_shares(const cb_launch *launch);
+
 int cb_comm_rank(const cb_comm *comm);
 int cb_comm_size(const cb_comm *comm);
 const char *cb_comm_backend(const cb_comm *comm);

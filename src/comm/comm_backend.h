@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "comm/meeting.h"
 #include "comm/record.h"
 
 /* The head of every request; a backend embeds it first in a struct of its own. Requests come from the endpoint's pool.
@@ -25,6 +26,12 @@ typedef struct cb_comm_ops {
     cb_err (*wait)(cb_comm *comm, cb_req **req);
     cb_err (*alive)(cb_comm *comm);
     void (*abort)(cb_comm *comm);
+    /* optional, all three or none: ranks share one memory. A group's members join and leave its board (NULL: no meetings
+     * in this group); meet starts an operation, which test and wait end like a message. */
+    cb_err (*join)(cb_comm *comm, cb_purpose purpose, const int *ranks, int size, cb_board **board);
+    void (*leave)(cb_comm *comm, cb_board *board);
+    cb_err (*meet)(cb_comm *comm, cb_board *board, int member, const cb_msg *msg, const cb_call *call,
+                   const cb_work *work, cb_req **req);
     /* optional, default: nothing */
     cb_err (*finish)(cb_comm *comm); /* the rank's function returned CB_OK: is there something left under way? */
     void (*let_go)(cb_comm *comm);   /* the rank's function has returned: no peer touches its messages after this */

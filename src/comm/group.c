@@ -2,8 +2,11 @@
  * messages between stages, whose sequence field is backward (1 bit) | note (13 bits). */
 #include "comm/group.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "comm/comm_backend.h"
 
 enum { PHASE_BITS = 4, SEQUENCE_BITS = 14, STAGE_PHASE = (1 << PHASE_BITS) - 1 };
 
@@ -37,10 +40,28 @@ cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const i
     if (!group->ranks)
         return cb_fail(CB_ENOMEM, "no memory for a %s group of %d ranks", cb_purpose_name(purpose), size);
     memcpy(group->ranks, ranks, (size_t)size * sizeof *ranks);
+    return comm->ops->join ? comm->ops->join(comm, purpose, ranks, size, &group->board) : CB_OK;
+}
+
+cb_err cb_group_meet(cb_group *group, const cb_call *call, const cb_work *work, int note, const cb_traffic *sent,
+                     cb_req **req) {
+    assert(group->board);
+    cb_msg msg = {.peer = -1,
+                  .purpose = group->purpose,
+                  .kind = call->kind,
+                  .type = call->type,
+                  .count = call->count,
+                  .note = note};
+    cb_comm *comm = group->comm;
+    TRY(comm->ops->meet(comm, group->board, group->me, &msg, call, work, req));
+    (*req)->event = NULL;
+    comm->traffic[msg.purpose][msg.kind].messages += sent->messages;
+    comm->traffic[msg.purpose][msg.kind].bytes += sent->bytes;
     return CB_OK;
 }
 
 void cb_group_free(cb_group *group) {
+    if (group->board) group->comm->ops->leave(group->comm, group->board);
     free(group->ranks);
     *group = (cb_group){0};
 }

@@ -2,7 +2,7 @@
 #ifndef CB_COMM_GROUP_H
 #define CB_COMM_GROUP_H
 
-#include "comm/comm.h"
+#include "comm/meeting.h"
 
 typedef struct cb_group {
     cb_comm *comm;
@@ -10,12 +10,18 @@ typedef struct cb_group {
     int size, me;       /* me: this rank's index */
     int *ranks;         /* world ranks, owned */
     unsigned sequence;  /* collectives started so far; equal on all members at equal points */
+    cb_board *board;    /* where they meet; NULL: they send messages */
 } cb_group;
 
 /* ranks: (size) world ranks, copied; this rank must be one of them. Not collective (but every member makes the same).
  */
 CB_MUST_USE cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const int *ranks, int size);
 void cb_group_free(cb_group *group);
+
+/* Comes to the group's next meeting, which the group must have (board); see meeting.h. Never waits; ended by cb_comm_wait
+ * or cb_comm_test. sent: messages and bytes to be counted for this member. Errors as of cb_comm_isend; in the end also CB_EMISMATCH with who called what. */
+CB_MUST_USE cb_err cb_group_meet(cb_group *group, const cb_call *call, const cb_work *work, int note,
+                                const cb_traffic *sent, cb_req **req);
 
 /* Tags: purpose (3 bits) | sequence mod 2^14 | phase (4 bits): 21 bits, within MPICH's and Open MPI's limits. */
 int cb_tag_collective(cb_purpose purpose, unsigned sequence, int phase); /* phase 0..14 */

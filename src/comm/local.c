@@ -23,6 +23,10 @@ int cb_comm_local_size(const cb_comm *comm) {
     return cb_comm_in_process(comm) ? cb_comm_size(comm) : first_number(size_names, cb_comm_size(comm));
 }
 
+bool cb_comm_launch_shares(const cb_launch *launch) {
+    return strcmp(launch->backend, "threads") == 0 && !launch->checked;
+}
+
 int cb_comm_launch_local_ranks(const cb_launch *launch) {
     if (strcmp(launch->backend, "mpi") != 0) return launch->ranks;
     return first_number(size_names, cb_comm_mpiexec_ranks());

@@ -78,6 +78,9 @@ cb_err cb_pool_check_empty(const cb_pool *pool, int rank) {
     if (pool->used == 0) return CB_OK;
     const cb_req *first = pool->in_use.next;
     char what[96];
+    if (first->msg.peer < 0)
+        return cb_fail(CB_EMISMATCH, "rank %d ended with %d operation%s or messages under way, the first %s", rank,
+                       pool->used, pool->used > 1 ? "s" : "", cb_msg_describe(&first->msg, what));
     return cb_fail(CB_EMISMATCH, "rank %d ended with %d message%s under way, the first %s rank %d (%s)", rank,
                    pool->used, pool->used > 1 ? "s" : "", first->is_send ? "to" : "from", first->msg.peer,
                    cb_msg_describe(&first->msg, what));

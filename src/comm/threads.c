@@ -1,6 +1,7 @@
 /* Ranks as threads of one process. Every rank has a mailbox where sends to it and its own receives meet, matched by
  * (source, tag) in the order they came; who comes second copies straight from the sender's memory into the receiver's,
- * outside of all locks. Nothing spins: a rank sleeps on its own condition variable.
+ * outside of all locks. Collectives do not go through mailboxes: members of a group meet on a board (board.c). A rank
+ * waits as bell.c says.
  *
  * Invariant: a request's buffer is touched by a peer only while its state is COPYING, which is entered under the
  * mailbox's lock from QUEUED; a rank that gives up first takes its requests out of the mailboxes under that lock
@@ -14,6 +15,8 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/os.h"
+#include "comm/board.h"
 #include "comm/comm_backend.h"
 
 enum { BUCKETS = 64, MAX_RANKS = 1 << 16, DEFAULT_STACK_BYTES = 1 << 20, NOBODY = -1 };
@@ -24,7 +27,8 @@ typedef struct end end;
 
 typedef struct parcel {
     cb_req head;
-    end *owner, *box; /* who started it; whose mailbox it is matched in: the receiver's */
+    end *owner, *box; /* who started it; whose mailbox it is matched in: the receiver's; NULL: it is a visit */
+    cb_visit visit;   /* to a meeting */
     struct parcel *next;
     cb_msg other; /* of a MISMATCH */
     atomic_int state;
@@ -37,6 +41,11 @@ typedef struct bucket {
 typedef struct world {
     int size;
     end *ends;
+    cb_bell *bells; /* (size) */
+    cb_boards *boards;
+    cb_patience patience;
+    int cores;
+    atomic_int ended; /* ranks whose function has returned */
     atomic_int aborted; /* 0, or 1 + the rank that ended the world */
     /* the start, and the first error */
     pthread_mutex_t lock;
@@ -54,9 +63,8 @@ struct end {
     cb_comm comm;
     world *w;
     pthread_t thread;
-    pthread_mutex_t lock; /* of the mailbox, and of sleep */
-    pthread_cond_t wake;
-    atomic_bool sleeping, ended;
+    pthread_mutex_t lock; /* of the mailbox */
+    atomic_bool ended;
     atomic_int waits_for; /* rank, or NOBODY */
     bool timed_out, dropped;
     cb_pool pool;
@@ -103,24 +111,26 @@ static parcel *take_match(bucket *b, const parcel *p) {
     return NULL;
 }
 
-/* Sleep */
+/* Waiting */
 
-/* The state that e waits for was stored before (sequentially consistent, as is `sleeping`): either this sees e asleep
- * or e sees the state. */
-static void wake(end *e) {
-    if (!atomic_load(&e->sleeping)) return;
-    pthread_mutex_lock(&e->lock); /* e is now inside of the wait, not between its look and the wait */
-    pthread_mutex_unlock(&e->lock);
-    pthread_cond_signal(&e->wake);
+static void wake(const end *e) {
+    cb_bell_ring(&e->w->bells[e->comm.rank]);
 }
 
-static void wake_all(world *w) {
+static void wake_all(const world *w) {
     for (int i = 0; i < w->size; i++) wake(&w->ends[i]);
 }
 
-static struct timespec at(double seconds) {
-    time_t whole = (time_t)seconds;
-    return (struct timespec){.tv_sec = whole, .tv_nsec = (long)(1e9 * (seconds - (double)whole))};
+static bool is_visit(const parcel *p) {
+    return !p->box;
+}
+
+/* The rank on which p waits: the other side, or the first member that has not come to the meeting; then this rank itself
+ * if all have. */
+static int awaited(const parcel *p) {
+    if (!is_visit(p)) return p->head.msg.peer;
+    int absent = cb_visit_absent(&p->visit, 0);
+    return absent < 0 ? p->owner->comm.rank : cb_board_rank(p->visit.board, absent);
 }
 
 static bool settled(const parcel *p) {
@@ -128,31 +138,32 @@ static bool settled(const parcel *p) {
     return now != QUEUED && now != COPYING;
 }
 
-/* Nobody will ever come for a queued parcel. */
+/* Nobody will ever come for a queued parcel, or not all to a meeting. */
 static bool hopeless(const parcel *p) {
-    const end *me = p->owner;
-    return atomic_load(&p->state) == QUEUED &&
-           (atomic_load(&me->w->ends[p->head.msg.peer].ended) || atomic_load(&me->w->aborted));
+    const world *w = p->owner->w;
+    if (atomic_load(&w->aborted)) return true;
+    if (atomic_load_explicit(&w->ended, memory_order_relaxed) == 0) return false;
+    return atomic_load(&w->ends[awaited(p)].ended);
 }
 
-/* Sleeps until p is settled or hopeless; deadline_s on the clock, 0 for none. Returns false when the deadline passed.
- */
-static bool sleep_on(end *me, const parcel *p, double deadline_s) {
-    struct timespec until = at(deadline_s);
-    int rc = 0;
-    pthread_mutex_lock(&me->lock);
-    atomic_store(&me->sleeping, true);
-    while (!settled(p) && !hopeless(p) && rc != ETIMEDOUT)
-        rc = deadline_s > 0 ? pthread_cond_timedwait(&me->wake, &me->lock, &until)
-                            : pthread_cond_wait(&me->wake, &me->lock);
-    atomic_store(&me->sleeping, false);
-    pthread_mutex_unlock(&me->lock);
-    return rc != ETIMEDOUT;
+/* There is something to do about p, or nothing more to be hoped for. */
+static bool can_go_on(const void *arg) {
+    const parcel *p = arg;
+    return is_visit(p) ? cb_visit_ready(&p->visit) || hopeless(p)
+                       : settled(p) || (atomic_load(&p->state) == QUEUED && hopeless(p));
+}
+
+static bool is_settled(const void *arg) {
+    return settled(arg);
 }
 
 /* Takes p back, or waits for the end of a copy under way. After this no peer touches its buffer. */
 static void drop(parcel *p) {
     bool queued = false;
+    if (is_visit(p)) {
+        cb_visit_break_off(&p->visit);
+        return;
+    }
     pthread_mutex_lock(&p->box->lock);
     if (atomic_load(&p->state) == QUEUED) {
         queued = true;
@@ -163,7 +174,8 @@ static void drop(parcel *p) {
         atomic_store(&p->state, DROPPED);
     }
     pthread_mutex_unlock(&p->box->lock);
-    while (!queued && !settled(p)) (void)sleep_on(p->owner, p, 0);
+    const world *w = p->owner->w;
+    if (!queued) (void)cb_bell_wait(&w->bells[p->owner->comm.rank], w->patience, is_settled, p, 0);
 }
 
 static void drop_all(end *me) {
@@ -201,7 +213,10 @@ static void describe_chain(const end *me, int rank, char *out, size_t room) {
 static cb_err late(end *me, const parcel *p) {
     const cb_msg *msg = &p->head.msg;
     char what[96], chain[320];
-    describe_chain(me, msg->peer, chain, sizeof chain);
+    describe_chain(me, awaited(p), chain, sizeof chain);
+    if (is_visit(p))
+        return cb_fail(CB_ETIMEOUT, "rank %d waited %g s for rank %d to come to an operation (%s)%s", me->comm.rank,
+                       me->comm.deadline_s, awaited(p), cb_msg_describe(msg, what), chain);
     return cb_fail(CB_ETIMEOUT, "rank %d waited %g s for %s rank %d (%s)%s", me->comm.rank, me->comm.deadline_s,
                    p->head.is_send ? "a message to be taken by" : "a message from", msg->peer,
                    cb_msg_describe(msg, what), chain);
@@ -210,8 +225,10 @@ static cb_err late(end *me, const parcel *p) {
 static cb_err peer_ended(const end *me, const parcel *p) {
     char what[96];
     return cb_fail(CB_EMISMATCH, "rank %d %s rank %d (%s), but rank %d has ended", me->comm.rank,
-                   p->head.is_send ? "has a message for" : "expects a message from", p->head.msg.peer,
-                   cb_msg_describe(&p->head.msg, what), p->head.msg.peer);
+                   is_visit(p)       ? "expects in an operation"
+                   : p->head.is_send ? "has a message for"
+                                     : "expects a message from",
+                   awaited(p), cb_msg_describe(&p->head.msg, what), awaited(p));
 }
 
 static cb_err mismatch(const end *me, const parcel *p) {
@@ -291,21 +308,125 @@ static cb_err finish_request(end *me, cb_req **req, bool timed_out) {
     return e;
 }
 
+/* Visits */
+
+static cb_err meet(cb_comm *comm, cb_board *board, int me_there, const cb_msg *msg, const cb_call *call,
+                   const cb_work *work, cb_req **req) {
+    TRY(alive(comm));
+    end *me = (end *)(void *)comm;
+    parcel *p = (parcel *)(void *)cb_pool_take(&me->pool, msg, false);
+    if (!p) return cb_fail(CB_ENOMEM, "no memory for a request; rank %d has %d under way", comm->rank, me->pool.used);
+    p->owner = me;
+    p->box = NULL;
+    cb_err e = cb_visit_begin(&p->visit, board, me_there, call, work);
+    if (e)
+        cb_pool_give(&me->pool, &p->head);
+    else
+        *req = &p->head;
+    return e;
+}
+
+static cb_err end_visit(end *me, cb_req **req, cb_err e) {
+    parcel *p = (parcel *)(void *)*req;
+    cb_visit_end(&p->visit);
+    *req = NULL;
+    cb_pool_give(&me->pool, &p->head);
+    return e;
+}
+
+/* Why a visit cannot go on, if the world has not ended anyway. */
+typedef enum reason { PEER_ENDED, TIMED_OUT, GIVEN_UP } reason;
+
+static cb_err give_up_visit(end *me, cb_req **req, reason why) {
+    parcel *p = (parcel *)(void *)*req;
+    char what[96];
+    drop(p);
+    cb_err e = alive(&me->comm);
+    if (!e && why == GIVEN_UP) {
+        e = cb_fail(CB_EPEER, "another rank has given up an operation (%s)", cb_msg_describe(&p->head.msg, what));
+    } else if (!e && why == TIMED_OUT) {
+        e = late(me, p);
+        me->timed_out = true;
+        drop_all(me);
+    } else if (!e) {
+        e = peer_ended(me, p);
+    }
+    return end_visit(me, req, e);
+}
+
+/* *done where it came to an end. `all`: help the others too. */
+static cb_err step_visit(end *me, cb_req **req, bool all, bool *done) {
+    parcel *p = (parcel *)(void *)*req;
+    *done = true;
+    switch (cb_visit_step(&p->visit, all)) {
+    case CB_VISIT_DONE:
+        return end_visit(me, req, CB_OK);
+    case CB_VISIT_UNEQUAL:
+        return end_visit(me, req, cb_visit_unequal(&p->visit));
+    case CB_VISIT_BROKEN:
+        return give_up_visit(me, req, GIVEN_UP);
+    case CB_VISIT_OPEN:
+        break;
+    }
+    if (hopeless(p) && cb_visit_absent(&p->visit, 0) >= 0) return give_up_visit(me, req, PEER_ENDED);
+    *done = atomic_load(&me->w->aborted);
+    return *done ? give_up_visit(me, req, PEER_ENDED) : CB_OK;
+}
+
+static cb_err wait_visit(end *me, cb_req **req) {
+    parcel *p = (parcel *)(void *)*req;
+    double until_s = cb_now_s() + me->comm.deadline_s;
+    bool done = false, in_time = true;
+    for (;;) {
+        TRY(step_visit(me, req, true, &done));
+        if (done) return CB_OK;
+        if (!in_time) return give_up_visit(me, req, TIMED_OUT);
+        in_time = cb_bell_wait(&me->w->bells[me->comm.rank], me->w->patience, can_go_on, p, until_s);
+    }
+}
+
+/* Any request */
+
 static cb_err test(cb_comm *comm, cb_req **req, bool *done) {
     end *me = (end *)(void *)comm;
     const parcel *p = (const parcel *)(const void *)*req;
-    *done = settled(p) || hopeless(p) || atomic_load(&me->w->aborted);
+    if (is_visit(p)) return step_visit(me, req, false, done);
+    *done = can_go_on(p) || atomic_load(&me->w->aborted);
     return *done ? finish_request(me, req, false) : CB_OK;
 }
 
 static cb_err wait(cb_comm *comm, cb_req **req) {
     end *me = (end *)(void *)comm;
     const parcel *p = (const parcel *)(const void *)*req;
-    atomic_store_explicit(&me->waits_for, p->head.msg.peer, memory_order_relaxed);
-    bool in_time = sleep_on(me, p, cb_now_s() + comm->deadline_s);
-    cb_err e = finish_request(me, req, !in_time);
+    atomic_store_explicit(&me->waits_for, awaited(p), memory_order_relaxed);
+    cb_err e;
+    if (is_visit(p)) {
+        e = wait_visit(me, req);
+    } else {
+        double until_s = cb_now_s() + comm->deadline_s;
+        bool in_time = cb_bell_wait(&me->w->bells[comm->rank], me->w->patience, can_go_on, p, until_s);
+        e = finish_request(me, req, !in_time);
+    }
     atomic_store_explicit(&me->waits_for, NOBODY, memory_order_relaxed);
     return e;
+}
+
+/* Groups of one have nobody to meet. */
+static cb_err join(cb_comm *comm, cb_purpose purpose, const int *ranks, int size, cb_board **board) {
+    const world *w = ((end *)(void *)comm)->w;
+    *board = NULL;
+    if (size < 2 || size > CB_MOST_AT_A_MEETING) return CB_OK;
+    cb_board_plan plan = {.purpose = purpose,
+                          .ranks = ranks,
+                          .size = size,
+                          .bells = w->bells,
+                          .helpers = w->cores,
+                          .tiny = w->size <= w->cores};
+    return cb_board_join(w->boards, &plan, board);
+}
+
+static void leave(cb_comm *comm, cb_board *board) {
+    cb_board_leave(((end *)(void *)comm)->w->boards, board);
 }
 
 /* May come from a thread that is not the rank's (a watchdog); the rank's requests are then dropped by its next call. */
@@ -331,6 +452,9 @@ static const cb_comm_ops ops = {.name = "threads",
                                 .wait = wait,
                                 .alive = alive,
                                 .abort = abort_world,
+                                .join = join,
+                                .leave = leave,
+                                .meet = meet,
                                 .finish = finish,
                                 .let_go = let_go};
 
@@ -374,6 +498,7 @@ static void *rank_main(void *arg) {
         abort_world(&me->comm);
     }
     atomic_store(&me->ended, true);
+    atomic_fetch_add(&w->ended, 1);
     wake_all(w);
     return NULL;
 }
@@ -385,17 +510,11 @@ static void init_end(world *w, int rank, double deadline_s) {
     atomic_init(&e->waits_for, NOBODY);
     cb_pool_init(&e->pool, sizeof(parcel));
     pthread_mutex_init(&e->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&e->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
 }
 
 static void destroy_end(end *e) {
     cb_pool_destroy(&e->pool);
     pthread_mutex_destroy(&e->lock);
-    pthread_cond_destroy(&e->wake);
 }
 
 /* Starts all threads behind the gate, so that a world is never half there; joins them. */
@@ -416,20 +535,35 @@ static cb_err run_threads(world *w, int64_t stack_bytes) {
                    started, w->size, (long long)stack_bytes, strerror(rc));
 }
 
+static cb_err run_world(world *w, const cb_launch *launch) {
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->started, NULL);
+    for (int i = 0; i < w->size; i++) init_end(w, i, launch->deadline_s);
+    cb_err e = run_threads(w, launch->stack_bytes > 0 ? launch->stack_bytes : DEFAULT_STACK_BYTES);
+    if (!e && w->error) e = cb_err_context(w->error, "rank %d", w->error_rank);
+    for (int i = 0; i < w->size; i++) destroy_end(&w->ends[i]);
+    pthread_cond_destroy(&w->started);
+    pthread_mutex_destroy(&w->lock);
+    return e;
+}
+
 static cb_err launch_threads(const cb_launch *launch, cb_wrap_fn wrap, void *wrap_arg, cb_rank_fn fn, void *arg) {
     if (launch->ranks < 1 || launch->ranks > MAX_RANKS)
         return cb_fail(CB_EINVAL, "comm 'threads' with %d ranks; it runs 1 to %d", launch->ranks, MAX_RANKS);
     world w = {.size = launch->ranks, .wrap = wrap, .wrap_arg = wrap_arg, .fn = fn, .arg = arg};
+    w.cores = cb_os_cores();
+    w.patience = cb_patience_for(w.size, w.cores);
     w.ends = calloc((size_t)w.size, sizeof *w.ends);
-    if (!w.ends) return cb_fail(CB_ENOMEM, "no memory for %d ranks of %zu bytes", w.size, sizeof *w.ends);
-    pthread_mutex_init(&w.lock, NULL);
-    pthread_cond_init(&w.started, NULL);
-    for (int i = 0; i < w.size; i++) init_end(&w, i, launch->deadline_s);
-    cb_err e = run_threads(&w, launch->stack_bytes > 0 ? launch->stack_bytes : DEFAULT_STACK_BYTES);
-    if (!e && w.error) e = cb_err_context(w.error, "rank %d", w.error_rank);
-    for (int i = 0; i < w.size; i++) destroy_end(&w.ends[i]);
-    pthread_cond_destroy(&w.started);
-    pthread_mutex_destroy(&w.lock);
+    w.bells = aligned_alloc(sizeof *w.bells, (size_t)w.size * sizeof *w.bells);
+    cb_err e = w.ends && w.bells
+                   ? cb_boards_make(&w.boards)
+                   : cb_fail(CB_ENOMEM, "no memory for %d ranks of %zu bytes", w.size, sizeof *w.ends);
+    if (!e) {
+        memset(w.bells, 0, (size_t)w.size * sizeof *w.bells);
+        e = run_world(&w, launch);
+        cb_boards_free(w.boards);
+    }
+    free(w.bells);
     free(w.ends);
     return e;
 }

@@ -12,6 +12,7 @@ typedef enum cb_reduce_op { CB_SUM, CB_MAX } cb_reduce_op;
 
 int64_t cb_type_bytes(cb_type type);
 const char *cb_type_name(cb_type type);
+const char *cb_reduce_op_name(cb_reduce_op op); /* "sum" "max" */
 
 typedef struct cb_device cb_device;
 const cb_device *cb_device_host(void);

@@ -16,6 +16,11 @@ const char *cb_type_name(cb_type type) {
     return names[type];
 }
 
+const char *cb_reduce_op_name(cb_reduce_op op) {
+    static const char *const names[] = {"sum", "max"};
+    return names[op];
+}
+
 static void copy(void *to, const void *from, int64_t bytes) {
     if (bytes > 0 && to != from) memcpy(to, from, (size_t)bytes);
 }

@@ -59,8 +59,9 @@ static int fill_spec(const cb_run *run, const cb_schedule *schedule, int window,
     if (spec->bucket_elements > gradients) spec->bucket_elements = gradients;
     /* Over tp the residual stream and two numbers per row are summed, over dp ranges of gradients up to a bucket. */
     int64_t rows = (int64_t)run->B * run->T, widest = rows * (m->channels > 2 ? m->channels : 2);
-    spec->tp_scratch_bytes = cb_all_reduce_scratch_most(tp, widest, CB_F32);
-    spec->bucket_scratch_bytes = cb_all_reduce_scratch_most(spec->dp, spec->bucket_elements, CB_F32);
+    bool shared = cb_comm_launch_shares(&run->launch);
+    spec->tp_scratch_bytes = cb_all_reduce_scratch_most(shared, tp, widest, CB_F32);
+    spec->bucket_scratch_bytes = cb_all_reduce_scratch_most(shared, spec->dp, spec->bucket_elements, CB_F32);
     return slots;
 }
 

@@ -16,7 +16,7 @@ typedef struct place {
 /* n all-reduces of `count` elements in a group of `size`, in which this rank is number `index`. */
 static void add(const place *at, cb_purpose purpose, int size, int index, int64_t n, int64_t count, cb_type type) {
     if (size < 2 || count == 0) return;
-    cb_cost one = cb_collective_cost(CB_ALL_REDUCE, size, index, count, type),
+    cb_cost one = cb_collective_cost(cb_comm_launch_shares(&at->run->launch), CB_ALL_REDUCE, size, index, count, type),
             *to = &at->sent->of[purpose][CB_ALL_REDUCE];
     to->messages += n * one.messages;
     to->bytes += n * one.bytes;

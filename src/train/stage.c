@@ -6,7 +6,7 @@
 #include "train/rank.h"
 
 static void *take(cb_rank *rank, cb_memory_kind kind, int64_t bytes) {
-    return cb_arena_take(&rank->arena[kind], bytes);
+    return bytes > 0 ? cb_arena_take(&rank->arena[kind], bytes) : NULL; /* no scratch, not one of 0 bytes */
 }
 
 static cb_err create_arenas(cb_rank *rank, const cb_memory_spec *spec) {
