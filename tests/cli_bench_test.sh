@@ -1,0 +1,49 @@
+#!/bin/bash
+# `cuboid bench`: what it refuses and with which words, what its tables and JSON hold. No time is tested.
+# Usage: cli_bench_test.sh CUBOID OUTPUTS   OUTPUTS: the program of support/outputs.c
+cuboid=${1:?usage: cli_bench_test.sh CUBOID OUTPUTS} looks=${2:?}
+source "$(dirname "$0")/support/cli.sh"
+
+# refuses WORDS ARGUMENTS...: code 2, one line on stderr with the words in it, nothing on stdout
+refuses() {
+    local words=$1
+    shift
+    run bench "$@"
+    check "bench $*: code 2" equal "$rc $(wc -c <"$out") $(wc -l <"$err")" "2 0 1"
+    check "bench $*: says why" has "$err" "$words"
+}
+# rows_have ROWS NAMES...: the JSON in $out has each name so often
+rows_have() {
+    local rows=$1 name
+    shift
+    check "one line of JSON" equal "$(wc -l <"$out")" 1
+    for name; do check "$name in $rows rows" equal "$(grep -o "\"$name\":" "$out" | wc -l)" "$rows"; done
+}
+
+names() {
+    refuses "bench what? there are: step, gemm"
+    refuses "bench 'gem' is not known (did you mean 'gemm'?); there are: step, gemm" gem
+    run bench --help
+    check "bench --help lists them" equal "$rc $(grep -cE '^  (step|gemm) ' "$out")" "0 2"
+}
+
+gemm() {
+    refuses "--dtype: 'bf16' is none of its choices; it can be f32" gemm --dtype bf16
+    refuses "tp=3 does not divide the 8 heads" gemm --model test-tiny --tp 1,3
+    refuses "--tp: '2,x' is not a list of 1 to 16 whole numbers" gemm --tp 2,x
+    refuses "--tp: '2,' is not a list" gemm --tp 2,
+    refuses "--m: 0 in '4,0' is out of range; it can be 1 to" gemm --m 4,0 --n 1 --k 1
+    refuses "--m, --n and --k go together" gemm --m 4 --k 8
+    refuses "4 shards over tp=8: the outputs 192 of qkv" gemm --model test-tiny --tp 8 --shards 4 --compute ref
+    refuses 'compute backend "gpu" is unknown; known: cpu, ref' gemm --compute gpu
+    run bench gemm --model test-tiny --tokens 16 --tp 1,2 --repeats 1 --threads 1 --compute ref
+    check "five layers, three products, two sizes" equal "$rc $(grep -cE '^(qkv|projection|fc|fc2|head) ' "$out")" "0 30"
+    check "a rank's shape" grep -qE "^fc2 +weight gradient +2 +64 +128 +16 " "$out"
+    check "80 columns" equal "$(grep -cE '.{81}' "$out")" 0
+    run bench gemm --m 3,5 --n 7 --k 2,4 --repeats 2 --threads 1 --compute ref --json
+    check "every combination, each with its gradients" equal "$rc $(grep -o '"flops":84.0,' "$out" | wc -l)" "0 3"
+    rows_have 12 layer product tp m n k flops time_us best_us gflops of_best
+}
+
+for test in names gemm; do $test; done
+end
