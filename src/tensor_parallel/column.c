@@ -14,7 +14,7 @@ void cb_column_forward(cb_tp *tp, const cb_linear *l, float *y, const float *x, 
     for (int s = 0; l->b && s < tp->owned; s++) c->ops->bias_add(c, y + s * M * N, l->b + s * N, M, N);
 }
 
-static void data_gradient(cb_tp *tp, const cb_linear *l, float *dx, const float *dy, int64_t M) {
+void cb_column_data_gradient(cb_tp *tp, const cb_linear *l, float *dx, const float *dy, int64_t M) {
     cb_compute *c = tp->compute;
     int64_t N = l->out / tp->shards, K = l->in;
     cb_gemm g[CB_MOST_OWNED_SHARDS];
@@ -36,17 +36,17 @@ void cb_column_weight_gradient(cb_tp *tp, const cb_linear *l, const float *dy, c
     c->ops->gemm(c, g, tp->owned);
 }
 
-static void bias_gradient(cb_tp *tp, const cb_linear *l, const float *dy, int64_t M) {
+void cb_column_own_gradients(cb_tp *tp, const cb_linear *l, const float *dy, const float *x, int64_t M) {
     cb_compute *c = tp->compute;
     int64_t N = l->out / tp->shards;
+    if (l->dw) cb_column_weight_gradient(tp, l, dy, x, M);
     for (int s = 0; l->db && s < tp->owned; s++) c->ops->bias_grad(c, l->db + s * N, dy + s * M * N, M, N);
 }
 
 cb_err cb_column_backward(cb_tp *tp, const cb_linear *l, float *dx, const float *dy, const float *x, int64_t M) {
     cb_pending pending;
-    data_gradient(tp, l, dx, dy, M);
+    cb_column_data_gradient(tp, l, dx, dy, M);
     TRY(cb_tp_reduce_start(tp, &pending, dx, M * l->in));
-    if (l->dw) cb_column_weight_gradient(tp, l, dy, x, M);
-    bias_gradient(tp, l, dy, M);
+    cb_column_own_gradients(tp, l, dy, x, M);
     return cb_tp_reduce_finish(tp, &pending);
 }

@@ -11,4 +11,12 @@ CB_MUST_USE cb_err cb_tp_reduce_start(cb_tp *tp, cb_pending *pending, float *out
 CB_MUST_USE cb_err cb_tp_reduce_finish(cb_tp *tp, cb_pending *pending);
 CB_MUST_USE cb_err cb_tp_reduce(cb_tp *tp, float *out, int64_t count);
 
+/* The layers' work between messages; shapes as in tensor_parallel.h. Not collective. */
+/* dx (M, in) = the sum of dy W over this rank's shards. */
+void cb_column_data_gradient(cb_tp *tp, const cb_linear *linear, float *dx, const float *dy, int64_t M);
+/* Weight (where wanted) and bias gradients. */
+void cb_column_own_gradients(cb_tp *tp, const cb_linear *linear, const float *dy, const float *x, int64_t M);
+/* y (M, out) = the sum of x W^T over this rank's shards. */
+void cb_row_product(cb_tp *tp, const cb_linear *linear, float *y, const float *x, int64_t M);
+
 #endif

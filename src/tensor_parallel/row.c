@@ -2,7 +2,7 @@
  * message. The bias is whole on every rank and added once, after the sum. Source: Shoeybi et al. 2019, section 3. */
 #include "tensor_parallel/regions.h"
 
-cb_err cb_row_forward(cb_tp *tp, const cb_linear *l, float *y, const float *x, int64_t M) {
+void cb_row_product(cb_tp *tp, const cb_linear *l, float *y, const float *x, int64_t M) {
     cb_compute *c = tp->compute;
     int64_t N = l->out, K = l->in / tp->shards;
     cb_gemm g[CB_MOST_OWNED_SHARDS];
@@ -11,7 +11,11 @@ cb_err cb_row_forward(cb_tp *tp, const cb_linear *l, float *y, const float *x, i
                          .ldb = K, .c = y, .ldc = N};
     }
     c->ops->gemm_sum(c, g, tp->owned, tp->sum_scratch);
-    return cb_tp_reduce(tp, y, M * N);
+}
+
+cb_err cb_row_forward(cb_tp *tp, const cb_linear *l, float *y, const float *x, int64_t M) {
+    cb_row_product(tp, l, y, x, M);
+    return cb_tp_reduce(tp, y, M * l->out);
 }
 
 static void data_gradient(cb_tp *tp, const cb_linear *l, float *dx, const float *dy, int64_t M) {

@@ -39,6 +39,27 @@ void cb_row_backward(cb_tp *tp, const cb_linear *linear, float *dx, const float 
 /* dW += dy^T x alone. Not collective. */
 void cb_row_weight_gradient(cb_tp *tp, const cb_linear *linear, const float *dy, const float *x, int64_t M);
 
+/* Sequence parallelism (Korthikanti et al., arXiv:2205.05198): outside of a pair of cut matrices a rank of tp has M/tp
+ * of the rows, those from t M/tp on, called `part` below. An all-gather before the column-parallel layer and a
+ * reduce-scatter after the row-parallel one send as many bytes as the all-reduce that they replace, and what lies
+ * between pairs is computed and kept once, not tp times. The sums are those of the all-reduce, bit for bit. */
+/* CB_EINVAL where tp does not divide M rows. */
+CB_MUST_USE cb_err cb_sequence_check(const cb_tp *tp, int64_t M);
+/* whole (M, in) = all ranks' part (M/tp, in); y as cb_column_forward of it. whole is what backward needs.
+ * *Collective over tp.* */
+CB_MUST_USE cb_err cb_sequence_column_forward(cb_tp *tp, const cb_linear *linear, float *y, float *whole,
+                                              const float *part, int64_t M);
+/* dpart (M/tp, in) = this rank's rows of the sum over shards of dy W; dW, db as cb_column_backward. room (M, in).
+ * *Collective over tp.* */
+CB_MUST_USE cb_err cb_sequence_column_backward(cb_tp *tp, const cb_linear *linear, float *dpart, const float *dy,
+                                               const float *whole, float *room, int64_t M);
+/* part (M/tp, out) = this rank's rows of what cb_row_forward has. room (M, out). *Collective over tp.* */
+CB_MUST_USE cb_err cb_sequence_row_forward(cb_tp *tp, const cb_linear *linear, float *part, const float *x, float *room,
+                                           int64_t M);
+/* whole (M, out) = all ranks' dpart (M/tp, out); the rest as cb_row_backward of it. *Collective over tp.* */
+CB_MUST_USE cb_err cb_sequence_row_backward(cb_tp *tp, const cb_linear *linear, float *dx, float *whole,
+                                            const float *dpart, const float *x, int64_t M);
+
 /* A table of V rows cut over shards. */
 typedef struct cb_vocab {
     int64_t vocab, vocab_padded, channels;
