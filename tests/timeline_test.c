@@ -239,6 +239,28 @@ static void svg_is_well_formed(void) {
     }
 }
 
+static int count_of(const char *text, const char *what) {
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, what)); at++) n++;
+    return n;
+}
+
+/* Of 64 microbatches on 16 stages each bar has its number, whatever the schedule; of many more, none. */
+static void numbers_fit(void) {
+    for (const char *const *name = cb_schedule_names(); *name; name++) {
+        for (int micro_batches = 64; micro_batches <= 2048; micro_batches *= 32) {
+            drawing d;
+            CHECK_OK(make_drawing(&d, *name, 16, micro_batches, 0, 0));
+            int64_t bars = 16 * micro_batches * d.schedule.chunks * (d.schedule.split_backward ? 3 : 2);
+            char *svg = draw(&d.timeline, 's');
+            CHECK_INT(count_of(svg, "class=\"n\""), micro_batches == 64 ? bars : 0);
+            CHECK(strtol(strstr(svg, "width=\"") + 7, NULL, 10) < 7700);
+            free(svg);
+            free_drawing(&d);
+        }
+    }
+}
+
 static void svg_escapes_names(void) {
     const char *names[] = {"<d0> & \"p1\"\x01"};
     cb_event event = {.kind = CB_F, .end_s = 2e-6};
@@ -464,6 +486,7 @@ int main(void) {
     RUN(any_order_of_events);
     RUN(the_xml_checker);
     RUN(svg_is_well_formed);
+    RUN(numbers_fit);
     RUN(svg_escapes_names);
     RUN(bubbles);
     RUN(bad_timelines);

@@ -12,6 +12,7 @@ enum {
     AXIS_HEIGHT = 34,
     LEGEND_HEIGHT = 26,
     PIXELS_PER_TICK = 100,
+    MOST_WIDTH = 7500,
     MOST_HINTS = 20000
 };
 
@@ -107,6 +108,11 @@ static void put_hint(const picture *p, const cb_bar *bar) {
     fprintf(p->to, ": %.6g to %.6g %s</title></rect>\n", bar->begin_s / unit_s, bar->end_s / unit_s, p->layout->unit);
 }
 
+/* What a bar needs to show its microbatch's number. */
+static double number_width(int micro_batch) {
+    return 2 + 6.4 * (1 + (micro_batch > 9) + (micro_batch > 99) + (micro_batch > 999));
+}
+
 static void put_bar(const picture *p, const cb_bar *bar) {
     const cb_fill_style *fill = cb_fill_style_of(bar->fill);
     double x = x_of(p, bar->begin_s), width = x_of(p, bar->end_s) - x, y = y_of(p, bar->row);
@@ -122,8 +128,8 @@ static void put_bar(const picture *p, const cb_bar *bar) {
     }
     if (!fill->is_numbered || p->bar_height < 12) return;
     char number[16];
-    int length = snprintf(number, sizeof number, "%d", bar->micro_batch);
-    if (width >= 6.4 * length + 2) put_text(p, "n", x + width / 2, y + p->bar_height / 2 + 4, number);
+    snprintf(number, sizeof number, "%d", bar->micro_batch);
+    if (width >= number_width(bar->micro_batch)) put_text(p, "n", x + width / 2, y + p->bar_height / 2 + 4, number);
 }
 
 /* The ground of each row, which the axis's lines are drawn on. */
@@ -166,22 +172,24 @@ static void put_legend(const picture *p) {
     if (p->layout->has_chunks) put_text(p, "s", x, y + 11, "paler: odd chunks");
 }
 
-static int64_t most_numbered_bars(const cb_drawing *layout) {
-    int64_t most = 0;
-    for (int row = 0; row < layout->timeline->rows; row++) {
-        int64_t bars = 0;
-        for (int64_t i = layout->row_begin[row]; i < layout->row_begin[row + 1]; i++) {
-            bars += cb_fill_style_of(layout->bars[i].fill)->is_numbered;
-        }
-        if (bars > most) most = bars;
-    }
-    return most;
-}
-
-/* Wide enough for the numbers of about 128 bars in a row; more get lost, and the picture stays a picture. */
+/* As wide as the numbers need in bars of the shortest kind's mean length; where that is more than 64 microbatches on 16
+ * stages take, numbers get lost and the picture stays a picture. */
 static double wanted_width(const cb_drawing *layout) {
-    double wanted = 14.0 * (double)most_numbered_bars(layout);
-    return wanted < 900 ? 900 : wanted > 1800 ? 1800 : wanted;
+    double sum_s[CB_FILLS] = {0}, shortest_s = INFINITY;
+    int64_t bars[CB_FILLS] = {0};
+    int largest = 0;
+    for (int64_t i = 0; i < layout->row_begin[layout->timeline->rows]; i++) {
+        const cb_bar *bar = &layout->bars[i];
+        if (!cb_fill_style_of(bar->fill)->is_numbered) continue;
+        sum_s[bar->fill] += bar->end_s - bar->begin_s;
+        bars[bar->fill]++;
+        if (bar->micro_batch > largest) largest = bar->micro_batch;
+    }
+    for (int fill = 0; fill < CB_FILLS; fill++) {
+        if (sum_s[fill] > 0) shortest_s = fmin(shortest_s, sum_s[fill] / (double)bars[fill]);
+    }
+    double wanted = layout->span_s / shortest_s * (number_width(largest) + 2);
+    return wanted < 900 ? 900 : wanted > MOST_WIDTH ? 1800 : wanted;
 }
 
 /* label: characters of the longest name of a row. */
