@@ -120,9 +120,14 @@ static void wishes_hold(void) {
     wish.tp = 3;
     cb_search_spec spec = {.job = &job, .constants = &constants, .wish = wish};
     CHECK_FAILS(cb_search_run(&spec, &s), CB_EINVAL,
-                "no layout is possible: dp x tp x pp x cp is the number of devices");
+                "what is fixed of dp x tp x pp x cp is 6, which does not divide the 16 devices");
     wish = cb_wish_none(), wish.tp = 16, wish.micro_batch = 3, spec.wish = wish;
-    CHECK_FAILS(cb_search_run(&spec, &s), CB_EINVAL, "no layout is possible: ");
+    CHECK_FAILS(cb_search_run(&spec, &s), CB_EINVAL, "with 64 sequences: tp divides the heads, those of keys");
+    wish.tp = 8, spec.wish = wish;
+    CHECK_FAILS(cb_search_run(&spec, &s), CB_EINVAL,
+                "microbatch 3, 1 chunk on 16 devices with 64 sequences: dp x microbatch");
+    wish = cb_wish_none(), wish.tp = wish.pp = wish.dp = 2, spec.wish = wish;
+    CHECK_FAILS(cb_search_run(&spec, &s), CB_EINVAL, "dp x tp x pp is 8; the cluster has 16 devices");
 }
 
 static void each_rule_is_broken_by_its_example(void) {

@@ -4,10 +4,11 @@
 
 #include "base/args.h"
 #include "cli/commands.h"
+#include "cli/plan_layouts.h"
 #include "cli/plan_validate.h"
 
 cb_err cb_cmd_plan(int argc, char **argv) {
     if (cb_args_given(NULL, 0, "validate", argc, argv)) return cb_plan_validate(argc, argv);
     if (cb_args_given(NULL, 0, "show-constants", argc, argv)) return cb_plan_show_constants(argc, argv);
-    return cb_fail(CB_EUSAGE, "cuboid plan --validate FILE.csv [--rows out.csv] [--json] [--constants FILE.json]");
+    return cb_plan_layouts(argc, argv);
 }

@@ -66,10 +66,8 @@ static void measure_stage(cb_simulated *s, int stage, const cb_span *span) {
     if (s->peak[stage] > s->most) s->most = s->peak[stage];
 }
 
-static cb_err simulate(cb_simulated *s, const cb_costs *costs, double *seconds, cb_span **spans) {
-    cb_durations durations;
-    fill_durations(s, costs, seconds, &durations);
-    TRY(cb_schedule_simulate(&s->schedule, &durations, spans, &s->total_s, NULL));
+static cb_err simulate(cb_simulated *s, const cb_durations *durations, cb_span **spans) {
+    TRY(cb_schedule_simulate(&s->schedule, durations, spans, &s->total_s, NULL));
     for (int r = 0; r < s->schedule.stages; r++) measure_stage(s, r, spans[r]);
     cb_err e = cb_timeline_of_schedule(&s->schedule, spans, &s->events, &s->timeline.count);
     free(spans[0]);
@@ -92,21 +90,30 @@ static void make_title(cb_simulated *s) {
 }
 
 cb_err cb_simulated_make(cb_simulated *s, cb_schedule schedule, const cb_costs *costs) {
+    cb_durations durations;
+    double *seconds = calloc(3 * (size_t)schedule.stages, sizeof *seconds);
+    *s = (cb_simulated){.schedule = schedule};
+    if (!seconds) return cb_fail(CB_ENOMEM, "no memory to simulate %d stages", schedule.stages);
+    fill_durations(s, costs, seconds, &durations);
+    cb_err e = cb_simulated_make_uneven(s, schedule, &durations);
+    free(seconds);
+    return e;
+}
+
+cb_err cb_simulated_make_uneven(cb_simulated *s, cb_schedule schedule, const cb_durations *durations) {
     *s = (cb_simulated){.schedule = schedule};
     size_t p = (size_t)schedule.stages;
-    double *seconds = calloc(3 * p, sizeof *seconds);
     cb_span **spans = calloc(p, sizeof *spans);
     s->peak = calloc(p, sizeof *s->peak);
     s->name = calloc(p, sizeof *s->name);
     s->names = calloc(p, sizeof *s->names);
-    bool whole = seconds && spans && s->peak && s->name && s->names;
+    bool whole = spans && s->peak && s->name && s->names;
     cb_err e = whole ? CB_OK : cb_fail(CB_ENOMEM, "no memory to simulate %d stages", schedule.stages);
     if (!e && !schedule.is_lowered) e = cb_schedule_lower(&s->schedule);
     if (!e) e = cb_schedule_check(&s->schedule, INT_MAX, s->peak);
     if (!e) e = cb_schedule_least_window(&s->schedule, &s->window);
-    if (!e) e = simulate(s, costs, seconds, spans);
+    if (!e) e = simulate(s, durations, spans);
     if (!e) make_title(s);
-    free(seconds);
     free(spans);
     return e;
 }

@@ -29,6 +29,9 @@ typedef struct cb_simulated {
 /* Lowers (where that is not done), proves and simulates the schedule, which *simulated owns from now on, also after an
  * error. Errors of the checker; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_simulated_make(cb_simulated *simulated, cb_schedule schedule, const cb_costs *costs);
+/* The same with times of each stage. */
+CB_MUST_USE cb_err cb_simulated_make_uneven(cb_simulated *simulated, cb_schedule schedule,
+                                            const cb_durations *durations);
 void cb_simulated_free(cb_simulated *simulated);
 
 #endif

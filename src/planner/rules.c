@@ -80,7 +80,7 @@ static const struct {
 } rules[] = {
     {{"devices", "dp x tp x pp x cp is the number of devices"}, breaks_devices},
     {{"positions", "a sequence is no longer than the model's learned positions"}, breaks_positions},
-    {{"heads", "tp divides the heads, the heads of keys and values, the MLP width and the padded vocabulary"},
+    {{"heads", "tp divides the heads, those of keys and values, the MLP width and the padded vocabulary"},
      breaks_heads},
     {{"node", "a tensor-parallel group fills a part of a node or whole nodes"}, breaks_node},
     {{"layers", "every stage and chunk holds a layer: pp x chunks is at most the number of layers"}, breaks_layers},
@@ -92,8 +92,7 @@ static const struct {
     {{"sequence", "sequence parallelism goes with tp > 1, which divides the sequence"}, breaks_sequence},
     {{"selective", "attention in blocks keeps no scores: selective recomputation has nothing to do"}, breaks_selective},
     {{"zero", "ZeRO cuts over dp and cp: there is more than one"}, breaks_zero},
-    {{"zero-pipeline",
-      "with a pipeline ZeRO 2 and 3 hold all gradients until the last microbatch, so they save nothing"},
+    {{"zero-pipeline", "in a pipeline ZeRO 2 and 3 keep all gradients to the step's end and save nothing"},
      breaks_zero_pipeline},
     {{"context", "context parallelism needs attention in blocks and two equal parts of the sequence per rank"},
      breaks_context},

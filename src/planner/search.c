@@ -37,6 +37,8 @@ typedef struct walk {
     int64_t step_room, mesh_room, candidates;
     double done;
     bool memory_only, found; /* stop at the first that fits */
+    int furthest;            /* the last rule that a candidate broke, and that candidate: the nearest to a legal one */
+    cb_split furthest_split;
 } walk;
 
 static cb_err push_time(walk *w, double step_s) {
@@ -96,6 +98,7 @@ static cb_err consider(walk *w, const cb_split *split) {
     int broken = cb_rule_broken(w->job, split);
     if (broken < 0) return take(w, split);
     w->search->broken[broken]++;
+    if (broken > w->furthest) w->furthest = broken, w->furthest_split = *split;
     return CB_OK;
 }
 
@@ -159,9 +162,7 @@ static cb_err walk_dp(walk *w, cb_split split, int64_t model_parallel) {
     int dp = w->spec->wish.dp ? w->spec->wish.dp : (int)(w->job->cluster->devices / model_parallel);
     if (dp < 1) dp = 1;
     split.dp = dp;
-    if (dp <= w->job->global_batch) return walk_mesh(w, split);
-    w->search->broken[5]++; /* the batch's */
-    return CB_OK;
+    return dp <= w->job->global_batch ? walk_mesh(w, split) : CB_OK; /* more replicas than sequences */
 }
 
 static cb_err walk_all(walk *w) {
@@ -193,11 +194,22 @@ static int by_time(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
-static cb_err nothing_legal(const cb_search *search) {
-    int most = 0;
-    for (int i = 1; i < cb_rules_count(); i++)
-        if (search->broken[i] > search->broken[most]) most = i;
-    return cb_fail(CB_EINVAL, "no layout is possible: %s", cb_rule_at(most)->reason);
+/* Sizes that are fixed do not divide the cluster, or every candidate broke a rule: the one that got furthest says
+ * which. */
+static cb_err nothing_legal(const walk *w) {
+    const cb_wish *wish = &w->spec->wish;
+    int64_t fixed = 1, devices = w->job->cluster->devices;
+    const int sizes[] = {wish->dp, wish->tp, wish->pp, wish->cp};
+    for (int i = 0; i < 4; i++) fixed *= sizes[i] ? sizes[i] : 1;
+    if (w->furthest > 0) return cb_rules_check(w->job, &w->furthest_split);
+    if (devices % fixed)
+        return cb_fail(CB_EINVAL, "what is fixed of dp x tp x pp x cp is %lld, which does not divide the %lld devices",
+                       (long long)fixed, (long long)devices);
+    if (wish->dp && wish->tp && wish->pp)
+        return cb_fail(CB_EINVAL, "dp x tp x pp is %lld; the cluster has %lld devices", (long long)fixed,
+                       (long long)devices);
+    return cb_fail(CB_EINVAL, "no layout is possible: dp is at most the global batch of %lld sequences",
+                   (long long)w->job->global_batch);
 }
 
 static cb_err walk_spec(walk *w) {
@@ -210,7 +222,7 @@ static cb_err walk_spec(walk *w) {
 cb_err cb_search_run(const cb_search_spec *spec, cb_search *search) {
     walk w = {.spec = spec, .search = search};
     cb_err e = walk_spec(&w);
-    if (!e && search->legal == 0) e = nothing_legal(search);
+    if (!e && search->legal == 0) e = nothing_legal(&w);
     if (e) {
         cb_search_free(search);
         return e;

@@ -1,0 +1,158 @@
+/* Data, tensor, pipeline and combined parallelism for one model on one cluster: what each cuts, what it sends, what
+ * limits it, whether it fits. Each is the search, restricted. */
+#include <string.h>
+
+#include "cli/planned.h"
+#include "mesh/mesh.h"
+
+typedef struct kind {
+    const char *name, *splits;
+    int dp, tp, pp, cp, zero; /* the wish; 0 (zero: CB_ANY) leaves it free */
+    cb_dim needs;             /* this size is more than 1; CB_DIMS: any */
+} kind;
+
+static const kind kinds[CB_WAYS] = {
+    {"data", "the batch", 0, 1, 1, 1, 0, CB_DP},
+    {"data, ZeRO 3", "the batch, and all states", 0, 1, 1, 1, 3, CB_DP},
+    {"tensor", "every matrix", 0, 0, 1, 1, 0, CB_TP},
+    {"pipeline", "the layers", 0, 1, 0, 1, 0, CB_PP},
+    {"combined", "all of these", 0, 0, 0, 0, CB_ANY, CB_DIMS},
+};
+
+static bool has_size(const cb_split *s, cb_dim dim) {
+    switch (dim) {
+    case CB_TP:
+        return s->tp > 1;
+    case CB_PP:
+        return s->pp > 1;
+    case CB_DP:
+        return s->dp > 1;
+    default:
+        return true;
+    }
+}
+
+/* The cause, after the products, that takes most of the step. */
+static cb_cause heaviest(const cb_estimate *e) {
+    int most = CB_CAUSE_ATTENTION;
+    for (int cause = CB_CAUSE_ATTENTION; cause < CB_CAUSES; cause++)
+        if (e->by_cause_s[cause] > e->by_cause_s[most]) most = cause;
+    return (cb_cause)most;
+}
+
+/* Why more of it does not help: the rule that ends it, and where it fits what the step waits for. */
+static void say_limit(const cb_planned *p, cb_way *way, const kind *k) {
+    const cb_estimate *e = &way->layout.estimate;
+    char rule[112], share[40] = "";
+    int kv_heads = cb_model_kv_heads(&p->model);
+    if (k->needs == CB_DP && k->zero)
+        snprintf(rule, sizeof rule, "%s", "gathers every weight twice a microbatch");
+    else if (k->needs == CB_DP)
+        snprintf(rule, sizeof rule, "every device holds the whole model; at most %lld sequences",
+                 (long long)p->job.global_batch);
+    else if (k->needs == CB_TP)
+        snprintf(rule, sizeof rule, "%d heads; two all-reduces a layer and pass, slow beyond a node", kv_heads);
+    else if (k->needs == CB_PP)
+        snprintf(rule, sizeof rule, "%d layers; %.3g live microbatches on the first stage", p->model.layers,
+                 way->layout.memory.live);
+    else
+        snprintf(rule, sizeof rule, "%s", "tp pays inside a node, pp across nodes, dp with the rest");
+    if (way->fits) {
+        cb_cause cause = heaviest(e);
+        snprintf(share, sizeof share, "; %s %.0f%%", cb_cause_name(cause), 100 * e->by_cause_s[cause] / e->step_s);
+    }
+    snprintf(way->limit, sizeof way->limit, "%s%s", rule, share);
+}
+
+/* As many replicas as the cluster has devices, or the most that divide the batch. */
+static int most_replicas(const cb_planned *p) {
+    int64_t most = p->cluster.devices < p->job.global_batch ? p->cluster.devices : p->job.global_batch;
+    while (p->job.global_batch % most) most--;
+    return (int)most;
+}
+
+static void take_first(const cb_search *search, const kind *k, cb_way *way) {
+    for (int i = 0; i < search->meshes && !way->possible; i++) {
+        if (!has_size(&search->mesh[i].best.split, k->needs)) continue;
+        way->possible = true, way->fits = search->mesh[i].fits, way->layout = search->mesh[i].best;
+    }
+}
+
+static cb_err find_way(const cb_planned *p, const kind *k, cb_way *way) {
+    cb_wish wish = cb_wish_none();
+    cb_search search;
+    cb_cluster cluster = p->cluster;
+    cb_job job = p->job;
+    *way = (cb_way){.name = k->name, .splits = k->splits};
+    wish.dp = k->dp, wish.tp = k->tp, wish.pp = k->pp, wish.cp = k->cp, wish.zero = k->zero;
+    if (k->needs == CB_DP) cluster.devices = most_replicas(p);
+    job.cluster = &cluster;
+    cb_search_spec spec = {.job = &job, .constants = &p->constants, .wish = wish};
+    cb_err e = cb_search_run(&spec, &search);
+    if (e && cb_err_code(e) == CB_EINVAL) {
+        snprintf(way->why_not, sizeof way->why_not, "%s", cb_err_text(e));
+        cb_err_free(e);
+        return CB_OK;
+    }
+    TRY(e);
+    take_first(&search, k, way);
+    cb_search_free(&search);
+    if (way->possible)
+        say_limit(p, way, k);
+    else
+        snprintf(way->why_not, sizeof way->why_not, "no size above 1 divides what it has to divide");
+    return CB_OK;
+}
+
+cb_err cb_planned_ways(const cb_planned *p, cb_way ways[CB_WAYS]) {
+    for (int i = 0; i < CB_WAYS; i++) TRY(find_way(p, &kinds[i], &ways[i]));
+    return CB_OK;
+}
+
+/* "tp reduce-scatter 7680 x 50 MB", the heaviest first, of at most two kinds; then the sum. */
+static void print_sends(const cb_planned *p, const cb_layout *layout, FILE *to) {
+    cb_flow rows[CB_MOST_FLOWS];
+    char each[16], sum[16];
+    int count = cb_flows_of(&p->job, &layout->split, &p->sums, layout->memory.stage, rows);
+    fprintf(to, "      sends   ");
+    for (int shown = 0; shown < 2; shown++) {
+        int most = -1;
+        for (int i = 0; i < count; i++)
+            if (rows[i].sent_bytes > 0 && (most < 0 || rows[i].sent_bytes > rows[most].sent_bytes)) most = i;
+        if (most < 0) break;
+        fprintf(to, "%s%s %s %.0f x %s", shown ? ", " : "", rows[most].dimension, rows[most].kind, rows[most].times,
+                cb_planned_bytes(rows[most].payload_bytes, each));
+        rows[most].sent_bytes = -rows[most].sent_bytes;
+    }
+    for (int i = 0; i < count; i++)
+        if (rows[i].sent_bytes < 0) rows[i].sent_bytes = -rows[i].sent_bytes;
+    if (count)
+        fprintf(to, "; %s a step\n", cb_planned_bytes(cb_flows_bytes(rows, count, NULL), sum));
+    else
+        fprintf(to, "nothing\n");
+}
+
+static void print_way(const cb_planned *p, const cb_way *way, FILE *to) {
+    char layout[160], shortfall[128];
+    fprintf(to, "  %-13s cuts %s\n", way->name, way->splits);
+    if (!way->possible) {
+        fprintf(to, "      not     %s\n", way->why_not);
+        return;
+    }
+    fprintf(to, "      layout  %s\n", cb_planned_layout(&way->layout.split, layout));
+    print_sends(p, &way->layout, to);
+    fprintf(to, "      limit   %s\n", way->limit);
+    if (way->fits)
+        fprintf(to, "      fits    %.1f GiB of %.0f; %.4g s a step, MFU %.1f%%\n",
+                way->layout.memory.total_bytes / (1 << 30), p->cluster.device.memory_bytes / (1 << 30),
+                way->layout.estimate.step_s, 100 * way->layout.estimate.mfu);
+    else
+        fprintf(to, "      too big %s\n",
+                cb_planned_shortfall(&way->layout.memory, p->cluster.device.memory_bytes, shortfall));
+}
+
+void cb_planned_print_ways(const cb_planned *p, const cb_way ways[CB_WAYS], FILE *to) {
+    fprintf(to, "\nWAYS PAST IT   each by itself at its best, then together, on %d devices; sends: of one rank\n",
+            p->cluster.devices);
+    for (int i = 0; i < CB_WAYS; i++) print_way(p, &ways[i], to);
+}

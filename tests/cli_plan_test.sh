@@ -1,0 +1,141 @@
+#!/bin/bash
+# cuboid plan as its users meet it: what it prints, as text and as JSON, and what it refuses.
+# Usage: cli_plan_test.sh CUBOID OUTPUTS   OUTPUTS: the program of support/outputs.c
+cuboid=${1:?usage: cli_plan_test.sh CUBOID OUTPUTS} looks=${2:?} # looks: unused here, cli.sh wants it
+source "$(dirname "$0")/support/cli.sh"
+
+gpt3=(plan --model gpt3-175b --cluster a100-80g:8x128 --global-batch-size 1536 --seq-length 2048)
+bloom=(plan --model bloom-176b --cluster a100-80g:8x48:opa-4x100 --stack deepspeed-2021 --grads-in-32-bits
+    --global-batch-size 2048 --dp 8 --tp 4 --pp 12 --micro-batch-size 2 --schedule 1f1b --recompute full --zero 1
+    --no-sequence-parallel --layers-per-stage ends)
+
+# shows WHAT...: the last run ended well and printed each
+shows() {
+    check "it ends well" equal "$rc" 0
+    local what
+    for what; do check "it prints '$what'" has "$out" "$what"; done
+}
+# narrow COLUMNS: no line is longer
+narrow() { check "lines of at most $1" equal "$(awk -v n="$1" 'length($0) > n' "$out" | wc -l)" 0; }
+refuses() {
+    local code=$1 words=$2
+    shift 2
+    run "$@"
+    check "plan $* ends with $code" equal "$rc" "$code"
+    check "plan $* says '$words'" has "$err" "$words"
+}
+# json EXPRESSION: of the last run's output, by python3 where there is one
+json() { python3 -c "import json,sys; d=json.load(open('$out')); print($1)"; }
+
+the_wall_and_the_best() {
+    run "${gpt3[@]}" --tokens 300e9 --price 2
+    shows "gpt3-175b has 174.6 billion parameters" "349 GB" "2.10 TB" "2.79 TB   one a100-80g has 80 GiB: 33" \
+        "16 B" "WAYS PAST IT" "data, ZeRO 3" "too big stage 0 needs 3084.3 GiB of 80" "BEST LAYOUTS" "MFU%" "TOO BIG" \
+        "GiB of 80, 61% of it gradients" "TRAINING   300 billion tokens" "device-hours" "a device-hour; without failures"
+    narrow 100
+    check "ten layouts" equal "$(grep -cE '^ ?[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+  ' "$out")" 10
+    run "${gpt3[@]}" --top 3 --all
+    shows "REFUSED   candidates by the first rule that they break" "interleaved: pp x chunks divides the layers"
+    check "three layouts" equal "$(grep -cE '^ ?[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+  ' "$out")" 3
+}
+
+one_layout() {
+    run "${bloom[@]}" --columns 100
+    shows "bloom-176b has 176.25 billion parameters" "ONE LAYOUT   dp 8 tp 4 pp 12, microbatch 2, 1f1b, recompute full" \
+        "memory by stage, GiB of 80" "traffic of a rank on stage 0, per step" "time by cause" "p11" \
+        "128 microbatches a step" "gradient of the tied embedding" "of 16 of 128 microbatches"
+    narrow 108
+    check "a fixed mesh is not followed by tables of others" hasnt "$out" "BEST LAYOUTS"
+    check "twelve stages" equal "$(grep -cE '^ +[0-9]+ +[56] .*\.[0-9]{2} +[0-9.]+$' "$out")" 12
+    run "${bloom[@]}" --svg bloom.svg
+    check "a picture" has bloom.svg "</svg>"
+    check "of an SVG" has bloom.svg "<svg "
+    run "${gpt3[@]}" --tensor-model-parallel-size 8 --pipeline-model-parallel-size 16 --use-distributed-optimizer \
+        --recompute-granularity full --num-virtual-stages-per-pipeline-rank 3
+    shows "tp 8 pp 16" "interleaved:3, recompute full" "ZeRO 1" "slower than the fastest:"
+}
+
+as_json() {
+    run "${bloom[@]}" --json --tokens 366e9 --price 2
+    check "it ends well" equal "$rc" 0
+    command -v python3 >/dev/null || return 0
+    check "parameters" equal "$(json 'd["parameters"]')" 176247271424
+    check "stages" equal "$(json 'len(d["explained"]["stages"])')" 12
+    check "memory adds up" equal "$(json 'all(abs(sum(v for k,v in s.items() if k not in ("all","stage","live","layers"))-s["all"])<1 for s in d["explained"]["stages"])')" True
+    check "time adds up" equal "$(json 'abs(sum(d["explained"]["time"]["by_cause_s"].values())/d["explained"]["time"]["step_s"]-1)<1e-9')" True
+    check "layers" equal "$(json 'sum(s["layers"] for s in d["explained"]["stages"])')" 70
+    check "cost" equal "$(json 'abs(d["training"]["device_hours"]*2-d["training"]["cost"])<1')" True
+    check "rank" equal "$(json '1<=d["explained"]["rank"]<=d["explained"]["rank_of"]')" True
+    run "${gpt3[@]}" --json
+    check "best first" equal "$(json 'all(a["time"]["step_s"]<=b["time"]["step_s"] for a,b in zip(d["best"],d["best"][1:]))')" True
+    check "those too big say why" equal "$(json 'all("GiB of 80" in m["why"] for m in d["too_big"]) and len(d["too_big"])>0')" True
+    check "five ways" equal "$(json '[w["way"] for w in d["ways"]]==["data","data, ZeRO 3","tensor","pipeline","combined"]')" True
+}
+
+own_hardware() {
+    cat >own.json <<'J'
+{"devices": [{"name": "x100", "family": "hopper", "peak_tflops": {"16": 500}, "memory_gib": 96,
+  "memory_gb_per_s": 2400, "link_gb_per_s": 450, "multiprocessors": 132}], "cluster": "x100:8x4"}
+J
+    run plan --model gpt3-13b --cluster own.json
+    shows "gpt3-13b on 32 x x100, 8 a node, network ib-200" "of 500 TFLOP/s"
+    run plan --model gpt3-13b --hardware own.json --cluster x100:4x2:roce-400
+    shows "on 8 x x100, 4 a node, network roce-400"
+    run plan --list-hardware --hardware own.json
+    shows "a100-80g" "mi300x-192g" "x100"
+    printf '{"devices": [{"name": "x",\n "family": "pascal"}]}' >own.json
+    refuses 1 "own.json: line 2, column 2: family: expected one of volta" plan --model demo --cluster own.json
+    printf '{"devices": [,' >own.json
+    refuses 1 "own.json: line 1, column 14: not JSON" plan --model demo --cluster own.json
+    printf '{}' >own.json
+    refuses 2 'own.json has no "cluster"' plan --model demo --cluster own.json
+}
+
+own_model() {
+    printf '{"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32,
+"num_hidden_layers": 32, "num_key_value_heads": 8, "max_position_embeddings": 8192, "vocab_size": 128256}' >llama.json
+    run plan --model ./llama.json --cluster h100:8
+    shows "llama has 8.0303 billion parameters" "on 8 x h100-80g"
+}
+
+refused_words() {
+    refuses 2 "which model? give --model NAME" plan --cluster a100-80g:8x1
+    refuses 2 "on what? give --cluster DEVICE:GxN" plan --model demo
+    refuses 2 "no model 'gpt3-17'; did you mean 'gpt3-175b'" plan --model gpt3-17 --cluster a100-80g:8
+    refuses 2 "no device 'a100-81g'; did you mean 'a100-80g'" plan --model demo --cluster a100-81g:8
+    refuses 2 "its size is not GxN" plan --model demo --cluster a100-80g:8y1
+    refuses 2 "network 'wifi': give KIND-GBITS" plan --model demo --cluster a100-80g:8x1:wifi
+    refuses 2 "no stack 'megatron'; did you mean 'megatron-2021' or 'megatron-core'?" plan --model demo --cluster a100-80g:8 \
+        --stack megatron
+    refuses 2 "a100-80g has no matrix products in 8 bit" plan --model demo --cluster a100-80g:8 --precision 8
+    refuses 2 "--price goes with --tokens" plan --model demo --cluster a100-80g:8 --price 2
+    refuses 2 "--seq-length 4096 is more than the 2048 positions of gpt3-175b" plan --model gpt3-175b --cluster a100-80g:8 \
+        --seq-length 4096
+    refuses 2 "did you mean --cluster?" plan --model demo --cluste a100-80g:8
+    refuses 2 "contradict each other" plan --model demo --cluster a100-80g:8 --zero 0 --use-distributed-optimizer
+}
+
+refused_layouts() {
+    refuses 2 "what is fixed of dp x tp x pp x cp is 5, which does not divide the 64 devices" \
+        plan --model gpt3-175b --cluster a100-80g:8x8 --tp 5
+    refuses 2 "dp x tp x pp is 8; the cluster has 64 devices" plan --model gpt3-175b --cluster a100-80g:8x8 --tp 2 --pp 2 --dp 2
+    refuses 2 "tp divides the heads" plan --model gpt2-124m --cluster a100-80g:8 --tp 8
+    refuses 2 "microbatch 3, 1 chunk on 8 devices with 64 sequences: dp x microbatch divides the global batch" \
+        plan --model gpt2-124m --cluster a100-80g:8 --tp 4 --micro-batch-size 3 --global-batch-size 64
+    refuses 2 "pp x chunks is at most the number of layers" plan --model gpt2-124m --cluster a100-80g:8x2 --tp 1 --pp 16
+    refuses 2 "gpt3-175b does not fit: the nearest, dp 1 tp 16 pp 1" plan --model gpt3-175b --cluster a100-80g:8x2
+    check "the smallest is named" has "$err" "The smallest that works is a100-80g:8x6"
+    run plan --model gpt3-175b --cluster a100-80g:8x6
+    check "and works" equal "$rc" 0
+    run plan --model gpt3-175b --cluster a100-80g:8x5
+    check "and one node fewer does not" equal "$rc" 2
+}
+
+the_wall_and_the_best
+one_layout
+as_json
+own_hardware
+own_model
+refused_words
+refused_layouts
+end
