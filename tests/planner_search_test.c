@@ -162,6 +162,10 @@ static void each_rule_is_broken_by_its_example(void) {
     CHECK_INT(cb_rule_broken(&job, &good), -1);
     job.stack = CB_MEGATRON_CORE;
     CHECK_STR(cb_rule_at(cb_rule_broken(&job, &good))->name, "selective");
+    cb_split interleaved = {4, 1, 4, 1, 3, 1, CB_SPLIT_INTERLEAVED, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0};
+    CHECK_INT(cb_rule_broken(&job, &interleaved), -1);
+    job.stack = CB_NANOTRON;
+    CHECK_STR(cb_rule_at(cb_rule_broken(&job, &interleaved))->name, "stack");
     cb_split odd = {4, 3, 1, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0};
     cluster.devices = 12;
     CHECK_STR(cb_rule_at(cb_rule_broken(&job, &odd))->name, "node");
