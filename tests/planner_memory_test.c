@@ -198,7 +198,7 @@ static void meanings(void) {
     cb_split split = split_of(8, 8, 8, 1);
     cb_param_sums sums = cb_param_sums_of(&model);
     cb_device_memory m = cb_device_memory_worst(&job, &split, &sums);
-    double allocated = cb_device_memory_as(&m, CB_ALLOCATED), context = CB_CONTEXT_MIB * 1048576.0;
+    double allocated = cb_device_memory_as(&m, CB_ALLOCATED), context = 1573 * 1048576.0;
     CHECK_NEAR(cb_device_memory_as(&m, CB_RESERVED), 1.05 * allocated, 1);
     CHECK_NEAR(cb_device_memory_as(&m, CB_IN_USE), 1.05 * allocated + context, 1);
     CHECK_NEAR(m.total_bytes, 1.05 * allocated + context, 1);

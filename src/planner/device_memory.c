@@ -25,6 +25,7 @@ cb_regime cb_regime_of(const cb_job *job) {
     cb_regime r = {.weight = 2, .grad = both ? 6 : in_32 ? 4 : 2, .optimizer = in_32 ? 12 : 16};
     r.activation = 2, r.logit = sharded ? 14 : 6;
     if (sharded || job->precision == CB_MATH_32) r.weight = 4, r.grad = 4, r.optimizer = 8;
+    if (stack == CB_STATIC_GRAPH) r.optimizer = 12; /* steps with the 16-bit gradient as it is */
     if (job->precision == CB_MATH_32) r.activation = 4, r.logit = 4;
     r.scores = !traits->flash;
     r.dropout = !traits->flash && stack != CB_CUBOID;
@@ -204,10 +205,16 @@ static void hold_head(cb_device_memory *m, const cb_job *job, const cb_split *sp
     *buffers += (double)(job->model->vocab_padded * job->model->channels) / split->tp * regime->activation;
 }
 
-static void sum_up(cb_device_memory *memory) {
+double cb_context_bytes(cb_accelerator_family family) {
+    return (family == CB_VOLTA ? 1113.0 : 1573.0) * MIB;
+}
+
+static void sum_up(cb_device_memory *memory, const cb_job *job) {
+    double unused = job->stack == CB_STATIC_GRAPH ? 0 : CB_UNUSED_PERCENT / 100.0;
     memory->total_bytes = 0;
     for (int kind = 0; kind < CB_HOLD_FRAMEWORK; kind++) memory->total_bytes += memory->bytes[kind];
-    memory->bytes[CB_HOLD_FRAMEWORK] = memory->total_bytes * CB_UNUSED_PERCENT / 100 + (double)CB_CONTEXT_MIB * MIB;
+    memory->context_bytes = cb_context_bytes(job->cluster->device.family);
+    memory->bytes[CB_HOLD_FRAMEWORK] = memory->total_bytes * unused + memory->context_bytes;
     memory->total_bytes += memory->bytes[CB_HOLD_FRAMEWORK];
 }
 
@@ -225,17 +232,16 @@ cb_device_memory cb_device_memory_of(const cb_job *job, const cb_split *split, c
     if (stage == split->pp - 1) hold_head(&m, job, split, &regime);
     m.bytes[CB_HOLD_BUFFERS] +=
         gathered_bytes(split, &regime, sums, params) + message_bytes(split, &regime, stream, m.live);
-    sum_up(&m);
+    sum_up(&m, job);
     return m;
 }
 
 double cb_device_memory_as(const cb_device_memory *memory, cb_memory_meaning meaning) {
-    double context = (double)CB_CONTEXT_MIB * MIB;
     switch (meaning) {
     case CB_ALLOCATED:
         return memory->total_bytes - memory->bytes[CB_HOLD_FRAMEWORK];
     case CB_RESERVED:
-        return memory->total_bytes - context;
+        return memory->total_bytes - memory->context_bytes;
     default:
         return memory->total_bytes;
     }

@@ -45,6 +45,7 @@ cb_param_sums cb_param_sums_of(const cb_model *model);
 typedef struct cb_device_memory {
     double bytes[CB_DEVICE_KINDS];
     double total_bytes;
+    double context_bytes; /* part of the framework's */
     double live; /* microbatches of the whole stage whose activations are held at once; not whole with chunks */
     int stage;
 } cb_device_memory;
@@ -60,10 +61,13 @@ cb_device_memory cb_device_memory_of(const cb_job *job, const cb_split *split, c
 /* Of the stage that holds most. Looks at three stages, of which one is it; a test looks at all. */
 cb_device_memory cb_device_memory_worst(const cb_job *job, const cb_split *split, const cb_param_sums *sums);
 
-/* A context and communicators take so much; the caching allocator keeps so many hundredths of what is allocated in
- * pieces that fit nothing. Sources: nvidia-smi on idle A100s, 1573 MiB; reserved over allocated bytes of 56 dense ranks
- * on B200 (SimuMax, release 1.2): 1.02 to 1.09. */
-enum { CB_CONTEXT_MIB = 1573, CB_UNUSED_PERCENT = 5 };
+/* The caching allocator keeps so many hundredths of what is allocated in pieces that fit nothing (reserved over
+ * allocated bytes of 136 ranks on B200, SimuMax release 1.2: 1.02 to 1.09); a graph that was planned beforehand keeps
+ * none. */
+enum { CB_UNUSED_PERCENT = 5 };
+/* What a device's context takes before anything is allocated, as nvidia-smi shows it: BigScience's notes on V100 and
+ * A100. */
+double cb_context_bytes(cb_accelerator_family family);
 
 /* What tools call a device's memory in use. */
 typedef enum cb_memory_meaning {

@@ -33,11 +33,20 @@ static bool breaks_schedule(const cb_job *job, const cb_split *s) {
     return (s->chunks > 1) != (s->schedule == CB_SPLIT_INTERLEAVED);
 }
 
-/* FSDP by itself has no pipeline; DeepSpeed's engine and nanotron have no chunks and do not split the backward pass. */
+/* FSDP by itself has no pipeline; DeepSpeed's engine and nanotron have no chunks and do not split the backward pass;
+ * the first came before sequence parallelism and selective recomputation. */
 static bool breaks_stack(const cb_job *job, const cb_split *s) {
-    if (job->stack == CB_FSDP) return s->pp > 1;
-    bool simple = job->stack == CB_DEEPSPEED_2021 || job->stack == CB_NANOTRON;
-    return simple && s->schedule != CB_SPLIT_1F1B && s->schedule != CB_SPLIT_GPIPE;
+    bool simple = s->schedule == CB_SPLIT_1F1B || s->schedule == CB_SPLIT_GPIPE;
+    switch (job->stack) {
+    case CB_FSDP:
+        return s->pp > 1;
+    case CB_NANOTRON:
+        return !simple;
+    case CB_DEEPSPEED_2021:
+        return !simple || s->sequence_parallel || s->recompute == CB_AGAIN_ATTENTION;
+    default:
+        return false;
+    }
 }
 
 static bool breaks_groups(const cb_job *job, const cb_split *s) {
@@ -93,7 +102,8 @@ static const struct {
     {{"layers", "every stage and chunk holds a layer: pp x chunks is at most the number of layers"}, breaks_layers},
     {{"batch", "dp x microbatch divides the global batch"}, breaks_batch},
     {{"schedule", "chunks go with the interleaved schedule, and schedules with a pipeline"}, breaks_schedule},
-    {{"stack", "fsdp has no pipeline; deepspeed and nanotron have the schedules gpipe and 1f1b"}, breaks_stack},
+    {{"stack", "the stack does not have it: a pipeline, a schedule, sequence parallelism or selective recomputation"},
+     breaks_stack},
     {{"groups", "interleaved: microbatches pass in groups of pp, so pp divides their number"}, breaks_groups},
     {{"chunks", "interleaved: pp x chunks divides the layers"}, breaks_chunks},
     {{"ends", "embedding and head count as a layer each only where pp then divides the layers"}, breaks_ends},
