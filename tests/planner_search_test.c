@@ -94,6 +94,8 @@ static void results_are_in_order(void) {
         CHECK_INT(m->fits, i < s.fitting_meshes);
         CHECK_INT(cb_rule_broken(&job, &m->best.split), -1);
         CHECK_INT(m->fits, m->best.memory.total_bytes <= cluster.device.memory_bytes);
+        if (m->fits) CHECK_NEAR(m->best.estimate.tokens_per_s * m->best.estimate.step_s, 64.0 * 2048, 1e-6);
+        if (m->fits) CHECK(m->best.estimate.mfu > 0 && m->best.estimate.hfu >= m->best.estimate.mfu);
         if (m->fits && i > 0) CHECK(m->best.estimate.step_s >= s.mesh[i - 1].best.estimate.step_s);
     }
     CHECK_INT(layouts, s.legal);
