@@ -35,7 +35,7 @@ the_wall_and_the_best() {
     narrow 100
     check "ten layouts" equal "$(grep -cE '^ ?[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+  ' "$out")" 10
     run "${gpt3[@]}" --top 3 --all
-    shows "REFUSED   candidates by the first rule that they break" "interleaved: pp x chunks divides the layers"
+    shows "REFUSED   by the first rule broken" "interleaved: pp x chunks divides the layers"
     check "three layouts" equal "$(grep -cE '^ ?[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+  ' "$out")" 3
 }
 

@@ -165,6 +165,28 @@ static void where_the_fault_is(void) {
                 "own.json: line 4, column 2: peak_tflops: expected an object");
 }
 
+/* Mutations of a good text end in hardware or in an error, never in anything else. */
+static void mutations(void) {
+    static const char good[] = HEAD REST TAIL;
+    char text[sizeof good], cluster[128];
+    cb_hardware hardware;
+    uint32_t state = 1;
+    int refused = 0;
+    for (int i = 0; i < 20000; i++) {
+        memcpy(text, good, sizeof good);
+        for (int change = 0; change <= i % 3; change++) {
+            state = state * 1664525u + 1013904223u;
+            text[(state >> 8) % (sizeof good - 1)] = (char)(state >> 24);
+        }
+        cb_hardware_default(&hardware);
+        cb_err e = cb_hardware_parse(&hardware, "m.json", text, sizeof good - 1, cluster);
+        if (e) CHECK(cb_err_code(e) == CB_EFORMAT && strstr(cb_err_text(e), "m.json: line ") != NULL);
+        refused += e != CB_OK;
+        cb_err_free(e);
+    }
+    CHECK(refused > 10000 && refused < 20000);
+}
+
 int main(void) {
     RUN(every_row);
     RUN(names_of_devices);
@@ -173,5 +195,6 @@ int main(void) {
     RUN(own_devices);
     RUN(own_devices_refused);
     RUN(where_the_fault_is);
+    RUN(mutations);
     return test_end();
 }

@@ -85,9 +85,9 @@ static cb_err print_json(const cb_planned *p, const cb_way *ways) {
 
 static cb_err answer(cb_planned *p) {
     cb_way ways[CB_WAYS];
-    bool mesh_fixed = p->wish.tp && p->wish.pp;
-    if (!mesh_fixed) TRY(cb_planned_ways(p, ways));
-    TRY(p->json ? print_json(p, mesh_fixed ? NULL : ways) : print_text(p, mesh_fixed ? NULL : ways));
+    bool open = !(p->wish.tp && p->wish.pp) && p->cluster.devices > 1;
+    if (open) TRY(cb_planned_ways(p, ways));
+    TRY(p->json ? print_json(p, open ? ways : NULL) : print_text(p, open ? ways : NULL));
     fflush(stdout);
     return p->search.fitting ? CB_OK : too_small(p);
 }
@@ -97,6 +97,7 @@ static cb_err search(cb_planned *p) {
     bar b = {.begin_s = cb_now_s()};
     cb_search_spec spec = {.job = &p->job, .constants = &p->constants, .wish = p->wish, .tick = tick, .arg = &b};
     cb_err e = cb_search_run(&spec, &p->search);
+    p->search_s = cb_now_s() - b.begin_s;
     spec.wish = cb_wish_none();
     if (!e && p->anything_fixed) e = cb_search_run(&spec, &p->all_layouts);
     if (b.shown) fprintf(stderr, "\r%*s\r", BAR + 50, "");

@@ -26,6 +26,7 @@ typedef struct cb_planned {
     cb_param_sums sums;
     cb_search search, all_layouts; /* of what was fixed; of everything, where something was */
     bool anything_fixed;
+    double search_s; /* that the first of them took */
 } cb_planned;
 
 /* planned_options.c: reads the options and what they name. *done: nothing more to do (--help, --list-hardware). The
@@ -44,7 +45,12 @@ char *cb_planned_layout(const cb_split *split, char out[160]);
 /* "stage 0 needs 93.1 GiB of 80.0: 46% optimizer". Returns out. */
 char *cb_planned_shortfall(const cb_device_memory *memory, double room_bytes, char out[128]);
 
-/* planned_wall.c */
+/* planned_wall.c: bytes of a parameter in mixed precision as the papers count them: weight and gradient in 16 bits, Adam's
+ * master weight and two moments in 32; all in 32 bits where the products are. */
+typedef struct cb_wall {
+    double weight, grad, adam;
+} cb_wall;
+cb_wall cb_planned_wall(const cb_planned *p);
 void cb_planned_print_wall(const cb_planned *p, FILE *to);
 /* planned_ways.c: data, tensor, pipeline and combined parallelism, each at its best on this cluster. */
 typedef struct cb_way {

@@ -57,7 +57,7 @@ void cb_planned_print_failing(const cb_planned *p, FILE *to) {
 }
 
 void cb_planned_print_rules(const cb_planned *p, FILE *to) {
-    fprintf(to, "\nREFUSED   candidates by the first rule that they break\n");
+    fprintf(to, "\nREFUSED   by the first rule broken; what is refused together counts once\n");
     for (int i = 0; i < cb_rules_count(); i++) {
         if (p->search.broken[i] == 0) continue;
         fprintf(to, "%10lld  %s\n", (long long)p->search.broken[i], cb_rule_at(i)->reason);

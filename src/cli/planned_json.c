@@ -66,10 +66,12 @@ static json_t *explained_json(const cb_planned *p, const cb_layout *l) {
 
 static json_t *wall_json(const cb_planned *p) {
     cb_regime regime = cb_regime_of(&p->job);
+    cb_wall wall = cb_planned_wall(p);
     double params = (double)cb_model_parameters(&p->model);
-    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f}", "weights", 2 * params, "gradients", 2 * params, "optimizer",
-                     12 * params, "all", 16 * params, "stack_bytes_per_parameter",
-                     regime.weight + regime.grad + regime.optimizer, "device", p->cluster.device.memory_bytes);
+    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f}", "weights", wall.weight * params, "gradients", wall.grad * params,
+                     "optimizer", 12 * params, "all", (wall.weight + wall.grad + wall.adam) * params,
+                     "stack_bytes_per_parameter", regime.weight + regime.grad + regime.optimizer, "device",
+                     p->cluster.device.memory_bytes);
 }
 
 static json_t *ways_json(const cb_planned *p, const cb_way ways[CB_WAYS]) {
@@ -124,6 +126,7 @@ json_t *cb_planned_json(const cb_planned *p, const cb_way ways[CB_WAYS], const c
     if (ways) json_object_set_new(o, "ways", ways_json(p, ways));
     json_object_set_new(o, "layouts_possible", json_integer(p->search.legal));
     json_object_set_new(o, "layouts_fitting", json_integer(p->search.fitting));
+    json_object_set_new(o, "search_s", json_real(p->search_s));
     json_object_set_new(o, "best", meshes_json(p, true));
     json_object_set_new(o, "too_big", meshes_json(p, false));
     json_object_set_new(o, "rules", rules_json(p));

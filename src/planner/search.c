@@ -92,6 +92,26 @@ static cb_err take(walk *w, const cb_split *split) {
     return CB_OK;
 }
 
+static void refuse(walk *w, const cb_split *split, int broken) {
+    w->search->broken[broken]++;
+    if (broken > w->furthest) w->furthest = broken, w->furthest_split = *split;
+}
+
+/* Broken already by the least that the fields still open can ask for: then whatever they are. Counts as one candidate.
+ */
+static bool is_hopeless(walk *w, cb_split split) {
+    int broken;
+    split.recompute = CB_KEEP_ALL, split.sequence_parallel = false, split.zero = 0;
+    for (int placement = CB_PLACE_EVEN; placement <= CB_PLACE_WITH_ENDS; placement++) {
+        split.placement = (cb_split_placement)placement;
+        broken = cb_rule_broken(w->job, &split);
+        if (broken < 0) return false;
+    }
+    split.placement = CB_PLACE_EVEN;
+    refuse(w, &split, cb_rule_broken(w->job, &split));
+    return true;
+}
+
 static cb_err consider(walk *w, const cb_split *split) {
     if (w->memory_only && w->found) return CB_OK;
     if (++w->candidates % TICKS_EVERY == 0 && w->spec->tick) w->spec->tick(w->spec->arg, w->done, w->search->legal);
@@ -137,7 +157,7 @@ static cb_err walk_schedules(walk *w, cb_split split) {
         int most = split.schedule == CB_SPLIT_INTERLEAVED ? w->job->model->layers / split.pp : 1;
         for (int chunks = split.schedule == CB_SPLIT_INTERLEAVED ? 2 : 1; chunks <= most; chunks++) {
             split.chunks = chunks;
-            if (wish->chunks == 0 || wish->chunks == chunks) TRY(walk_switches(w, split));
+            if ((wish->chunks == 0 || wish->chunks == chunks) && !is_hopeless(w, split)) TRY(walk_switches(w, split));
         }
     }
     return CB_OK;
@@ -161,8 +181,8 @@ static int most_cp(const walk *w) {
 static cb_err walk_dp(walk *w, cb_split split, int64_t model_parallel) {
     int dp = w->spec->wish.dp ? w->spec->wish.dp : (int)(w->job->cluster->devices / model_parallel);
     if (dp < 1) dp = 1;
-    split.dp = dp;
-    return dp <= w->job->global_batch ? walk_mesh(w, split) : CB_OK; /* more replicas than sequences */
+    split.dp = dp, split.chunks = split.micro_batch = 1, split.schedule = CB_SPLIT_1F1B;
+    return is_hopeless(w, split) ? CB_OK : walk_mesh(w, split);
 }
 
 static cb_err walk_all(walk *w) {
@@ -208,8 +228,7 @@ static cb_err nothing_legal(const walk *w) {
     if (wish->dp && wish->tp && wish->pp)
         return cb_fail(CB_EINVAL, "dp x tp x pp is %lld; the cluster has %lld devices", (long long)fixed,
                        (long long)devices);
-    return cb_fail(CB_EINVAL, "no layout is possible: dp is at most the global batch of %lld sequences",
-                   (long long)w->job->global_batch);
+    return cb_fail(CB_EINVAL, "no layout is possible: %s", cb_rule_at(w->furthest)->reason);
 }
 
 static cb_err walk_spec(walk *w) {
@@ -265,8 +284,16 @@ static bool fits_on(const cb_search_spec *spec, int nodes) {
     return !e && w.found;
 }
 
+/* However they are cut, weights, gradients and optimizer states lie somewhere. */
+static int least_for_states(const cb_job *job) {
+    cb_regime regime = cb_regime_of(job);
+    double bytes = (regime.weight + regime.grad + regime.optimizer) * (double)cb_model_parameters(job->model);
+    double nodes = bytes / (job->cluster->device.memory_bytes * job->cluster->node_devices);
+    return nodes < 1e6 ? (int)nodes + 1 : 1000000;
+}
+
 int cb_search_least_nodes(const cb_search_spec *spec, int most) {
-    for (int nodes = 1; nodes <= most; nodes++)
+    for (int nodes = least_for_states(spec->job); nodes <= most; nodes++)
         if (fits_on(spec, nodes)) return nodes;
     return 0;
 }
