@@ -38,7 +38,7 @@ static int64_t count_plainly(const cb_job *job, double *best_s) {
     *best_s = 1e300;
     for (s.tp = 1; s.tp <= n; s.tp++)
         for (s.pp = 1; s.pp <= n; s.pp++)
-            for (s.cp = 1; s.cp <= (job->seq_length >= 8192 ? 2 : 1); s.cp++)
+            for (s.cp = 1; s.cp <= (job->seq_length >= 16384 ? 2 : 1); s.cp++)
                 for (s.dp = 1; s.dp <= n; s.dp++)
                     for (s.chunks = 1; s.chunks <= layers; s.chunks++)
                         for (s.micro_batch = 1; s.micro_batch <= job->global_batch; s.micro_batch++)
@@ -69,10 +69,10 @@ static void nothing_is_missed(void) {
     } cases[] = {{"toy-8", "v100-16g:4x2", 16, 128},
                  {"toy-12", "a100-80g:2x3", 12, 128},
                  {"gpt2-1558m", "v100-16g:4x1", 8, 1024},
-                 {"llama-3-8b", "h100-80g:4x1", 4, 8192}};
+                 {"llama-3-8b", "h100-80g:4x1", 4, 16384}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cb_job job = job_of(cases[i].model, cases[i].cluster, cases[i].batch, cases[i].seq);
-        if (cases[i].seq >= 8192) job.stack = CB_MEGATRON_CORE;
+        if (cases[i].seq >= 16384) job.stack = CB_MEGATRON_CORE;
         double best_s;
         int64_t legal = count_plainly(&job, &best_s);
         cb_search search = run(&job, cb_wish_none());

@@ -6,8 +6,10 @@
 
 enum { FAILING_SHOWN = 6 };
 
+static const double TIGHT = 0.95; /* docs/planner.md: memory is predicted within 5% at best */
+
 static bool has_cp(const cb_planned *p) {
-    return p->wish.cp > 1 || (p->search.meshes && p->job.seq_length >= 8192);
+    return p->wish.cp > 1 || (p->search.meshes && p->job.seq_length >= 2 * CB_CONTEXT_TOKENS);
 }
 
 static void print_best_row(const cb_planned *p, int number, const cb_layout *l, FILE *to) {
@@ -18,8 +20,9 @@ static void print_best_row(const cb_planned *p, int number, const cb_layout *l, 
     if (has_cp(p)) fprintf(to, " %3d", s->cp);
     fprintf(to, " %4d  %-14s %-9s %2s %d", s->micro_batch, s->pp > 1 ? cb_planned_schedule(s, schedule) : "-",
             cb_recompute_word(s->recompute), s->sequence_parallel ? "sp" : "-", s->zero);
-    fprintf(to, " %7.4g %9s %4.1f %4.1f %5.1f %4.1f %4.1f\n", e->step_s, cb_planned_number(e->tokens_per_s, rate),
-            100 * e->mfu, 100 * e->hfu, l->memory.total_bytes / (1 << 30), 100 * e->bubble_share,
+    bool tight = l->memory.total_bytes > TIGHT * p->cluster.device.memory_bytes;
+    fprintf(to, " %7.4g %9s %4.1f %4.1f %5.1f%c %4.1f %4.1f\n", e->step_s, cb_planned_number(e->tokens_per_s, rate),
+            100 * e->mfu, 100 * e->hfu, l->memory.total_bytes / (1 << 30), tight ? '*' : ' ', 100 * e->bubble_share,
             100 * e->exposed_s / e->step_s);
 }
 
@@ -28,15 +31,15 @@ void cb_planned_print_best(const cb_planned *p, FILE *to) {
     int shown = s->fitting_meshes < p->top ? s->fitting_meshes : (int)p->top;
     fprintf(to, "\nBEST LAYOUTS   %lld possible, %lld fit; the fastest of each dp x tp x pp, %d of %d\n",
             (long long)s->legal, (long long)s->fitting, shown, s->fitting_meshes);
-    fprintf(to, "%2s %5s %3s %3s%s %4s  %-14s %-9s %2s %s %7s %9s %4s %4s %5s %4s %4s\n", "", "dp", "tp", "pp",
+    fprintf(to, "%2s %5s %3s %3s%s %4s  %-14s %-9s %2s %s %7s %9s %4s %4s %5s  %4s %4s\n", "", "dp", "tp", "pp",
             has_cp(p) ? "  cp" : "", "mb", "schedule", "recompute", "sp", "Z", "step s", "tokens/s", "MFU%", "HFU%",
             "GiB", "bub%", "com%");
     for (int i = 0; i < shown; i++) print_best_row(p, i + 1, &s->mesh[i].best, to);
     fprintf(to,
             "mb: sequences of a microbatch; sp: sequence parallel; Z: ZeRO stage. MFU: 6 FLOPs a weight of a\n"
             "product and causal attention (6 L C T), true vocabulary, of %.5g TFLOP/s a device in %s; HFU:\n"
-            "with what is computed again. GiB: the fullest stage, of %.0f. bub, com: shares of the step that\n"
-            "wait for other stages, for communication.\n",
+            "with what is computed again. GiB: the fullest stage, of %.0f (*: nearer to it than memory can be\n"
+            "predicted). bub, com: shares of the step that wait for other stages, for communication.\n",
             p->cluster.device.peak_flops[p->job.precision] / 1e12, cb_precision_word(p->job.precision),
             p->cluster.device.memory_bytes / (1 << 30));
 }

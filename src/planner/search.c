@@ -173,9 +173,10 @@ static cb_err walk_mesh(walk *w, cb_split split) {
     return w->mesh.layouts ? push_mesh(w) : CB_OK;
 }
 
-/* Context parallelism is worth a thought where a rank's sequence is long. */
+/* Context parallelism has a use where a rank's part of the sequence is still long; shorter ones pay with dp. */
 static int most_cp(const walk *w) {
-    return w->spec->wish.cp ? w->spec->wish.cp : (int)(w->job->seq_length / 4096 > 1 ? w->job->seq_length / 4096 : 1);
+    int64_t most = w->job->seq_length / CB_CONTEXT_TOKENS;
+    return w->spec->wish.cp ? w->spec->wish.cp : most > 1 ? (int)most : 1;
 }
 
 static cb_err walk_dp(walk *w, cb_split split, int64_t model_parallel) {
@@ -206,7 +207,8 @@ static int by_result(const void *a, const void *b) {
     if (x->fits != y->fits) return x->fits ? -1 : 1;
     double dx = x->fits ? x->best.estimate.step_s : x->best.memory.total_bytes;
     double dy = y->fits ? y->best.estimate.step_s : y->best.memory.total_bytes;
-    return (dx > dy) - (dx < dy);
+    if (dx == dy) return x->best.split.cp - y->best.split.cp; /* the simpler of equals */
+    return dx > dy ? 1 : -1;
 }
 
 static int by_time(const void *a, const void *b) {

@@ -37,6 +37,8 @@ int cb_rule_broken(const cb_job *job, const cb_split *split);
 CB_MUST_USE cb_err cb_rules_check(const cb_job *job, const cb_split *split);
 
 enum { CB_MOST_RULES = 24 };
+/* cp is searched as long as a rank keeps so many tokens of a sequence; a wish may ask for more. */
+enum { CB_CONTEXT_TOKENS = 8192 };
 
 typedef struct cb_search {
     cb_mesh_result *mesh; /* owned; those that fit first, fastest first; then the others, least memory first */
