@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_DIVISORS = 512, TICKS_EVERY = 1024 };
+enum { MOST_DIVISORS = 2048, TICKS_EVERY = 1024 };
 
 cb_wish cb_wish_none(void) {
     return (cb_wish){
@@ -23,8 +23,10 @@ static values divisors(int64_t n, int wish) {
         v.at[v.count++] = wish;
         return v;
     }
-    for (int64_t d = 1; d <= n && v.count < MOST_DIVISORS; d++)
+    for (int64_t d = 1; d * d <= n && v.count < MOST_DIVISORS; d++)
         if (n % d == 0) v.at[v.count++] = (int)d;
+    for (int i = v.count - 1; i >= 0 && v.count < MOST_DIVISORS; i--) /* their counterparts, unless a square's root */
+        if ((int64_t)v.at[i] * v.at[i] != n) v.at[v.count++] = (int)(n / v.at[i]);
     return v;
 }
 
