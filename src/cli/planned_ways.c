@@ -6,17 +6,20 @@
 #include "mesh/mesh.h"
 
 typedef struct kind {
-    const char *name, *splits;
-    int dp, tp, pp, cp, zero; /* the wish; 0 (zero: CB_ANY) leaves it free */
-    cb_dim needs;             /* this size is more than 1; CB_DIMS: any */
+    const char *name, *splits, *limit; /* limit: what ends it */
+    int dp, tp, pp, cp, zero;          /* the wish; 0 (zero: CB_ANY) leaves it free */
+    cb_dim needs;                      /* this size is more than 1; CB_DIMS: any */
 } kind;
 
 static const kind kinds[CB_WAYS] = {
-    {"data", "the batch", 0, 1, 1, 1, 0, CB_DP},
-    {"data, ZeRO 3", "the batch, and all states", 0, 1, 1, 1, 3, CB_DP},
-    {"tensor", "every matrix", 0, 0, 1, 1, 0, CB_TP},
-    {"pipeline", "the layers", 0, 1, 0, 1, 0, CB_PP},
-    {"combined", "all of these", 0, 0, 0, 0, CB_ANY, CB_DIMS},
+    {"data", "the batch", "every device holds the whole model, and dp divides the batch", 0, 1, 1, 1, 0, CB_DP},
+    {"data, ZeRO 3", "the batch, and all states", "gathers every weight twice a microbatch", 0, 1, 1, 1, 3, CB_DP},
+    {"tensor", "every matrix", "two all-reduces a layer and pass, slow beyond a node; tp divides the heads", 0, 0, 1, 1,
+     0, CB_TP},
+    {"pipeline", "the layers", "pp is at most the layers, and the first stage holds pp live microbatches", 0, 1, 0, 1,
+     0, CB_PP},
+    {"combined", "all of these", "tp pays inside a node, pp across nodes, dp with the rest", 0, 0, 0, 0, CB_ANY,
+     CB_DIMS},
 };
 
 static bool has_size(const cb_split *s, cb_dim dim) {
@@ -40,28 +43,15 @@ static cb_cause heaviest(const cb_estimate *e) {
     return (cb_cause)most;
 }
 
-/* Why more of it does not help: the rule that ends it, and where it fits what the step waits for. */
-static void say_limit(const cb_planned *p, cb_way *way, const kind *k) {
+/* What ends it, and where it fits what the step spends most on after the products. */
+static void say_limit(cb_way *way, const kind *k) {
     const cb_estimate *e = &way->layout.estimate;
-    char rule[112], share[40] = "";
-    int kv_heads = cb_model_kv_heads(&p->model);
-    if (k->needs == CB_DP && k->zero)
-        snprintf(rule, sizeof rule, "%s", "gathers every weight twice a microbatch");
-    else if (k->needs == CB_DP)
-        snprintf(rule, sizeof rule, "every device holds the whole model; at most %lld sequences",
-                 (long long)p->job.global_batch);
-    else if (k->needs == CB_TP)
-        snprintf(rule, sizeof rule, "%d heads; two all-reduces a layer and pass, slow beyond a node", kv_heads);
-    else if (k->needs == CB_PP)
-        snprintf(rule, sizeof rule, "%d layers; %.3g live microbatches on the first stage", p->model.layers,
-                 way->layout.memory.live);
-    else
-        snprintf(rule, sizeof rule, "%s", "tp pays inside a node, pp across nodes, dp with the rest");
+    char share[40] = "";
     if (way->fits) {
         cb_cause cause = heaviest(e);
         snprintf(share, sizeof share, "; %s %.0f%%", cb_cause_name(cause), 100 * e->by_cause_s[cause] / e->step_s);
     }
-    snprintf(way->limit, sizeof way->limit, "%s%s", rule, share);
+    snprintf(way->limit, sizeof way->limit, "%s%s", k->limit, share);
 }
 
 /* As many replicas as the cluster has devices, or the most that divide the batch. */
@@ -98,7 +88,7 @@ static cb_err find_way(const cb_planned *p, const kind *k, cb_way *way) {
     take_first(&search, k, way);
     cb_search_free(&search);
     if (way->possible)
-        say_limit(p, way, k);
+        say_limit(way, k);
     else
         snprintf(way->why_not, sizeof way->why_not, "no size above 1 divides what it has to divide");
     return CB_OK;
@@ -109,25 +99,29 @@ cb_err cb_planned_ways(const cb_planned *p, cb_way ways[CB_WAYS]) {
     return CB_OK;
 }
 
-/* "tp reduce-scatter 7680 x 50 MB", the heaviest first, of at most two kinds; then the sum. */
+/* The row that sends most, other than `but`; -1: none. */
+static int most_sent(const cb_flow *rows, int count, int but) {
+    int most = -1;
+    for (int i = 0; i < count; i++)
+        if (i != but && (most < 0 || rows[i].sent_bytes > rows[most].sent_bytes)) most = i;
+    return most;
+}
+
+/* "tp reduce-scatter 7680 x 50 MB" of the two that send most; then the sum. */
 static void print_sends(const cb_planned *p, const cb_layout *layout, FILE *to) {
     cb_flow rows[CB_MOST_FLOWS];
-    char each[16], sum[16];
+    char text[16];
     int count = cb_flows_of(&p->job, &layout->split, &p->sums, layout->memory.stage, rows);
+    int first = most_sent(rows, count, -1), second = first < 0 ? -1 : most_sent(rows, count, first);
+    const int shown[] = {first, second};
     fprintf(to, "      sends   ");
-    for (int shown = 0; shown < 2; shown++) {
-        int most = -1;
-        for (int i = 0; i < count; i++)
-            if (rows[i].sent_bytes > 0 && (most < 0 || rows[i].sent_bytes > rows[most].sent_bytes)) most = i;
-        if (most < 0) break;
-        fprintf(to, "%s%s %s %.0f x %s", shown ? ", " : "", rows[most].dimension, rows[most].kind, rows[most].times,
-                cb_planned_bytes(rows[most].payload_bytes, each));
-        rows[most].sent_bytes = -rows[most].sent_bytes;
+    for (int i = 0; i < 2 && shown[i] >= 0; i++) {
+        const cb_flow *f = &rows[shown[i]];
+        fprintf(to, "%s%s %s %.0f x %s", i ? ", " : "", f->dimension, f->kind, f->times,
+                cb_planned_bytes(f->payload_bytes, text));
     }
-    for (int i = 0; i < count; i++)
-        if (rows[i].sent_bytes < 0) rows[i].sent_bytes = -rows[i].sent_bytes;
     if (count)
-        fprintf(to, "; %s a step\n", cb_planned_bytes(cb_flows_bytes(rows, count, NULL), sum));
+        fprintf(to, "; %s a step\n", cb_planned_bytes(cb_flows_bytes(rows, count, NULL), text));
     else
         fprintf(to, "nothing\n");
 }
