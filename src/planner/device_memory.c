@@ -63,7 +63,7 @@ cb_param_sums cb_param_sums_of(const cb_model *model) {
     return sums;
 }
 
-static double params_of(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage) {
+double cb_stage_params(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage) {
     bool first = stage == 0, last = stage == split->pp - 1;
     int layers = cb_split_layers(job, split, stage);
     double cut = layers * sums->layer_cut, whole = layers * sums->layer_whole;
@@ -220,7 +220,7 @@ static void sum_up(cb_device_memory *memory, const cb_job *job) {
 
 cb_device_memory cb_device_memory_of(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage) {
     cb_regime regime = cb_regime_of(job);
-    double params = params_of(job, split, sums, stage), stream = stream_bytes(job, split, &regime);
+    double params = cb_stage_params(job, split, sums, stage), stream = stream_bytes(job, split, &regime);
     cb_device_memory m = {.stage = stage};
     m.live = (double)cb_split_live_chunks(job, split, stage) / split->chunks;
     hold_states(&m, split, &regime, params);

@@ -41,6 +41,8 @@ typedef struct cb_param_sums {
     double widest_cut; /* of the largest matrix of a layer */
 } cb_param_sums;
 cb_param_sums cb_param_sums_of(const cb_model *model);
+/* Parameters on one rank of a stage. */
+double cb_stage_params(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage);
 
 typedef struct cb_device_memory {
     double bytes[CB_DEVICE_KINDS];

@@ -65,19 +65,15 @@ static void add_pp(list *l) {
     add(l, "pp", CB_SENDRECV, "gradients to the one before", size, backward, bytes);
 }
 
-static double local_params(const list *l, const cb_param_sums *sums) {
-    bool first = l->stage == 0, last = l->stage == l->split->pp - 1;
-    int layers = cb_split_layers(l->job, l->split, l->stage);
-    double cut = layers * sums->layer_cut + (first ? sums->first_cut : 0) + (last ? sums->last_cut : 0);
-    double whole = layers * sums->layer_whole + (first ? sums->first_whole : 0) + (last ? sums->last_whole : 0);
-    if (first && last) cut -= sums->tied_cut;
-    return cut / l->split->tp + whole;
+/* Of an element as it is sent. */
+static double grad_bytes(const list *l) {
+    return l->job->grads_32 ? 4 : cb_stack_traits_of(l->job->stack)->grad_bytes;
 }
 
 static void add_dp(list *l, const cb_param_sums *sums) {
     const cb_split *s = l->split;
     int size = s->dp * s->cp;
-    double params = local_params(l, sums), grads = cb_stack_traits_of(l->job->stack)->grad_bytes * params;
+    double params = cb_stage_params(l->job, s, sums, l->stage), grads = grad_bytes(l) * params;
     double weights = l->regime.activation * params, per_step = s->pp > 1 ? 1 : l->micro_batches;
     if (s->zero == 0) {
         add(l, "dp", CB_ALL_REDUCE, "gradients", size, 1, grads);
@@ -90,7 +86,7 @@ static void add_dp(list *l, const cb_param_sums *sums) {
 static void add_tied(list *l, const cb_param_sums *sums) {
     bool end = l->stage == 0 || l->stage == l->split->pp - 1;
     if (l->split->pp == 1 || !end) return;
-    double bytes = cb_stack_traits_of(l->job->stack)->grad_bytes * sums->tied_cut / l->split->tp;
+    double bytes = grad_bytes(l) * sums->tied_cut / l->split->tp;
     add(l, "pp", CB_ALL_REDUCE, "gradient of the tied embedding", 2, 1, bytes);
 }
 
