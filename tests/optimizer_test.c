@@ -137,7 +137,9 @@ static void updates(void) {
     }
     ranks_result off, large;
     ranks_case c = {.clip = 0, .steps = 3}, wide = {.clip = 100, .steps = 3};
-    if (ranks_train(&c, &off) & ranks_train(&wide, &large)) ranks_same(&off, &large, &c);
+    bool both = ranks_train(&c, &off);
+    both &= ranks_train(&wide, &large);
+    if (both) ranks_same(&off, &large, &c);
     ranks_result_free(&off);
     ranks_result_free(&large);
 }
