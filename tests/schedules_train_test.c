@@ -118,6 +118,21 @@ static void groups_and_uneven_chunks(void) {
     ranks_result_free(&one);
 }
 
+/* Groups that need many sends on their way: as many as the plan has made buffers for. */
+static void large_groups(void) {
+    static const struct {
+        int pp, chunks, group, batch;
+    } at[] = {{4, 2, 13, 64}, {4, 2, 20, 64}, {2, 2, 9, 32}, {2, 4, 7, 30}, {3, 2, 11, 40}};
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        ranks_case c = {.B = 1, .data_shards = 1, .schedule = "interleaved"};
+        c.pp = at[i].pp, c.chunks = at[i].chunks, c.group = at[i].group, c.batch = at[i].batch;
+        ranks_case first = reference_of(c);
+        ranks_result one;
+        if (CHECK(is_legal(&c)) && ranks_train(&first, &one)) check(&c, &one);
+        ranks_result_free(&one);
+    }
+}
+
 /* A list of one's own, and what such a list must not be. */
 static void own_lists(void) {
     ranks_case c = {.B = 4, .batch = 12, .data_shards = 1, .pp = 2, .schedule = "mine.txt"};
@@ -177,6 +192,7 @@ int main(void) {
     RUN(in_three_dimensions);
     RUN(with_recomputation);
     RUN(groups_and_uneven_chunks);
+    RUN(large_groups);
     RUN(own_lists);
     RUN(refusals);
     return test_end();

@@ -26,10 +26,11 @@ static cb_err forward(cb_rank *rank, cb_chunk *chunk, int micro_batch, float *ou
     return cb_stage_forward(rank, chunk, slot, out);
 }
 
-/* The gradient of the chunk's output, in the buffer to work in: received, or handed over on this stage, or about to begin. */
+/* The gradient of the chunk's output, in the buffer to work in: received, or handed over on this stage, or about to
+ * begin. */
 static cb_err backward_source(cb_rank *rank, cb_chunk *chunk, int micro_batch, float **dx) {
     cb_ring *ring = chunk->grad;
-    *dx = ring->buffer[ring->now];
+    *dx = ring->buffer[CB_RING_NOW];
     if (!chunk->last && !chunk->next_here) return CB_OK;
     TRY(cb_ring_advance(rank, ring, dx));
     if (chunk->last) return CB_OK;

@@ -1,8 +1,10 @@
-/* Activations and gradients between neighbouring blocks on different stages. Activations are received into the slot of their
- * microbatch, gradients into a ring's buffer, where the backward works on them and from where they are sent on. */
+/* Activations and gradients between neighbouring blocks on different stages. Activations are received into the slot of
+ * their microbatch, gradients into a ring's buffer, where the backward works on them and from where they are sent on.
+ */
 #include "train/rank.h"
 
-/* note: the microbatch and the sending or receiving chunk of the block that is earlier in the model, alike on both sides. */
+/* note: the microbatch and the sending or receiving chunk of the block that is earlier in the model, alike on both
+ * sides. */
 static cb_msg stage_msg(const cb_rank *rank, bool backward, int peer, int note, float *data) {
     return (cb_msg){.peer = peer,
                     .tag = cb_tag_stage(backward, note),
@@ -37,18 +39,19 @@ static cb_err post_forward(cb_rank *rank, cb_chunk *chunk, int micro_batch) {
     return CB_OK;
 }
 
-/* Posts the receive of a microbatch's gradient into the ring's next buffer, if its last send is through (or waits for that). */
+/* Posts the receive of a microbatch's gradient into the ring's next buffer, if its last send is through (or waits for
+ * that). */
 static cb_err post_backward(cb_rank *rank, cb_chunk *chunk, int micro_batch, bool wait) {
     cb_ring *ring = chunk->grad;
     bool through = true;
     if (is_posted(&rank->ahead_b, chunk, micro_batch)) return CB_OK;
     if (wait)
-        TRY(cb_comm_wait(rank->comm, &ring->sent[ring->next]));
+        TRY(cb_comm_wait(rank->comm, &ring->sent[CB_RING_NEXT]));
     else
-        TRY(cb_comm_test(rank->comm, &ring->sent[ring->next], &through));
+        TRY(cb_comm_test(rank->comm, &ring->sent[CB_RING_NEXT], &through));
     if (!through) return CB_OK;
     cb_msg msg =
-        stage_msg(rank, true, chunk->next_rank, note_of(rank, micro_batch, chunk->block), ring->buffer[ring->next]);
+        stage_msg(rank, true, chunk->next_rank, note_of(rank, micro_batch, chunk->block), ring->buffer[CB_RING_NEXT]);
     TRY(cb_comm_irecv(rank->comm, &msg, &rank->ahead_b.req));
     rank->ahead_b.micro_batch = micro_batch;
     rank->ahead_b.chunk = chunk->index;
@@ -72,17 +75,27 @@ cb_err cb_post_ahead(cb_rank *rank, const cb_instr_list *list, int after) {
 cb_err cb_receive_forward(cb_rank *rank, cb_chunk *chunk, int micro_batch) {
     TRY(post_forward(rank, chunk, micro_batch));
     if (!is_posted(&rank->ahead_f, chunk, micro_batch))
-        return cb_fail(CB_EINVAL, "no slot is free for microbatch %d in chunk %d: the schedule holds more than its peak",
+        return cb_fail(CB_EINVAL,
+                       "no slot is free for microbatch %d in chunk %d: the schedule holds more than its peak",
                        micro_batch, chunk->index);
     rank->ahead_f.micro_batch = -1;
     return cb_comm_wait(rank->comm, &rank->ahead_f.req);
 }
 
 cb_err cb_ring_advance(cb_rank *rank, cb_ring *ring, float **buffer) {
-    TRY(cb_comm_wait(rank->comm, &ring->sent[ring->next]));
-    ring->now = ring->next;
-    ring->next = (ring->next + 1) % ring->size;
-    *buffer = ring->buffer[ring->now];
+    *buffer = ring->buffer[CB_RING_NOW];
+    if (ring->size == 1) return CB_OK; /* nothing is sent from it */
+    TRY(cb_comm_wait(rank->comm, &ring->sent[CB_RING_NEXT]));
+    float *used = ring->buffer[CB_RING_NOW];
+    cb_req *sent = ring->sent[CB_RING_NOW];
+    int place = sent ? ring->size - 1 : CB_RING_NEXT;
+    for (int i = 0; i < place; i++) {
+        ring->buffer[i] = ring->buffer[i + 1];
+        ring->sent[i] = ring->sent[i + 1];
+    }
+    ring->buffer[place] = used;
+    ring->sent[place] = sent;
+    *buffer = ring->buffer[CB_RING_NOW];
     return CB_OK;
 }
 
@@ -95,8 +108,8 @@ cb_err cb_receive_backward(cb_rank *rank, cb_chunk *chunk, int micro_batch) {
 }
 
 static cb_err send(cb_rank *rank, cb_ring *ring, bool backward, int peer, int note) {
-    cb_msg msg = stage_msg(rank, backward, peer, note, ring->buffer[ring->now]);
-    return cb_comm_isend(rank->comm, &msg, &ring->sent[ring->now]);
+    cb_msg msg = stage_msg(rank, backward, peer, note, ring->buffer[CB_RING_NOW]);
+    return cb_comm_isend(rank->comm, &msg, &ring->sent[CB_RING_NOW]);
 }
 
 cb_err cb_send_forward(cb_rank *rank, cb_chunk *chunk, int micro_batch) {

@@ -35,12 +35,15 @@ typedef struct cb_turn {
     float *gradient; /* (M, C) */
 } cb_turn;
 
-/* Buffers that messages between stages leave from, used in turn; a buffer is free again when its send is through. */
+/* Buffers that messages between stages leave from: the first is in use, the others follow in the order in which they will
+ * be. A buffer is free again when its send is through; one that nothing was sent from is free at once and goes in front, or
+ * fewer sends than the schedule's window could be on their way. */
 typedef struct cb_ring {
-    float **buffer;      /* (size) */
-    cb_req **sent;       /* (size) */
-    int size, now, next; /* now: the buffer in use; next: the one to use after it */
+    float **buffer; /* (size) */
+    cb_req **sent;  /* (size) */
+    int size;
 } cb_ring;
+enum { CB_RING_NOW, CB_RING_NEXT };
 
 /* A receive posted ahead of the instruction that needs it. */
 typedef struct cb_ahead {
