@@ -15,7 +15,7 @@ typedef struct cb_constants {
     double gemm[CB_ACCELERATOR_FAMILIES], gemm_fp8, gemm_fp8_rows, gemm_fp4;
     double tile_half, depth_half, misaligned;
     /* memory and kernels */
-    double memory_share, kernel_s, elementwise, elementwise_compiled, cast_fp8, loss_bytes;
+    double memory_share, kernel_s, elementwise, elementwise_compiled, cast_fp8, loss_bytes, loss_bytes_split;
     /* attention */
     double flash[CB_ACCELERATOR_FAMILIES], flash_vendor, flash_backward, flash_rows_half;
     double scores_gemm, scores_bytes;
@@ -24,9 +24,9 @@ typedef struct cb_constants {
         host_norm;
     double micro_batch_s, engine_micro_batch_s, step_s, step_other_s;
     /* collectives */
-    double link_share, link_latency_s, link_hop_s, network[CB_NETWORK_KINDS];
+    double link_share, link_latency_s, link_hop_s, network_hop_s, network[CB_NETWORK_KINDS];
     /* overlap: shares that are hidden */
-    double tp_overlap_gradient, tp_overlap_all, dp_overlap, fsdp_interference;
+    double tp_overlap_gradient, tp_overlap_all, dp_overlap, fsdp_interference, fsdp_prefetched;
     double pp_exposed, pp_latency_s;
     /* optimizer */
     double optimizer_bytes;

@@ -6,6 +6,7 @@
 typedef struct stage {
     double by_cause_s[CB_CAUSES]; /* of one microbatch */
     double forward_s, backward_s, weight_s;
+    cb_both host;  /* time to launch all that */
     double params; /* on a rank */
 } stage;
 
@@ -23,9 +24,27 @@ static void add_layers(stage *s, const cb_terms *t, const cb_layer *layer, int l
     s->forward_s += layers * layer->forward.total_s;
     s->backward_s += layers * layer->backward.total_s;
     s->weight_s += layers * layer->weight_s;
+    s->host.forward_s += layers * layer->forward.host_s;
+    s->host.backward_s += layers * layer->backward.host_s;
     add_pass(s, &layer->forward, layers);
     add_pass(s, &layer->backward, layers);
     s->params += layers * t->layer_params;
+}
+
+/* Between stages, and so between passes, the host waits for messages; alone it runs ahead over both passes. */
+static void wait_for_host(const cb_terms *t, stage *s) {
+    double device_s = s->forward_s + s->backward_s;
+    cb_both waited;
+    if (t->split->pp > 1) {
+        waited = (cb_both){cb_together_s(t, s->forward_s, s->host.forward_s),
+                           cb_together_s(t, s->backward_s, s->host.backward_s)};
+    } else {
+        double longer = cb_together_s(t, device_s, s->host.forward_s + s->host.backward_s) / device_s;
+        waited = (cb_both){s->forward_s * longer, s->backward_s * longer};
+    }
+    s->by_cause_s[CB_CAUSE_LAUNCH] += waited.forward_s + waited.backward_s - device_s;
+    s->forward_s = waited.forward_s;
+    s->backward_s = waited.backward_s;
 }
 
 static stage stage_of(const cb_terms *t, const cb_layer *layer, int index) {
@@ -44,6 +63,7 @@ static stage stage_of(const cb_terms *t, const cb_layer *layer, int index) {
         add_both(&s, cb_head(t), CB_CAUSE_HEAD);
         if (!first || t->model->untied) s.params += t->head_params;
     }
+    wait_for_host(t, &s);
     return s;
 }
 
@@ -97,7 +117,8 @@ static void micro_batches_time(const cb_terms *t, const pipeline *p, double m, d
     const cb_split *split = t->split;
     const stage *s = &p->slowest;
     cb_border border = cb_stage_border(t);
-    double fixed_s = t->stack->engine ? c->engine_micro_batch_s : c->micro_batch_s;
+    int waits = t->stack->sync_messages ? split->chunks : 1;
+    double fixed_s = t->stack->engine ? c->engine_micro_batch_s : waits * c->micro_batch_s;
     cb_stage_times slowest = {s->forward_s, s->backward_s - s->weight_s, s->weight_s};
     for (int i = 0; i < CB_CAUSES; i++) by[i] += m * s->by_cause_s[i];
     by[CB_CAUSE_LAUNCH] += m * fixed_s;
@@ -118,29 +139,28 @@ static void step_time(const cb_terms *t, double m, double *by, stage *slowest) {
     *slowest = p.slowest;
 }
 
-static double recomputed_flops_per_token(const cb_terms *t) {
-    const cb_model *model = t->model;
-    double layer = cb_model_layer_flops_per_token(model, t->job->seq_length) / 3;
-    double attention = 2.0 * (double)model->channels * (double)t->job->seq_length;
-    switch (t->split->recompute) {
+static double recomputed_flops_per_token(const cb_job *job, const cb_split *split) {
+    const cb_model *model = job->model;
+    double layer = cb_model_layer_flops_per_token(model, job->seq_length) / 3;
+    double attention = 2.0 * (double)model->channels * (double)job->seq_length;
+    switch (split->recompute) {
     case CB_AGAIN_LAYER:
         return model->layers * layer;
     case CB_AGAIN_CHEAP:
-        return 0.45 * model->layers * layer;
+        return model->layers * (layer - attention) / 2;
     case CB_AGAIN_ATTENTION:
-        return t->stack->flash ? 0 : model->layers * attention;
+        return cb_stack_traits_of(job->stack)->flash ? 0 : model->layers * attention;
     default:
         return 0;
     }
 }
 
-static void count_flops(const cb_terms *t, cb_estimate *e) {
-    const cb_job *job = t->job;
+void cb_estimate_rates(const cb_job *job, const cb_split *split, cb_estimate *e) {
     double tokens = (double)job->seq_length * (double)job->global_batch;
-    double peak = job->cluster->devices * t->device->peak_flops[job->precision];
+    double peak = job->cluster->devices * job->cluster->device.peak_flops[job->precision];
     e->tokens_per_s = tokens / e->step_s;
-    e->model_flops = tokens * cb_model_flops_per_token(t->model, job->seq_length);
-    e->hardware_flops = e->model_flops + tokens * recomputed_flops_per_token(t);
+    e->model_flops = tokens * cb_model_flops_per_token(job->model, job->seq_length);
+    e->hardware_flops = e->model_flops + tokens * recomputed_flops_per_token(job, split);
     e->mfu = e->model_flops / (e->step_s * peak);
     e->hfu = e->hardware_flops / (e->step_s * peak);
 }
@@ -158,7 +178,6 @@ cb_err cb_estimate_time(const cb_job *job, const cb_split *split, const cb_const
     e.bubble_share = e.by_cause_s[CB_CAUSE_BUBBLE] / e.step_s;
     e.exposed_s =
         e.by_cause_s[CB_CAUSE_TP] + e.by_cause_s[CB_CAUSE_CP] + e.by_cause_s[CB_CAUSE_DP] + e.by_cause_s[CB_CAUSE_PP];
-    count_flops(&t, &e);
     *estimate = e;
     return CB_OK;
 }

@@ -21,12 +21,12 @@ static double tile_share(const cb_terms *t, double m, double n) {
     return best;
 }
 
-/* Kernels load 8 elements at once and want 64: bits short of 64, a third of the loss each; below 8 other kernels. */
-static double alignment_share(const cb_terms *t, double size) {
-    int bits = 0;
-    while (bits < 6 && fmod(size, (double)(2 << bits)) == 0) bits++;
-    double lost = bits >= 3 ? (6 - bits) / 3.0 : 3.5;
-    return lost == 0 ? 1 : pow(t->constants->misaligned, lost);
+/* Sizes that are multiples of 64 elements take the fastest kernels; each factor of two short of that costs alike, down
+ * to 8, which are loaded at once. */
+double cb_alignment_share(const cb_terms *t, double size) {
+    int64_t whole = (int64_t)size;
+    int bits = whole > 0 ? __builtin_ctzll((unsigned long long)whole) : 0;
+    return bits >= 6 ? 1 : pow(t->constants->misaligned, bits > 3 ? (6 - bits) / 3.0 : 1);
 }
 
 static double peak_share(const cb_terms *t, cb_precision precision) {
@@ -40,8 +40,8 @@ static double peak_share(const cb_terms *t, cb_precision precision) {
 double cb_gemm_s(const cb_terms *t, double m, double n, double k, double wide, cb_precision precision) {
     const cb_constants *c = t->constants;
     double narrower = precision == CB_MATH_8 ? 2 : precision == CB_MATH_4 ? 4 : 1; /* more elements fill the pipe */
-    double share =
-        peak_share(t, precision) * tile_share(t, m, n) * k / (k + c->depth_half * narrower) * alignment_share(t, wide);
+    double share = peak_share(t, precision) * tile_share(t, m, n) * k / (k + c->depth_half * narrower) *
+                   cb_alignment_share(t, wide);
     double compute_s = 2 * m * n * k / (t->device->peak_flops[precision] * share);
     double memory_s = cb_stream_s(t, 2 * (m * k + k * n + m * n));
     return (compute_s > memory_s ? compute_s : memory_s) + c->kernel_s;

@@ -15,8 +15,7 @@ cb_both cb_elementwise(const cb_terms *t) {
     bool compiled = t->stack->compiled && !t->job->eager;
     double passes = compiled ? c->elementwise_compiled : c->elementwise;
     double kernel_s = t->stack->compiled || t->stack->vendor ? c->kernel_s / 2 : c->kernel_s;
-    cb_both both = {cb_stream_s(t, passes * bytes) + 14 * kernel_s,
-                    cb_stream_s(t, 1.8 * passes * bytes) + 20 * kernel_s};
+    cb_both both = {cb_stream_s(t, passes * bytes) + 14 * kernel_s, cb_stream_s(t, 2 * passes * bytes) + 20 * kernel_s};
     if (t->job->precision == CB_MATH_8 || t->job->precision == CB_MATH_4) {
         double cast_s = cb_stream_s(t, c->cast_fp8 * 3 * t->rows * (3 * t->channels + t->fc + t->ffn));
         both.forward_s += cast_s;
@@ -32,7 +31,8 @@ cb_both cb_embedding(const cb_terms *t) {
 
 cb_both cb_head(const cb_terms *t) {
     double vocab = (double)t->model->vocab_padded / t->split->tp, rows = t->rows, channels = t->channels;
-    double loss_s = cb_stream_s(t, t->constants->loss_bytes * rows * vocab);
+    double loss_s = cb_stream_s(t, (t->stack->split_loss ? t->constants->loss_bytes_split : t->constants->loss_bytes) *
+                                       rows * vocab);
     double forward_s = cb_gemm_s(t, rows, vocab, channels, vocab, CB_MATH_16);
     double backward_s =
         cb_gemm_s(t, rows, channels, vocab, vocab, CB_MATH_16) + cb_gemm_s(t, vocab, channels, rows, vocab, CB_MATH_16);

@@ -1,11 +1,10 @@
-/* A layer forward and backward: kernels of the device, or the host that launches them, whichever is slower; collectives
- * that are not hidden; what is computed again. */
+/* A layer forward and backward: kernels, collectives that are not hidden, what is computed again; and the host's time
+ * to launch them. */
 #include <math.h>
 
 #include "planner/terms.h"
 
-/* Device and host run side by side; near equality both are waited for now and then. */
-static double together(const cb_terms *t, double device_s, double host_s) {
+double cb_together_s(const cb_terms *t, double device_s, double host_s) {
     double most = device_s > host_s ? device_s : host_s, p = t->constants->host_norm;
     if (most <= 0) return 0;
     return most * pow(pow(device_s / most, p) + pow(host_s / most, p), 1 / p);
@@ -39,7 +38,7 @@ static void context_parallel(const cb_terms *t, parts *p) {
 
 static cb_both host(const cb_terms *t) {
     const cb_constants *c = t->constants;
-    if (t->stack->graph || t->stack->flash) return (cb_both){c->launch_compiled_s, 1.5 * c->launch_compiled_s};
+    if (t->stack->graph || t->stack->flash) return (cb_both){c->launch_compiled_s, 2 * c->launch_compiled_s};
     cb_both both = {c->launch_forward_s, c->launch_backward_s};
     if (fmod(t->split->micro_batch * t->heads, 4) != 0) both.forward_s += c->launch_unfused_softmax_s;
     if (t->split->tp >= 8) {
@@ -57,12 +56,7 @@ static parts parts_of(const cb_terms *t) {
     return p;
 }
 
-static void finish(cb_pass *pass, double device_s, double total_s) {
-    pass->by_cause_s[CB_CAUSE_LAUNCH] = total_s - device_s;
-    pass->total_s = total_s;
-}
-
-static cb_pass forward(const cb_terms *t, const parts *p) {
+static cb_pass forward(const parts *p) {
     cb_pass pass = {.by_cause_s = {[CB_CAUSE_GEMM] = p->gemm.forward_s,
                                    [CB_CAUSE_ATTENTION] = p->attention.forward_s,
                                    [CB_CAUSE_ELEMENTWISE] = p->elementwise.forward_s,
@@ -70,7 +64,8 @@ static cb_pass forward(const cb_terms *t, const parts *p) {
                                    [CB_CAUSE_CP] = p->cp.forward_s}};
     double device_s =
         p->gemm.forward_s + p->attention.forward_s + p->elementwise.forward_s + p->tp.forward_s + p->cp.forward_s;
-    finish(&pass, device_s, together(t, device_s, p->host.forward_s));
+    pass.total_s = device_s;
+    pass.host_s = p->host.forward_s;
     return pass;
 }
 
@@ -81,7 +76,7 @@ static cb_both again(const cb_terms *t, const parts *p) {
     case CB_AGAIN_LAYER:
         return (cb_both){kernels_s + p->tp.forward_s + p->cp.forward_s, p->host.forward_s};
     case CB_AGAIN_CHEAP:
-        return (cb_both){0.45 * kernels_s, 0};
+        return (cb_both){p->gemm.forward_s / 2 + p->elementwise.forward_s, 0};
     case CB_AGAIN_ATTENTION:
         return (cb_both){t->stack->flash ? 0 : p->attention.forward_s, 0};
     default:
@@ -99,8 +94,15 @@ static cb_pass backward(const cb_terms *t, const parts *p) {
                                    [CB_CAUSE_RECOMPUTE] = more.forward_s}};
     double device_s = more.forward_s + p->gemm.backward_s + p->attention.backward_s + p->elementwise.backward_s +
                       p->tp.backward_s + p->cp.backward_s;
-    finish(&pass, device_s, together(t, device_s, p->host.backward_s + more.backward_s));
+    pass.total_s = device_s;
+    pass.host_s = p->host.backward_s + more.backward_s;
     return pass;
+}
+
+/* The share of the shorter of computing and gathering that is not hidden. */
+static double interference(const cb_terms *t) {
+    if (t->stack->engine) return 1; /* each parameter is waited for */
+    return t->stack->prefetch ? t->constants->fsdp_prefetched : t->constants->fsdp_interference;
 }
 
 /* Weights that are cut over dp are gathered for each pass, and their gradients scattered, beside the computation, which
@@ -117,14 +119,14 @@ static void gather_weights(const cb_terms *t, cb_layer *layer) {
     cb_pass *pass[2] = {&layer->forward, &layer->backward};
     for (int i = 0; i < 2; i++) {
         double compute_s = pass[i]->total_s, most = fmax(compute_s, beside[i]), less = fmin(compute_s, beside[i]);
-        pass[i]->total_s = most + t->constants->fsdp_interference * less;
+        pass[i]->total_s = most + interference(t) * less;
         pass[i]->by_cause_s[CB_CAUSE_DP] = pass[i]->total_s - compute_s;
     }
 }
 
 cb_layer cb_layer_time(const cb_terms *t) {
     parts p = parts_of(t);
-    cb_layer layer = {.forward = forward(t, &p), .backward = backward(t, &p)};
+    cb_layer layer = {.forward = forward(&p), .backward = backward(t, &p)};
     gather_weights(t, &layer);
     layer.weight_s = p.gemm.backward_s / 2;
     return layer;

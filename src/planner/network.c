@@ -28,15 +28,14 @@ static int local_members(const cb_terms *t, cb_group group) {
 static double ring_s(const cb_terms *t, cb_group group, double bytes, double rounds) {
     if (group.size <= 1) return 0;
     int local = local_members(t, group);
-    double rate = link_rate(t, local == 1 ? 8 : local), hops = group.size - 1;
+    double rate = link_rate(t, local == 1 ? 8 : local), hops_s = (local - 1) * t->constants->link_hop_s;
     if (local < group.size) {
         int node = t->job->cluster->node_devices;
         int active = node < t->job->cluster->devices ? node : t->job->cluster->devices;
         rate = least(rate, nics_rate(t) * local / active);
-        hops = 2.0 * group.size / local + local;
+        hops_s += (double)group.size / local * t->constants->network_hop_s;
     }
-    return t->constants->link_latency_s + t->constants->link_hop_s * hops +
-           rounds * (group.size - 1) / group.size * bytes / rate;
+    return t->constants->link_latency_s + hops_s + rounds * (group.size - 1) / group.size * bytes / rate;
 }
 
 double cb_all_reduce_s(const cb_terms *t, cb_group group, double bytes) {
@@ -57,7 +56,8 @@ cb_border cb_stage_border(const cb_terms *t) {
     double latency_s = t->constants->pp_latency_s, inside_s = latency_s + bytes / link_rate(t, 8);
     if (per_node >= split->pp) return (cb_border){inside_s, inside_s};
     int flows = stride < cluster->node_devices ? stride : cluster->node_devices;
-    double across_s = latency_s + bytes / least(link_rate(t, 8), nics_rate(t) / flows);
+    double across_s = latency_s + bytes / least(link_rate(t, 8), t->job->cluster->network.nics *
+                                                                     t->job->cluster->network.nic_bytes_per_s / flows);
     double share = per_node > 1 ? 1.0 / per_node : 1; /* of borders that cross */
     return (cb_border){across_s, share * across_s + (1 - share) * inside_s};
 }

@@ -101,9 +101,12 @@ int64_t cb_split_micro_batches(const cb_job *job, const cb_split *split);
 int cb_split_layers(const cb_job *job, const cb_split *split, int stage);
 /* A split that cannot be: CB_EINVAL with the rule, the numbers and what would work. Memory is not looked at. */
 CB_MUST_USE cb_err cb_split_check(const cb_job *job, const cb_split *split);
-/* The time of a step. Errors: those of cb_split_check. The hot path of a search: no allocation. */
+/* The time of a step; of the estimate the rates (from tokens_per_s on) stay 0. Errors: those of cb_split_check. The hot
+ * path of a search: no allocation. */
 CB_MUST_USE cb_err cb_estimate_time(const cb_job *job, const cb_split *split, const cb_constants *constants,
                                     cb_estimate *estimate);
+/* Fills in the rates. */
+void cb_estimate_rates(const cb_job *job, const cb_split *split, cb_estimate *estimate);
 
 /* What each stage takes and one message between stages, for pictures: stages (pp), *message_s of one way. Errors: those of
  * cb_split_check. */

@@ -84,12 +84,14 @@ static const char *read_model(reader *r, cb_published *p) {
     model->layers = (int)fmin(1e5, (double)whole(r, "layers", 0));
     model->channels = whole(r, "hidden", 0);
     if (model->layers == 0 || model->channels == 0) return "no layers or hidden size";
-    model->heads = (int)fmin(1e6, (double)whole(r, "heads", usual_heads(model->channels, p->split.tp)));
+    model->heads = (int)fmin(1e6, (double)whole(r, "heads", 0));
+    if (model->heads == 0) model->heads = usual_heads(model->channels, p->split.tp);
     model->kv_heads = (int)fmin(1e6, (double)whole(r, "kv_heads", model->heads));
     model->ffn = whole(r, "ffn", 4 * model->channels);
     model->vocab = whole(r, "vocab", 50257);
     model->gated = *text(r, "params_b") == 0 && model->ffn < 4 * model->channels;
-    model->vocab_multiple = 128LL * p->split.tp;
+    bool uncut = p->split.tp == 1 && *text(r, "vocab") != 0; /* ran as it was given */
+    model->vocab_multiple = uncut ? 1 : 128LL * p->split.tp;
     cb_model_pad_vocab(model, model->vocab_multiple);
     choose_family(model, number(r, "params_b"));
     return NULL;

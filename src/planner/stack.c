@@ -4,9 +4,16 @@
 #include <stddef.h>
 
 static const cb_stack_traits stacks[CB_STACKS] = {
-    [CB_MEGATRON_2021] = {.name = "megatron-2021", .scatter_gather = true, .gathers = 1, .grad_bytes = 4},
-    [CB_DEEPSPEED_2021] = {.name = "deepspeed-2021", .engine = true, .gathers = 12, .grad_bytes = 2},
+    [CB_MEGATRON_2021] = {.name = "megatron-2021",
+                          .sync_messages = true,
+                          .split_loss = true,
+                          .scatter_gather = true,
+                          .gathers = 1,
+                          .grad_bytes = 4},
+    [CB_DEEPSPEED_2021] =
+        {.name = "deepspeed-2021", .split_loss = true, .engine = true, .gathers = 12, .grad_bytes = 2},
     [CB_MEGATRON_CORE] = {.name = "megatron-core",
+                          .prefetch = true,
                           .flash = true,
                           .vendor = true,
                           .graph = true,
@@ -17,6 +24,7 @@ static const cb_stack_traits stacks[CB_STACKS] = {
                           .grad_bytes = 4},
     [CB_FSDP] = {.name = "fsdp", .flash = true, .dp_overlap = true, .gathers = 1, .grad_bytes = 2},
     [CB_TITAN] = {.name = "torchtitan",
+                  .prefetch = true,
                   .weights_in_8 = true,
                   .flash = true,
                   .compiled = true,
@@ -26,9 +34,15 @@ static const cb_stack_traits stacks[CB_STACKS] = {
                   .scatter_gather = true,
                   .gathers = 1,
                   .grad_bytes = 4},
-    [CB_STATIC_GRAPH] = {.name = "static-graph", .graph = true, .dp_overlap = true, .gathers = 1, .grad_bytes = 2},
-    [CB_NANOTRON] =
-        {.name = "nanotron", .flash = true, .dp_overlap = true, .scatter_gather = true, .gathers = 1, .grad_bytes = 4},
+    [CB_STATIC_GRAPH] =
+        {.name = "static-graph", .split_loss = true, .graph = true, .dp_overlap = true, .gathers = 1, .grad_bytes = 2},
+    [CB_NANOTRON] = {.name = "nanotron",
+                     .split_loss = true,
+                     .flash = true,
+                     .dp_overlap = true,
+                     .scatter_gather = true,
+                     .gathers = 1,
+                     .grad_bytes = 4},
     [CB_CUBOID] =
         {.name = "cuboid", .compiled = true, .graph = true, .dp_overlap = true, .gathers = 1, .grad_bytes = 4},
 };

@@ -26,7 +26,10 @@ typedef struct cb_stack_traits {
     bool dp_overlap;     /* gradients are reduced while backward runs */
     bool engine;         /* DeepSpeed's pipeline engine: a fixed cost per microbatch */
     bool scatter_gather; /* stages send each a tp-th of an activation and gather it from the fast links */
+    bool sync_messages;  /* the host waits for the device around each message between stages */
     bool graph;          /* launched as a graph: the host does not wait for itself */
+    bool prefetch;       /* weights that are cut over dp are gathered ahead of their layer */
+    bool split_loss;     /* over a cut vocabulary, kernel by kernel, in 32 bits */
     bool weights_in_8;   /* gathered in 8 bits where products are */
     int grad_bytes;      /* of an element in the reduction over dp */
     int gathers;         /* collectives in which a layer's weights are brought together under ZeRO-3 */

@@ -30,6 +30,7 @@ cb_terms cb_terms_of(const cb_job *job, const cb_split *split, const cb_constant
 
 /* gemm.c: (m, k) x (k, n); wide: the size that tensor parallelism cut, whose alignment decides the kernel. */
 double cb_gemm_s(const cb_terms *t, double m, double n, double k, double wide, cb_precision precision);
+double cb_alignment_share(const cb_terms *t, double size);
 cb_both cb_layer_gemms(const cb_terms *t);
 
 /* attention.c */
@@ -57,8 +58,11 @@ cb_border cb_stage_border(const cb_terms *t);
 /* layer.c: a pass of one layer, all that it waits for included, split by cause */
 typedef struct cb_pass {
     double by_cause_s[CB_CAUSES];
-    double total_s;
+    double total_s; /* of the device */
+    double host_s;  /* to launch it */
 } cb_pass;
+/* Device and host run side by side, the host ahead; where neither is much faster, both are waited for now and then. */
+double cb_together_s(const cb_terms *t, double device_s, double host_s);
 typedef struct cb_layer {
     cb_pass forward, backward; /* backward with recomputation */
     double weight_s;           /* share of backward that weight gradients take: what zero-bubble schedules move */
