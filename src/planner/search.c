@@ -251,6 +251,10 @@ cb_err cb_search_run(const cb_search_spec *spec, cb_search *search) {
         return e;
     }
     qsort(search->mesh, (size_t)search->meshes, sizeof *search->mesh, by_result);
+    for (int i = 0; i < search->fitting_meshes; i++) {
+        cb_layout *best = &search->mesh[i].best;
+        cb_estimate_rates(spec->job, &best->split, &best->estimate);
+    }
     if (search->fitting) qsort(search->step_s, (size_t)search->fitting, sizeof *search->step_s, by_time);
     return CB_OK;
 }
