@@ -100,9 +100,12 @@ typedef struct pipeline {
 
 static pipeline pipeline_of(const cb_terms *t, const cb_layer *layer) {
     pipeline p = {.most_params = 0};
-    int stages = t->split->pp;
+    int stages = t->split->pp, layers = 0;
+    stage s = {.params = 0};
     for (int i = 0; i < stages; i++) {
-        stage s = stage_of(t, layer, i);
+        int before = layers;
+        layers = cb_split_layers(t->job, t->split, i);
+        if (i < 2 || i == stages - 1 || layers != before) s = stage_of(t, layer, i); /* else as the one before */
         p.all.forward_s += s.forward_s;
         p.all.input_s += s.backward_s - s.weight_s;
         p.all.weight_s += s.weight_s;
