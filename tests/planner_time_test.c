@@ -1,0 +1,164 @@
+/* The time of a step: its parts add up, more work takes longer, more rate does not, and what cannot be is refused. */
+#include <stdlib.h>
+
+#include "planner/terms.h"
+#include "support/test.h"
+
+static cb_model model;
+static cb_cluster cluster;
+static cb_constants constants;
+
+static void on(const char *name, const char *hardware_name) {
+    cb_hardware hardware;
+    cb_hardware_default(&hardware);
+    CHECK_OK(cb_model_preset(&model, name));
+    CHECK_OK(cb_cluster_parse(&hardware, hardware_name, &cluster));
+    constants = cb_constants_default();
+}
+
+static cb_job job_of(cb_stack stack) {
+    return (cb_job){.model = &model,
+                    .cluster = &cluster,
+                    .stack = stack,
+                    .precision = CB_MATH_16,
+                    .seq_length = 2048,
+                    .global_batch = 1536};
+}
+
+static const cb_split usual = {
+    .dp = 8, .tp = 8, .pp = 16, .cp = 1, .chunks = 1, .micro_batch = 1, .schedule = CB_SPLIT_1F1B};
+
+static double step_s(const cb_job *job, const cb_split *split) {
+    cb_estimate estimate = {.step_s = 0};
+    CHECK_OK(cb_estimate_time(job, split, &constants, &estimate));
+    return estimate.step_s;
+}
+
+/* Every stack on a layout of every kind: finite, positive, and the causes add up to the step. */
+static void parts_add_up(void) {
+    on("gpt3-175b", "a100-80g:8x128");
+    for (int stack = 0; stack < CB_STACKS; stack++) {
+        cb_job job = job_of((cb_stack)stack);
+        for (int i = 0; i < 4 * CB_SPLIT_RECOMPUTES; i++) {
+            cb_split split = usual;
+            cb_estimate e;
+            split.zero = i % 4;
+            split.recompute = (cb_split_recompute)(i / 4);
+            split.sequence_parallel = i & 1;
+            if (i & 2)
+                split = (cb_split){.dp = 128, .tp = 8, .pp = 1, .cp = 1, .chunks = 1, .micro_batch = 4, .zero = i % 4};
+            CHECK_OK(cb_estimate_time(&job, &split, &constants, &e));
+            cb_estimate_rates(&job, &split, &e);
+            double sum = 0;
+            for (int cause = 0; cause < CB_CAUSES; cause++) {
+                CHECK(e.by_cause_s[cause] >= -1e-12 && isfinite(e.by_cause_s[cause]));
+                sum += e.by_cause_s[cause];
+            }
+            CHECK_NEAR(sum, e.step_s, 1e-9 * e.step_s);
+            CHECK(e.mfu > 0 && e.mfu < 1 && e.hfu >= e.mfu);
+            CHECK_NEAR(e.tokens_per_s * e.step_s, 1536 * 2048.0, 1e-3);
+        }
+    }
+}
+
+static void more_work_takes_longer(void) {
+    on("gpt3-175b", "a100-80g:8x128");
+    cb_job job = job_of(CB_MEGATRON_2021), batch = job, longer = job;
+    cb_split split = usual, again = usual;
+    batch.global_batch *= 2;
+    longer.seq_length *= 2;
+    again.recompute = CB_AGAIN_LAYER;
+    double base_s = step_s(&job, &split);
+    CHECK(step_s(&batch, &split) > 1.5 * base_s && step_s(&batch, &split) < 2 * base_s);
+    CHECK(step_s(&longer, &split) > 2 * base_s);
+    CHECK(step_s(&job, &again) > 1.2 * base_s && step_s(&job, &again) < 1.45 * base_s);
+}
+
+static void more_rate_does_not(void) {
+    on("gpt3-175b", "a100-80g:8x128");
+    cb_job job = job_of(CB_MEGATRON_2021);
+    double base_s = step_s(&job, &usual);
+    for (int i = 0; i < 5; i++) {
+        cb_cluster before = cluster;
+        if (i == 0) cluster.device.peak_flops[CB_MATH_16] *= 2;
+        if (i == 1) cluster.device.memory_bytes_per_s *= 2;
+        if (i == 2) cluster.device.link_bytes_per_s *= 2;
+        if (i == 3) cluster.network.nic_bytes_per_s *= 2;
+        if (i == 4) cluster.network.nics *= 2;
+        CHECK(step_s(&job, &usual) < base_s);
+        cluster = before;
+    }
+}
+
+/* A product twice as large in any direction takes longer, and large ones come near the share of the peak. */
+static void gemm(void) {
+    on("gpt3-175b", "a100-80g:8x1");
+    cb_job job = job_of(CB_MEGATRON_2021);
+    cb_split split = {.dp = 1, .tp = 8, .pp = 1, .cp = 1, .chunks = 1, .micro_batch = 1};
+    cb_terms t = cb_terms_of(&job, &split, &constants);
+    for (double m = 64; m <= 16384; m *= 2) {
+        for (double n = 64; n <= 16384; n *= 2) {
+            double s = cb_gemm_s(&t, m, n, 1024, n, CB_MATH_16);
+            CHECK(cb_gemm_s(&t, 2 * m, n, 1024, n, CB_MATH_16) >= s);
+            CHECK(cb_gemm_s(&t, m, 2 * n, 1024, n, CB_MATH_16) >= s);
+            CHECK(cb_gemm_s(&t, m, n, 2048, n, CB_MATH_16) > s);
+            CHECK(cb_gemm_s(&t, m, n, 1024, 1, CB_MATH_16) >= s);
+        }
+    }
+    double flops = 2 * 16384.0 * 16384 * 16384;
+    double share = flops / cb_gemm_s(&t, 16384, 16384, 16384, 16384, CB_MATH_16) / 312e12;
+    CHECK(share > 0.9 * constants.gemm[CB_AMPERE] && share <= constants.gemm[CB_AMPERE]);
+}
+
+/* Wild layouts stay finite and are not fast: tensor parallelism over nodes, one microbatch in a long pipeline. */
+static void wild_layouts(void) {
+    on("gpt3-175b", "a100-80g:8x96");
+    cb_job job = job_of(CB_MEGATRON_2021);
+    cb_split sane = {.dp = 8, .tp = 8, .pp = 12, .cp = 1, .chunks = 1, .micro_batch = 1};
+    cb_split wide = {.dp = 8, .tp = 96, .pp = 1, .cp = 1, .chunks = 1, .micro_batch = 1};
+    cb_split deep = {.dp = 8, .tp = 1, .pp = 96, .cp = 1, .chunks = 1, .micro_batch = 192};
+    CHECK(step_s(&job, &wide) > 2 * step_s(&job, &sane));
+    CHECK(step_s(&job, &deep) > 10 * step_s(&job, &sane));
+}
+
+static void one_device(void) {
+    on("gpt2-124m", "h100:1");
+    for (int stack = 0; stack < CB_STACKS; stack++) {
+        cb_job job = job_of((cb_stack)stack);
+        cb_split split = {.dp = 1, .tp = 1, .pp = 1, .cp = 1, .chunks = 1, .micro_batch = 8, .zero = 3};
+        cb_estimate e;
+        CHECK_OK(cb_estimate_time(&job, &split, &constants, &e));
+        CHECK_NEAR(e.exposed_s, 0, 0);
+        CHECK_NEAR(e.by_cause_s[CB_CAUSE_BUBBLE], 0, 1e-9);
+    }
+}
+
+static void refused(void) {
+    on("gpt3-175b", "a100-80g:8x128");
+    cb_job job = job_of(CB_MEGATRON_2021);
+    cb_estimate e;
+    cb_split s = usual;
+    s.dp = 4;
+    CHECK_FAILS(cb_estimate_time(&job, &s, &constants, &e), CB_EINVAL, "are 512 ranks; the cluster has 1024 devices");
+    s = usual, s.micro_batch = 5;
+    CHECK_FAILS(cb_estimate_time(&job, &s, &constants, &e), CB_EINVAL, "does not divide the global batch of 1536");
+    s = usual, s.chunks = 7, s.schedule = CB_SPLIT_INTERLEAVED;
+    CHECK_FAILS(cb_estimate_time(&job, &s, &constants, &e), CB_EINVAL, "more than the 96 layers");
+    s = usual, s.chunks = 2;
+    CHECK_FAILS(cb_estimate_time(&job, &s, &constants, &e), CB_EINVAL, "only the interleaved schedule");
+    s = usual, s.tp = 0;
+    CHECK_FAILS(cb_estimate_time(&job, &s, &constants, &e), CB_EINVAL, "tp is 0; it starts at 1");
+    job.precision = CB_MATH_8;
+    CHECK_FAILS(cb_estimate_time(&job, &usual, &constants, &e), CB_EINVAL, "does not compute in the precision");
+}
+
+int main(void) {
+    RUN(parts_add_up);
+    RUN(more_work_takes_longer);
+    RUN(more_rate_does_not);
+    RUN(gemm);
+    RUN(wild_layouts);
+    RUN(one_device);
+    RUN(refused);
+    return test_end();
+}
