@@ -25,7 +25,8 @@ static cb_err quoted(cursor *c, char **field) {
         *to++ = *c->at;
     }
     c->at++;
-    if (c->at < c->end && *c->at != ',' && *c->at != '\n' && *c->at != '\r') {
+    if (*c->at == '\r' && (c->at + 1 == c->end || c->at[1] == '\n')) c->at++;
+    if (c->at < c->end && *c->at != ',' && *c->at != '\n') {
         return broken(c, c->at, "text behind a closing quote");
     }
     *to = 0;
@@ -66,7 +67,7 @@ static cb_err read_line(cursor *c, cb_csv *csv) {
         snprintf(what, sizeof what, "%d fields; the first line names %d columns", columns, csv->columns);
         return broken(c, c->line_start, what);
     }
-    csv->rows++;
+    csv->line[++csv->rows] = c->line;
     return CB_OK;
 }
 
@@ -97,7 +98,8 @@ cb_err cb_csv_parse(cb_csv *csv, const char *name, const char *text, int64_t len
     *csv = (cb_csv){.rows = -1};
     csv->text = malloc((size_t)length + 2);
     csv->field = calloc((size_t)separators(text, length), sizeof *csv->field);
-    if (!csv->text || !csv->field) {
+    csv->line = calloc((size_t)separators(text, length), sizeof *csv->line);
+    if (!csv->text || !csv->field || !csv->line) {
         cb_csv_free(csv);
         return cb_fail(CB_ENOMEM, "%s: no memory for its %lld bytes", name, (long long)length);
     }
@@ -112,6 +114,7 @@ cb_err cb_csv_parse(cb_csv *csv, const char *name, const char *text, int64_t len
 void cb_csv_free(cb_csv *csv) {
     free(csv->text);
     free(csv->field);
+    free(csv->line);
     *csv = (cb_csv){0};
 }
 

@@ -22,11 +22,9 @@ static const char *text(const reader *r, const char *column) {
     return cb_csv_field(r->csv, r->row, cb_csv_column(r->csv, column));
 }
 
-/* The column of the field in its line, for messages. */
+/* The column of the field in its line, for messages: fields lie where they were read. */
 static int place(const reader *r, const char *column) {
-    int at = 1;
-    for (int i = 0; i < cb_csv_column(r->csv, column); i++) at += (int)strlen(cb_csv_field(r->csv, r->row, i)) + 1;
-    return at;
+    return (int)(text(r, column) - cb_csv_field(r->csv, r->row, 0)) + 1;
 }
 
 /* 0 where the field is empty. */
@@ -37,8 +35,8 @@ static double number(reader *r, const char *column) {
     double value = strtod(field, &end);
     while (*end == ' ') end++;
     if (*end || !isfinite(value) || value < 0 || value > 1e15) {
-        r->error = cb_fail(CB_EFORMAT, "%s:%d:%d: %s is '%s'; a number from 0 was due", r->name, r->row + 2,
-                           place(r, column), column, field);
+        r->error = cb_fail(CB_EFORMAT, "%s:%d:%d: %s is '%s'; a number from 0 was due", r->name,
+                           r->csv->line[r->row + 1], place(r, column), column, field);
     }
     return value;
 }

@@ -9,6 +9,7 @@
 typedef struct cb_csv {
     char *text;   /* owned copy, cut into fields */
     char **field; /* owned: (rows + 1, columns), row 0 the names */
+    int *line;    /* owned: (rows + 1), of the text, from 1 */
     int rows, columns;
 } cb_csv;
 

@@ -1,0 +1,244 @@
+/* Tables of measurements: text read as jobs and layouts, errors and ranks of predictions, and tables that are broken.
+ */
+#include <stdlib.h>
+
+#include "planner/recognize.h"
+#include "planner/validate.h"
+#include "support/test.h"
+
+#define NAMES                                                                                                     \
+    "file,model,params_b,layers,hidden,heads,kv_heads,ffn,vocab,seq,gpu,cluster,gpus,dp,tp,pp,vpp,cp,zero,micro_" \
+    "batch,"                                                                                                      \
+    "global_batch,recompute,sequence_parallel,dtype,iteration_s,schedule,notes\n"
+
+static cb_hardware hardware;
+static cb_constants constants;
+
+static cb_err parse(cb_csv *csv, const char *text) {
+    cb_hardware_default(&hardware);
+    constants = cb_constants_default();
+    return cb_csv_parse(csv, "t.csv", text, (int64_t)strlen(text));
+}
+
+static cb_err check_text(const char *text) {
+    cb_csv csv;
+    cb_check check;
+    TRY(parse(&csv, text));
+    cb_err e = cb_check_table(&check, &csv, "t.csv", &hardware, &constants);
+    if (!e) cb_check_free(&check);
+    cb_csv_free(&csv);
+    return e;
+}
+
+static void csv(void) {
+    cb_csv csv;
+    CHECK_OK(parse(&csv, "a,b,c\r\n1,,\"x, \"\"y\"\"\"\r\n\n4,5,6"));
+    CHECK_INT(csv.rows, 2);
+    CHECK_INT(csv.columns, 3);
+    CHECK_STR(cb_csv_field(&csv, 0, 1), "");
+    CHECK_STR(cb_csv_field(&csv, 0, 2), "x, \"y\"");
+    CHECK_STR(cb_csv_field(&csv, 1, cb_csv_column(&csv, "c")), "6");
+    CHECK_INT(cb_csv_column(&csv, "d"), -1);
+    CHECK_STR(cb_csv_field(&csv, 1, -1), "");
+    cb_csv_free(&csv);
+}
+
+static void broken_csv(void) {
+    cb_csv csv;
+    CHECK_FAILS(parse(&csv, ""), CB_EFORMAT, "t.csv:1:1: empty");
+    CHECK_FAILS(parse(&csv, "a,b\n1,2,3\n"), CB_EFORMAT, "t.csv:2:5: a field too many; the first line names 2 columns");
+    CHECK_FAILS(parse(&csv, "a,b\n1,2\n3\n"), CB_EFORMAT, "t.csv:3:1: 1 fields; the first line names 2");
+    CHECK_FAILS(parse(&csv, "a,b\n1,\"2\n"), CB_EFORMAT, "t.csv:2:3: a quote that is not closed");
+    CHECK_FAILS(parse(&csv, "a,b\n\"1\"x,2\n"), CB_EFORMAT, "t.csv:2:4: text behind a closing quote");
+    CHECK_FAILS(check_text("file,model\nx,y\n"), CB_EFORMAT, "t.csv:1:1: no column 'layers'");
+    CHECK_FAILS(check_text(NAMES "f,m,,24,1024,16,,,,1024,A100,c,8,1,8,1,1,1,0,1,8,full,0,fp16,fast,,\n"), CB_EFORMAT,
+                "t.csv:2:62: iteration_s is 'fast'; a number from 0 was due");
+    CHECK_FAILS(check_text(NAMES "f,m,,24,-5,16,,,,1024,A100,c,8,1,8,1,1,1,0,1,8,full,0,fp16,1,,\n"), CB_EFORMAT,
+                "hidden is '-5'");
+    CHECK_FAILS(check_text(NAMES "\n\nf,m,,24,x,16,,,,1024,A100,c,8,1,8,1,1,1,0,1,8,full,0,fp16,1,,\n"), CB_EFORMAT,
+                "t.csv:4:9: hidden is 'x'");
+}
+
+/* A row says the same as a job made by hand. */
+static void row_is_the_job(void) {
+    cb_csv csv;
+    cb_published p;
+    const char *why;
+    CHECK_OK(parse(&csv,
+                   NAMES "f,GPT-3,175,96,12288,96,96,49152,51200,2048,A100-80GB-SXM,Selene; 8x200Gb/s HDR IB per node,"
+                         "1024,8,8,16,1,1,0,1,1536,full,0,fp16,50,1F1B,Megatron-LM\n"));
+    CHECK_OK(cb_published_read(&p, &csv, "t.csv", 0, &hardware, &why));
+    CHECK(why == NULL);
+    cb_cluster cluster;
+    CHECK_OK(cb_cluster_parse(&hardware, "a100-80g:8x128:ib-200", &cluster));
+    cb_model model;
+    CHECK_OK(cb_model_preset(&model, "gpt3-175b"));
+    cb_model_pad_vocab(&model, 1024); /* 51200, as the row has it */
+    cb_job job = {.model = &model,
+                  .cluster = &cluster,
+                  .stack = CB_MEGATRON_2021,
+                  .precision = CB_MATH_16,
+                  .seq_length = 2048,
+                  .global_batch = 1536};
+    cb_split split = {.dp = 8,
+                      .tp = 8,
+                      .pp = 16,
+                      .cp = 1,
+                      .chunks = 1,
+                      .micro_batch = 1,
+                      .schedule = CB_SPLIT_1F1B,
+                      .recompute = CB_AGAIN_LAYER};
+    cb_job read = cb_published_job(&p);
+    cb_estimate by_hand, from_row;
+    CHECK_OK(cb_estimate_time(&job, &split, &constants, &by_hand));
+    CHECK_OK(cb_estimate_time(&read, &p.split, &constants, &from_row));
+    CHECK_NEAR(from_row.step_s, by_hand.step_s, 1e-9 * by_hand.step_s);
+    CHECK(!p.model.gated && !p.device_guessed && !p.network_guessed && !p.stack_guessed);
+    cb_csv_free(&csv);
+}
+
+static void what_rows_leave_out(void) {
+    cb_csv csv;
+    cb_published p;
+    const char *why;
+    CHECK_OK(parse(&csv, NAMES "f,L,8.03,32,4096,32,8,14336,128256,8192,H100-80GB-SXM,c,8,,1,,,,3,1,16,,,bf16,2,,FSDP\n"
+                               "f,L,,30,4096,,,,,8192,H100,c,16,,1,8,,,0,1,16,none,,bf16,2,1F1B-interleaved,\n"
+                               "f,L,,32,4096,,,,,8192,H100,c,8,,,,,,3,1,16,,,bf16,2,,\n"
+                               "f,L,,32,4096,,,,,8192,H100,c,8,3,1,1,,,3,1,16,,,bf16,2,,\n"
+                               "f,L,,32,4096,,,,,8192,A100,c,8,8,1,1,,,3,1,16,,,fp8,2,,\n"));
+    CHECK_OK(cb_published_read(&p, &csv, "t.csv", 0, &hardware, &why));
+    CHECK(!why && p.model.gated && p.model.untied && p.split.dp == 8 && p.job.stack == CB_FSDP && p.network_guessed);
+    CHECK_OK(cb_published_read(&p, &csv, "t.csv", 1, &hardware, &why));
+    CHECK(!why && p.split.dp == 2 && p.model.heads == 32 && p.model.ffn == 16384);
+    CHECK(p.split.placement == CB_PLACE_WITH_ENDS && p.split.chunks == 4);
+    CHECK_OK(cb_published_read(&p, &csv, "t.csv", 2, &hardware, &why));
+    CHECK_STR(why, "no tp");
+    CHECK_OK(cb_published_read(&p, &csv, "t.csv", 3, &hardware, &why));
+    CHECK_STR(why, "dp x tp x pp x cp is not the number of devices");
+    CHECK_OK(cb_published_read(&p, &csv, "t.csv", 4, &hardware, &why));
+    CHECK_STR(why, "a precision that the device does not have");
+    cb_csv_free(&csv);
+}
+
+static void devices(void) {
+    static const struct {
+        const char *text, *name;
+        bool guess;
+    } cases[] = {
+        {"A100-80GB-SXM", "a100-80g", false},
+        {"A100-40GB-SXM", "a100-40g", false},
+        {"NVIDIA A100 40GB", "a100-40g", false},
+        {"H200-141GB-SXM", "h200-141g", false},
+        {"MI300X", "mi300x-192g", false},
+        {"AMD Instinct MI300X", "mi300x-192g", false},
+        {"B200-SXM", "b200-180g", false},
+        {"GB200", "gb200-186g", false},
+        {"MI250X", "mi300x-192g", true},
+        {"H20-96GB", "h100-80g", true},
+        {"", "h100-80g", true},
+        {"TPUv4", "h100-80g", true},
+        {"V100-SXM2-16GB", "v100-16g", false},
+    };
+    cb_hardware_default(&hardware);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool guess;
+        const cb_device_row *row = cb_recognize_device(&hardware, cases[i].text, &guess);
+        if (strcmp(row->device.name, cases[i].name) != 0) printf("'%s' is %s\n", cases[i].text, row->device.name);
+        CHECK_STR(row->device.name, cases[i].name);
+        CHECK(guess == cases[i].guess);
+    }
+}
+
+static void networks(void) {
+    static const struct {
+        const char *text;
+        int kind, nics;
+        double gbit;
+        int node;
+        bool known;
+    } cases[] = {
+        {"Selene; 8x200Gb/s HDR IB per node", CB_INFINIBAND, 8, 200, 8, true},
+        {"4x100Gb/s Omni-Path per node", CB_OMNI_PATH, 4, 100, 8, true},
+        {"8 GPU/node; 1600 Gb/s RoCE per node", CB_ETHERNET, 1, 1600, 8, true},
+        {"400 Gb/s NIC per GPU; Ethernet", CB_ETHERNET, 8, 400, 8, true},
+        {"16 GPU/node; 2 x 25 Gbps TCP", CB_ETHERNET, 2, 25, 16, true},
+        {"AWS p4d; EFA", CB_EFA, 8, 200, 8, false},
+        {"", CB_INFINIBAND, 8, 200, 8, false},
+        {"x Gb/s 99999999999999999999999 GPU/node", CB_INFINIBAND, 8, 200, 8, false},
+    };
+    cb_hardware_default(&hardware);
+    bool guess;
+    const cb_device_row *device = cb_recognize_device(&hardware, "A100-80GB-SXM", &guess);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cb_cluster c = {.devices = 64};
+        CHECK(cb_recognize_network(cases[i].text, device, &c) == cases[i].known);
+        CHECK_INT(c.network.kind, cases[i].kind);
+        CHECK_INT(c.network.nics, cases[i].nics);
+        CHECK_NEAR(c.network.nic_bytes_per_s, cases[i].gbit * 0.125e9, 1);
+        CHECK_INT(c.node_devices, cases[i].node);
+    }
+}
+
+/* Times that are predictions times a factor: errors, bias and ranks are known. */
+static void scores(void) {
+    cb_csv csv;
+    cb_check check;
+    cb_score score;
+    CHECK_OK(parse(&csv, NAMES "f,G,,24,2048,16,,,,1024,A100,c,8,1,8,1,1,1,0,1,8,full,0,fp16,1,,\n"
+                               "f,G,,24,2048,16,,,,1024,A100,c,8,1,8,1,1,1,0,1,16,full,0,fp16,1,,\n"
+                               "f,G,,24,2048,16,,,,1024,A100,c,8,1,8,1,1,1,0,1,32,full,0,fp16,1,,\n"
+                               "g,G,,24,2048,16,,,,1024,A100,c,8,1,,1,1,1,0,1,32,full,0,fp16,1,,\n"));
+    CHECK_OK(cb_check_table(&check, &csv, "t.csv", &hardware, &constants));
+    for (int i = 0; i < 3; i++) check.row[i].measured_s = check.row[i].predicted_s / (i == 0 ? 1.1 : i == 1 ? 0.8 : 1);
+    CHECK_OK(cb_check_score(&check, "f", &score));
+    CHECK_INT(score.predicted, 3);
+    CHECK_NEAR(score.mean_abs_error_pct, 10, 1e-9);
+    CHECK_NEAR(score.median_abs_error_pct, 10, 1e-9);
+    CHECK_NEAR(score.max_abs_error_pct, 20, 1e-9);
+    CHECK_NEAR(score.bias_pct, -10 / 3.0, 1e-9);
+    CHECK_NEAR(score.rank_correlation, 1, 1e-12);
+    CHECK_INT(score.ranked, 3);
+    check.row[2].measured_s = 1e-6; /* the slowest predicted is the fastest measured: ranks 2 3 1 for 1 2 3 */
+    CHECK_OK(cb_check_score(&check, NULL, &score));
+    CHECK_NEAR(score.rank_correlation, -0.5, 1e-12);
+    CHECK_INT(score.rows, 4);
+    CHECK_INT(score.skipped, 1);
+    CHECK_OK(cb_check_score(&check, "g", &score));
+    CHECK_INT(score.predicted, 0);
+    CHECK(isnan(score.rank_correlation));
+    cb_check_free(&check);
+    cb_csv_free(&csv);
+}
+
+/* Any field of a good row replaced by nonsense is predicted, skipped or refused, never worse. */
+static void nonsense_in_each_field(void) {
+    static const char *const good[] = {"f",    "G",    "1.3",          "24",   "2048", "16",   "16", "8192", "50257",
+                                       "1024", "A100", "8x200Gb/s IB", "16",   "1",    "8",    "2",  "1",    "1",
+                                       "0",    "1",    "16",           "full", "0",    "fp16", "1",  "1F1B", "n"};
+    static const char *const bad[] = {"", "0", "1", "7", "3e9", "1e15", "0.3", "zz", "-1", "nan", "100000", "inf"};
+    enum { FIELDS = sizeof good / sizeof *good, BAD = sizeof bad / sizeof *bad };
+    for (int at = 0; at < FIELDS; at++) {
+        for (int b = 0; b < BAD; b++) {
+            char text[2048] = NAMES;
+            for (int i = 0; i < FIELDS; i++) {
+                strcat(text, i == at ? bad[b] : good[i]);
+                strcat(text, i + 1 < FIELDS ? "," : "\n");
+            }
+            cb_err e = check_text(text);
+            CHECK(!e || cb_err_code(e) == CB_EFORMAT);
+            cb_err_free(e);
+        }
+    }
+}
+
+int main(void) {
+    RUN(csv);
+    RUN(broken_csv);
+    RUN(row_is_the_job);
+    RUN(what_rows_leave_out);
+    RUN(devices);
+    RUN(networks);
+    RUN(scores);
+    RUN(nonsense_in_each_field);
+    return test_end();
+}
