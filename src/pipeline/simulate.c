@@ -86,8 +86,7 @@ static cb_err check_durations(const cb_schedule *schedule, const cb_durations *d
                    d->message_s, d->step_s);
 }
 
-/* Cuts one block into a row of spans per stage. */
-static cb_err make_spans(const cb_schedule *schedule, cb_span **spans) {
+cb_err cb_spans_make(const cb_schedule *schedule, cb_span **spans) {
     int64_t count = 0, offset = 0;
     for (int stage = 0; stage < schedule->stages; stage++) count += schedule->list[stage].count;
     cb_span *block = calloc((size_t)(count ? count : 1), sizeof *block);
@@ -122,7 +121,7 @@ cb_err cb_schedule_simulate(const cb_schedule *schedule, const cb_durations *dur
     spans[0] = NULL;
     TRY(check_durations(schedule, durations));
     TRY(cb_positions_make(&positions, schedule));
-    cb_err e = make_spans(schedule, spans);
+    cb_err e = cb_spans_make(schedule, spans);
     if (!e) e = cb_schedule_walk(schedule, &positions, INT_MAX, visit, &sim);
     free(positions.at);
     if (!e) {

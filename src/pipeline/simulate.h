@@ -30,4 +30,8 @@ double cb_durations_of_stage(const cb_schedule *schedule, const cb_durations *du
 CB_MUST_USE cb_err cb_schedule_simulate(const cb_schedule *schedule, const cb_durations *durations, cb_span **spans,
                                         double *total_s, double *bubble_s);
 
+/* spans (stages): pointers into one block of zeros, a span for every instruction; the caller frees spans[0]. Error
+ * CB_ENOMEM. */
+CB_MUST_USE cb_err cb_spans_make(const cb_schedule *schedule, cb_span **spans);
+
 #endif
