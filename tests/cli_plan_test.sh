@@ -131,6 +131,26 @@ refused_layouts() {
     check "and one node fewer does not" equal "$rc" 2
 }
 
+# Of the times only that they are there; memory and traffic of the trained ranks are compared by the program itself.
+this_machine() {
+    local small=(plan --this-machine --model test-tiny --micro-batch-size 1 --global-batch-size 8)
+    run "${small[@]}" --layouts 1x1x1,2x2x2:zb-h1,1x1x2:interleaved --check --repeats 1
+    shows "test-tiny on this machine:" "dp 2 x tp 2 x pp 2 zb-h1" "to the byte" "GFLOP/s" "memory of each rank" "it fits"
+    check "three layouts were trained" equal "$(grep -c 'to the byte' "$out")" 3
+    run "${small[@]}" --most-ranks 2 --json
+    check "one object" equal "$rc $(wc -l <"$out")" "0 1"
+    check "each layout once" has "$out" '"dp":1,"tp":1,"pp":2,"schedule":"zb-h1"'
+    run plan --this-machine --model gpt3-175b --seq-length 128 --layouts 1x8x1
+    shows "does not fit: the largest rank takes" "it does NOT fit"
+    refuses 2 "tp=3 does not divide the 8 heads" "${small[@]}" --tp 3
+    refuses 2 "'2x2' is not DPxTPxPP" "${small[@]}" --layouts 2x2
+    refuses 2 "ranks that are threads of one process" "${small[@]}" --comm mpi
+    refuses 2 "no model: give --model NAME" plan --this-machine
+    run plan --this-machine --help
+    shows "--most-ranks" "--check"
+}
+
+this_machine
 the_wall_and_the_best
 one_layout
 as_json

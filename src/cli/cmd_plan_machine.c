@@ -1,0 +1,250 @@
+/* cuboid plan --this-machine: layouts of a run of `cuboid train` here, by the functions that the run itself plans with
+ * and by measured times of its parts. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/os.h"
+#include "cli/commands.h"
+#include "cli/machine.h"
+#include "cli/plan_machine.h"
+#include "cli/verify_run.h"
+
+typedef struct machine_options {
+    cb_options train; /* first: rows of its table are valid for this struct too */
+    const char *layouts, *schedules;
+    int64_t most_ranks, repeats;
+    bool this_machine, check;
+} machine_options;
+
+#define FIELD(name) offsetof(machine_options, name)
+static const cb_arg own_rows[] = {
+    {.name = "Plan for this machine", .type = CB_ARG_SECTION},
+    {.name = "this-machine",
+     .type = CB_ARG_BOOL,
+     .offset = FIELD(this_machine),
+     .fallback = "false",
+     .help = "measure this machine and plan for cuboid train on it"},
+    {.name = "layouts",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(layouts),
+     .help = "DPxTPxPP[:SCHEDULE], comma-separated",
+     .derived = "that of --dp, --tp, --pp; without these all up to --most-ranks"},
+    {.name = "schedules",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(schedules),
+     .fallback = "all",
+     .help = "of all layouts, where pp > 1, as far as the sizes allow"},
+    {.name = "most-ranks",
+     .type = CB_ARG_INT,
+     .offset = FIELD(most_ranks),
+     .unit = "ranks",
+     .help = "of all layouts",
+     .derived = "the cores",
+     .min = 1,
+     .max = 1024},
+    {.name = "check",
+     .type = CB_ARG_BOOL,
+     .offset = FIELD(check),
+     .fallback = "false",
+     .help = "train every layout for a few steps and compare memory, traffic and time"},
+    {.name = "repeats",
+     .type = CB_ARG_INT,
+     .offset = FIELD(repeats),
+     .fallback = "3",
+     .unit = "steps",
+     .help = "of --check, after one that warms up; the median counts",
+     .min = 1,
+     .max = 64},
+};
+enum { OWN_ROWS = sizeof own_rows / sizeof own_rows[0], MOST_ROWS = 128, MOST_LAYOUTS = 1024, MOST_SCHEDULES = 16 };
+
+static const char usage[] =
+    "cuboid plan --this-machine --model gpt2-124m [--dp 2 --tp 1 --pp 1] [--check] [--json] [options of train]";
+
+static int make_table(cb_arg table[MOST_ROWS]) {
+    int rows;
+    const cb_arg *train = cb_options_table(&rows);
+    memcpy(table, own_rows, sizeof own_rows);
+    memcpy(table + OWN_ROWS, train, (size_t)rows * sizeof *train);
+    return rows + OWN_ROWS;
+}
+
+/* What the search needs to be fixed: all layouts train on the same batch, so that they can be compared. */
+static cb_err list_all(machine_options *o, int cores, cb_layout *layouts, int *count) {
+    cb_options *t = &o->train;
+    cb_model model;
+    const char *schedules[MOST_SCHEDULES];
+    if (!t->model && !t->init) return cb_fail(CB_EUSAGE, "no model: give --model NAME, or --init DIR");
+    TRY(cb_model_load(&model, t->model ? t->model : t->init));
+    if (o->most_ranks == 0) o->most_ranks = cores;
+    if (t->global_batch_size == 0) t->global_batch_size = o->most_ranks * t->micro_batch_size;
+    int micro_batches = (int)(t->global_batch_size / t->micro_batch_size);
+    TRY(cb_layouts_schedules(o->schedules, schedules, MOST_SCHEDULES));
+    cb_layouts_spec spec = {.model = &model,
+                            .shards = model.heads,
+                            .data_shards = micro_batches,
+                            .most_ranks = (int)o->most_ranks,
+                            .micro_batches = micro_batches,
+                            .schedules = schedules};
+    *count = cb_layouts_all(&spec, layouts, MOST_LAYOUTS);
+    return CB_OK;
+}
+
+/* The one layout of the options: dp as they have it, or derived from the ranks. */
+static cb_err list_one(const machine_options *o, cb_layout *layout) {
+    cb_options own = o->train;
+    cb_resolved resolved = {0};
+    own.eval_iters = 0;
+    cb_err e = cb_options_resolve(&own, &resolved);
+    if (!e) *layout = (cb_layout){(int)own.dp, (int)own.tp, (int)own.pp, o->train.schedule, NULL};
+    cb_resolved_free(&resolved);
+    return e;
+}
+
+static void progress(const char *what, int number, int of, const cb_layout *layout) {
+    char text[64];
+    bool terminal = cb_os_is_terminal(STDERR_FILENO);
+    fprintf(stderr, "%s%s %d of %d: %s%s", terminal ? "\r\033[K" : "", what, number, of, cb_layout_text(layout, text),
+            terminal ? "" : "\n");
+    fflush(stderr);
+}
+
+static void end_progress(void) {
+    if (cb_os_is_terminal(STDERR_FILENO)) fputs("\r\033[K", stderr);
+}
+
+/* The times of the parts: those of a layout before it that computes in the same way, or measured now. */
+static cb_err measure_parts(const cb_machine_plan *plan, cb_machine_layout *it, bool split) {
+    for (int i = 0; i < plan->count; i++) {
+        const cb_machine_layout *other = plan->at[i];
+        bool has = other->fits && (!split || other->costs.part_s[CB_PART_LAYER_W][CB_CAUSE_GEMM] > 0);
+        if (!has || !cb_measure_same(&other->resolved.run, &it->resolved.run, plan->cores)) continue;
+        it->costs = other->costs;
+        return CB_OK;
+    }
+    progress("measuring for layout", plan->tried, plan->layouts, &it->layout);
+    return cb_measure_compute(&it->resolved.run, plan->cores, split, &it->costs);
+}
+
+static cb_err predict(const cb_machine_plan *plan, cb_machine_layout *it) {
+    cb_schedule schedule;
+    TRY(cb_run_schedule(&it->resolved.run, &schedule));
+    cb_err e = measure_parts(plan, it, schedule.split_backward);
+    cb_schedule_free(&schedule);
+    if (!e) e = cb_measure_messages(&it->resolved.run, plan->cores, &it->costs);
+    return e ? e : cb_step_predict(&it->resolved.run, &it->costs, plan->cores, &it->estimate);
+}
+
+static void free_layout(cb_machine_layout *it) {
+    if (it) cb_resolved_free(&it->resolved);
+    free(it);
+}
+
+/* Appends the layout. A layout of a search that this model or batch cannot have is none. */
+static cb_err add(cb_machine_plan *plan, const machine_options *o, const cb_layout *layout, bool search) {
+    cb_machine_layout *it = calloc(1, sizeof *it);
+    if (!it) return cb_fail(CB_ENOMEM, "no memory for a layout");
+    it->layout = *layout;
+    cb_err e = cb_layout_resolve(&o->train, layout, &it->options, &it->resolved);
+    if (e && search && cb_err_code(e) == CB_EINVAL) {
+        cb_err_free(e);
+        free_layout(it);
+        return CB_OK;
+    }
+    if (!e) e = cb_run_plan(&it->resolved.run, &it->plan);
+    it->fits = !e && cb_plan_fits(&it->plan);
+    if (it->fits) e = predict(plan, it);
+    if (e) {
+        free_layout(it);
+        return e;
+    }
+    plan->at[plan->count++] = it;
+    return CB_OK;
+}
+
+/* The fastest first, those that do not fit last, the smallest of them first. */
+static int by_time(const void *a, const void *b) {
+    const cb_machine_layout *x = *(cb_machine_layout *const *)a, *y = *(cb_machine_layout *const *)b;
+    if (x->fits != y->fits) return y->fits - x->fits;
+    if (!x->fits) return (x->plan.here_bytes > y->plan.here_bytes) - (x->plan.here_bytes < y->plan.here_bytes);
+    return (x->estimate.tokens_per_s < y->estimate.tokens_per_s) -
+           (x->estimate.tokens_per_s > y->estimate.tokens_per_s);
+}
+
+static cb_err check_all(cb_machine_plan *plan, const machine_options *o) {
+    for (int i = 0; i < plan->count && o->check; i++) {
+        progress("training", i + 1, plan->count, &plan->at[i]->layout);
+        if (plan->at[i]->fits) TRY(cb_machine_check(plan->at[i], (int)o->repeats));
+    }
+    return CB_OK;
+}
+
+/* What was predicted to the byte has to be so. */
+static cb_err verdict(const cb_machine_plan *plan) {
+    char text[64];
+    for (int i = 0; i < plan->count; i++) {
+        const cb_machine_layout *it = plan->at[i];
+        if (!it->memory_off_bytes && !it->traffic_off_bytes && !it->traffic_off_messages) continue;
+        return cb_fail(CB_EMISMATCH,
+                       "%s: memory is %lld bytes off what was predicted, traffic %lld bytes and %lld messages",
+                       cb_layout_text(&it->layout, text), (long long)it->memory_off_bytes,
+                       (long long)it->traffic_off_bytes, (long long)it->traffic_off_messages);
+    }
+    return CB_OK;
+}
+
+static cb_err plan_all(cb_machine_plan *plan, const machine_options *o, const cb_layout *layouts, int count,
+                       bool search) {
+    plan->layouts = count;
+    for (plan->tried = 1; plan->tried <= count; plan->tried++) TRY(add(plan, o, &layouts[plan->tried - 1], search));
+    if (plan->count == 0)
+        return cb_fail(CB_EINVAL, "no layout of up to %lld ranks is possible for this model and batch",
+                       (long long)o->most_ranks);
+    qsort(plan->at, (size_t)plan->count, sizeof *plan->at, by_time);
+    TRY(check_all(plan, o));
+    end_progress();
+    TRY(cb_machine_print(plan, o->train.json, stdout));
+    return verdict(plan);
+}
+
+static cb_err list(machine_options *o, bool given, int cores, cb_layout *layouts, int *count, bool *search) {
+    *count = 1;
+    *search = !o->layouts && !given;
+    if (o->layouts) return cb_layouts_parse(o->layouts, o->train.schedule, layouts, MOST_LAYOUTS, count);
+    return given ? list_one(o, layouts) : list_all(o, cores, layouts, count);
+}
+
+/* given: the options have a layout. */
+static cb_err plan_machine(machine_options *o, bool given) {
+    cb_machine_plan plan = {.cores = cb_machine_cores(1)};
+    int count = 0;
+    bool search = false;
+    if (o->train.comm > 0 || cb_comm_mpiexec_ranks() > 1)
+        return cb_fail(CB_EUSAGE, "--this-machine measures ranks that are threads of one process; leave out mpi");
+    cb_layout *layouts = calloc(MOST_LAYOUTS, sizeof *layouts);
+    plan.at = calloc(MOST_LAYOUTS, sizeof *plan.at);
+    cb_err e = layouts && plan.at ? CB_OK : cb_fail(CB_ENOMEM, "no memory for a list of layouts");
+    if (!e) e = list(o, given, plan.cores, layouts, &count, &search);
+    if (!e) e = plan_all(&plan, o, layouts, count, search);
+    for (int i = 0; i < plan.count; i++) free_layout(plan.at[i]);
+    free(plan.at);
+    free(layouts);
+    return e;
+}
+
+cb_err cb_plan_this_machine(int argc, char **argv) {
+    cb_arg table[MOST_ROWS];
+    int rows = make_table(table);
+    machine_options o;
+    TRY(cb_args_parse(table, rows, &o, argc, argv));
+    if (o.train.help) {
+        cb_args_help(table, rows, usage, stdout);
+        return CB_OK;
+    }
+    o.train.dry_run = true; /* no data is needed */
+    bool given = o.train.schedule_file != NULL;
+    static const char *const sizes[] = {"ranks", "dp", "tp", "pp"};
+    for (int i = 0; i < 4; i++) given |= cb_args_given(table, rows, sizes[i], argc, argv);
+    return plan_machine(&o, given);
+}
