@@ -180,7 +180,7 @@ static cb_err all_reduce_all_ways(cb_comm *comm, void *arg) {
     cb_group group;
     for (int size = 1; size <= cb_comm_size(comm); size++) {
         if (!join(&group, comm, CB_FOR_TP, size)) continue;
-        for (int way = 0; way < CB_ALL_REDUCE_WAYS; way++) {
+        for (int way = 0; way <= CB_BY_MEETING; way++) { /* those that keep the order of sums */
             if (way == CB_BY_DOUBLING && (size & (size - 1))) continue;
             if (way == CB_BY_MEETING && !group.board) continue;
             for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
@@ -201,7 +201,7 @@ static cb_err all_reduce_of_many(cb_comm *comm, void *arg) {
         const int64_t counts[] = {0, 1, 5, 33, 4095, 4096, 32 * 256 - 1, 32 * 256, 33 * 256};
         for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
             TRY(reduce_once(&group, BY_CHOICE, counts[i], CB_F32, CB_SUM));
-        for (int way = 0; way < CB_ALL_REDUCE_WAYS; way++)
+        for (int way = 0; way <= CB_BY_MEETING; way++)
             if (way != CB_BY_DOUBLING && (way != CB_BY_MEETING || group.board)) TRY(reduce_once(&group, way, 50, CB_F64, CB_SUM));
         cb_group_free(&group);
     }

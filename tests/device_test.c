@@ -29,6 +29,9 @@ static void fill(void *to, int64_t count, cb_type type, uint32_t stream) {
         case CB_U8:
             ((uint8_t *)to)[i] = (uint8_t)(u * 15);
             break;
+        case CB_BF16: /* in collectives_algorithms_test */
+        case CB_TYPES:
+            break;
         }
     }
 }
@@ -53,6 +56,9 @@ static void combine(void *a, const void *b, int64_t i, cb_type type, cb_reduce_o
         break;
     case CB_U8:
         COMBINE(uint8_t);
+        break;
+    case CB_BF16:
+    case CB_TYPES:
         break;
     }
 }

@@ -1,28 +1,42 @@
-/* Inside collectives/: the ways of an all-reduce as rows of functions, and the arithmetic that they share. */
+/* Inside collectives/: running operations by patterns, and the arithmetic that patterns share. */
 #ifndef CB_COLLECTIVES_ALGORITHMS_H
 #define CB_COLLECTIVES_ALGORITHMS_H
 
 #include "collectives/collectives.h"
+#include "collectives/course.h"
 
-/* A way runs in phases: post its messages, wait or test until all are through, settle (sum what came), next phase. A
- * phase may be empty for a member. post never waits. */
-typedef struct cb_all_reduce_algorithm {
-    int (*phases)(int size);
-    cb_err (*post)(cb_pending *pending);
-    void (*settle)(cb_pending *pending);
-} cb_all_reduce_algorithm;
-
-extern const cb_all_reduce_algorithm cb_all_reduce_direct, cb_all_reduce_blocks, cb_all_reduce_doubling,
-    cb_all_reduce_tree, cb_all_reduce_shared;
-
-/* As cb_all_reduce_start, by a way of the caller's choice. CB_BY_DOUBLING needs a power of two of members, CB_BY_MEETING
- * a group with a board. For tests.
- */
+/* As cb_all_reduce_start, by a way of the caller's choice. CB_BY_MEETING needs a group with a board. scratch: at least
+ * cb_all_reduce_scratch_by, or NULL. For tests and measurements. */
 CB_MUST_USE cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *pending, cb_group *group, void *data,
                                           int64_t count, cb_type type, cb_reduce_op op, void *scratch);
+/* NULL: CB_BY_MEETING, which is none. */
+const cb_pattern *cb_all_reduce_pattern(cb_all_reduce_way way);
 
-/* Piece i of an all-reduce's scratch, in which `each` elements lie per piece. */
-void *cb_pending_piece(const cb_pending *pending, int i, int64_t each);
+/* A whole operation by a pattern of its kind; NULL: by a meeting, which needs a board. call.from and .to as the functions
+ * of collectives.h take them; in all-reduce and broadcast both are the data. An all-reduce only by cb_all_reduce_start_by.
+ * *Collective over group.* */
+CB_MUST_USE cb_err cb_operation_run(const cb_pattern *pattern, cb_group *group, const cb_call *call);
+
+/* Numbers of blocks and rounds that patterns share. */
+int cb_one(const cb_shape *shape);
+int cb_two(const cb_shape *shape);
+int cb_block_per_member(const cb_shape *shape);
+int cb_all_but_one(const cb_shape *shape);
+
+/* One round of the binomial tree with root 0, in which distance is the lowest bit of those that send up (receive from
+ * above): member v's parent is v minus its lowest set bit. Writes the step of member v, if it has one. */
+int cb_binomial_up(int size, int v, int distance, cb_blocks all, cb_step *out);
+int cb_binomial_down(int size, int v, int distance, cb_blocks all, cb_step *out);
+
+/* Sizes that are no power of two, for algorithms that are made for powers: the largest below it has this many rounds;
+ * members without a place bring their data to a neighbour in a first round and get the result in a last one. */
+int cb_fold_rounds(int size);
+bool cb_fold_is_needed(int size);
+int cb_fold_place(int size, int member);
+int cb_fold_member(int size, int place);
+/* The steps of the first or last of `rounds` rounds, or of a member that has no place; -1: *round is then counted among
+ * the rounds of the algorithm itself. all: all blocks. */
+int cb_fold_steps(const cb_shape *shape, int *round, int rounds, cb_blocks all, cb_step *out);
 
 /* to (count) = the tree reduction of size operands: own is operand me, the others lie in pieces one after the other in
  * order of members. to may be own. pieces are overwritten where there are more than 64 members. */
@@ -55,14 +69,6 @@ static inline int cb_rounds(int size) {
  */
 static inline int cb_binomial_bit(int size, int v) {
     return v ? v & -v : 1 << cb_rounds(size);
-}
-
-/* The other member in this operation's exchange number i: sends go to me+i, receives come from me-i. */
-static inline int cb_member_after(const cb_group *group, int i) {
-    return (group->me + i) % group->size;
-}
-static inline int cb_member_before(const cb_group *group, int i) {
-    return (group->me - i + group->size) % group->size;
 }
 
 #endif

@@ -1,5 +1,5 @@
-/* All-reduce: the common course of its ways (all_reduce_*.c). A way is a row of functions; an operation runs
- * through phases, and a phase is over when all its messages are through. start and progress test, finish waits: both
+/* All-reduce: the common course of its ways, which are patterns (all_reduce_*.c) or a meeting. An operation runs through
+ * phases, the rounds of its pattern, and a phase is over when all its messages are through. start and progress test, finish waits: both
  * take the same path through `advance`, so split and blocking calls do the same sums. Cost: see the ways; chosen in
  * cost.c. */
 #include <assert.h>
@@ -11,13 +11,34 @@
 
 enum { FAILED = -1, ALIGNMENT = 64 };
 
-static const cb_all_reduce_algorithm *const ways[CB_ALL_REDUCE_WAYS] = {
+/* NULL: the meeting. */
+static const cb_pattern *const patterns[CB_ALL_REDUCE_WAYS] = {
     [CB_BY_DIRECT] = &cb_all_reduce_direct,
     [CB_BY_BLOCKS] = &cb_all_reduce_blocks,
     [CB_BY_DOUBLING] = &cb_all_reduce_doubling,
     [CB_BY_TREE] = &cb_all_reduce_tree,
-    [CB_BY_MEETING] = &cb_all_reduce_shared,
+    [CB_BY_MEETING] = NULL,
+    [CB_BY_RING] = &cb_all_reduce_ring,
+    [CB_BY_RABENSEIFNER] = &cb_all_reduce_rabenseifner,
+    [CB_BY_BINARY_TREE] = &cb_all_reduce_binary_tree,
+    [CB_BY_DOUBLE_TREE] = &cb_all_reduce_double_tree,
+    [CB_BY_HIERARCHY] = &cb_all_reduce_hierarchical,
 };
+
+const cb_pattern *cb_all_reduce_pattern(cb_all_reduce_way way) {
+    return patterns[way];
+}
+
+static cb_err post(cb_pending *p) {
+    if (p->course.pattern) return cb_course_post(&p->course, p->phase);
+    cb_call call = {.kind = CB_ALL_REDUCE,
+                    .type = p->exchange.type,
+                    .op = p->op,
+                    .count = p->count,
+                    .from = p->data,
+                    .to = p->data};
+    return cb_exchange_meet(&p->exchange, &call);
+}
 
 static bool is_done(const cb_pending *p) {
     return p->phase == p->phases;
@@ -34,9 +55,9 @@ static cb_err release(cb_pending *p, cb_err e) {
 
 /* From a phase whose messages are all through to the next one. */
 static cb_err advance(cb_pending *p) {
-    ways[p->way]->settle(p);
+    if (p->course.pattern) cb_course_settle(&p->course, p->phase);
     p->phase++;
-    return is_done(p) ? CB_OK : ways[p->way]->post(p);
+    return is_done(p) ? CB_OK : post(p);
 }
 
 static cb_err already_failed(const cb_pending *p) {
@@ -44,18 +65,41 @@ static cb_err already_failed(const cb_pending *p) {
                    cb_purpose_name(p->exchange.group->purpose));
 }
 
-/* One allocation: the requests, and after them the scratch if the caller gave none. */
+static size_t aligned(size_t bytes) {
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* One allocation: requests, steps, and after them the scratch if the caller gave none. */
 static cb_err allocate(cb_pending *p, int size, cb_type type) {
-    size_t reqs_bytes = (size_t)(2 * size) * sizeof(cb_req *);
-    reqs_bytes = (reqs_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    int64_t scratch_bytes = p->scratch ? 0 : cb_all_reduce_scratch_by(p->way, size, p->count, type);
-    size_t bytes = reqs_bytes + ((size_t)scratch_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    const size_t most = (size_t)cb_pattern_most_steps(p->course.pattern, size);
+    const size_t reqs = aligned(2 * most * sizeof(cb_req *)), steps = aligned(most * sizeof(cb_step));
+    int64_t scratch = p->scratch ? 0 : cb_all_reduce_scratch_by(p->way, size, p->count, type);
+    size_t bytes = reqs + steps + aligned((size_t)scratch);
     p->owned = aligned_alloc(ALIGNMENT, bytes);
     if (!p->owned)
         return cb_fail(CB_ENOMEM, "all-reduce of %lld elements over %d ranks: no %zu bytes for scratch and requests",
                        (long long)p->count, size, bytes);
-    if (!p->scratch) p->scratch = (char *)p->owned + reqs_bytes;
+    p->exchange.reqs = p->owned;
+    p->exchange.room = (int)(2 * most);
+    p->course.steps = (cb_step *)(void *)((char *)p->owned + reqs);
+    p->course.scratch = p->scratch ? p->scratch : (char *)p->owned + reqs + steps;
     return CB_OK;
+}
+
+/* How the operation goes, if there is anybody to do it with. */
+static cb_err prepare(cb_pending *p, const cb_group *group) {
+    p->exchange.reqs = &p->visit;
+    if (group->size == 1) return CB_OK;
+    p->phases = 1;
+    if (p->way == CB_BY_MEETING) return CB_OK;
+    p->course = (cb_course){.pattern = patterns[p->way],
+                            .exchange = &p->exchange,
+                            .shape = {group->size, group->me, 0, p->count},
+                            .from = p->data,
+                            .data = p->data,
+                            .op = p->op};
+    p->phases = p->course.pattern->rounds(&p->course.shape);
+    return allocate(p, group->size, p->exchange.type);
 }
 
 /* When a recorded operation holds up its rank: from here on, */
@@ -81,19 +125,11 @@ static void note_moved(cb_pending *p) {
 cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *p, cb_group *group, void *data, int64_t count,
                               cb_type type, cb_reduce_op op, void *scratch) {
     assert(count >= 0);
-    int size = group->size;
     *p = (cb_pending){.data = data, .scratch = scratch, .count = count, .op = op, .way = way, .phase = FAILED};
-    p->exchange = cb_exchange_begin(group, CB_ALL_REDUCE, type, NULL, 2 * size);
-    p->exchange.reqs = &p->visit;
-    if (size > 1) {
-        if (way != CB_BY_MEETING) {
-            TRY(allocate(p, size, type));
-            p->exchange.reqs = p->owned;
-        }
-        p->phases = ways[way]->phases(size);
-    }
+    p->exchange = cb_exchange_begin(group, CB_ALL_REDUCE, type, NULL, 1);
+    TRY(prepare(p, group));
     p->phase = 0;
-    cb_err e = is_done(p) ? CB_OK : ways[way]->post(p);
+    cb_err e = is_done(p) ? CB_OK : post(p);
     note_posted(p);
     return e ? release(p, e) : CB_OK;
 }

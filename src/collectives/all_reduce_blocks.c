@@ -6,52 +6,13 @@
  * direct exchange instead of halving, because every block needs its pieces in one tree. */
 #include "collectives/algorithms.h"
 
-enum { SCATTER, GATHER, PHASES };
-
-static int phases(int size) {
-    (void)size;
-    return PHASES;
-}
-
-static void *block(const cb_pending *p, int member) {
-    int64_t begin = cb_block_begin(p->count, p->exchange.group->size, member);
-    return (char *)p->data + begin * cb_type_bytes(p->exchange.type);
-}
-
-static int64_t block_count(const cb_pending *p, int member) {
-    return cb_block_count(p->count, p->exchange.group->size, member);
-}
-
-static cb_err post(cb_pending *p) {
-    cb_exchange *x = &p->exchange;
-    const cb_group *group = x->group;
-    const int64_t own = block_count(p, group->me);
-    x->phase = p->phase;
-    for (int i = 1; i < group->size; i++) {
-        int from = cb_member_before(group, i);
-        if (p->phase == SCATTER)
-            TRY(cb_exchange_recv(x, from, cb_pending_piece(p, from - (from > group->me), own), own));
-        else
-            TRY(cb_exchange_recv(x, from, block(p, from), block_count(p, from)));
+static int steps(const cb_shape *s, int round, cb_step *out) {
+    for (int i = 1; i < s->size; i++) {
+        int to = (s->me + i) % s->size, from = cb_modulo(s->me - i, s->size);
+        out[i - 1] = round == 0 ? (cb_step){to, from, cb_one_block(to), cb_one_block(s->me), CB_TREE}
+                                : (cb_step){to, from, cb_one_block(s->me), cb_one_block(from), CB_PUT};
     }
-    for (int i = 1; i < group->size; i++) {
-        int to = cb_member_after(group, i), which = p->phase == SCATTER ? to : group->me;
-        TRY(cb_exchange_send(x, to, block(p, which), block_count(p, which)));
-    }
-    return CB_OK;
+    return s->size - 1;
 }
 
-static void settle(cb_pending *p) {
-    if (p->phase != SCATTER) return;
-    const cb_group *group = p->exchange.group;
-    void *own = block(p, group->me);
-    cb_pieces pieces = {.to = own,
-                        .own = own,
-                        .pieces = p->scratch,
-                        .me = group->me,
-                        .size = group->size,
-                        .count = block_count(p, group->me)};
-    cb_pieces_reduce(&pieces, p->exchange.type, p->op);
-}
-
-const cb_all_reduce_algorithm cb_all_reduce_blocks = {phases, post, settle};
+const cb_pattern cb_all_reduce_blocks = {"blocks", CB_ALL_REDUCE, CB_TREE_ORDER, false, cb_block_per_member, cb_two, steps};

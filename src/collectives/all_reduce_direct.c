@@ -5,27 +5,12 @@
  * communication: theory, practice, and experience", 2007. */
 #include "collectives/algorithms.h"
 
-static int phases(int size) {
-    (void)size;
-    return 1;
+static int steps(const cb_shape *s, int round, cb_step *out) {
+    (void)round;
+    for (int i = 1; i < s->size; i++)
+        out[i - 1] = (cb_step){(s->me + i) % s->size, cb_modulo(s->me - i, s->size), cb_one_block(0), cb_one_block(0),
+                               CB_TREE};
+    return s->size - 1;
 }
 
-static cb_err post(cb_pending *p) {
-    cb_exchange *x = &p->exchange;
-    const cb_group *group = x->group;
-    for (int i = 1; i < group->size; i++) {
-        int from = cb_member_before(group, i);
-        TRY(cb_exchange_recv(x, from, cb_pending_piece(p, from - (from > group->me), p->count), p->count));
-    }
-    for (int i = 1; i < group->size; i++) TRY(cb_exchange_send(x, cb_member_after(group, i), p->data, p->count));
-    return CB_OK;
-}
-
-static void settle(cb_pending *p) {
-    const cb_group *group = p->exchange.group;
-    cb_pieces pieces = {
-        .to = p->data, .own = p->data, .pieces = p->scratch, .me = group->me, .size = group->size, .count = p->count};
-    cb_pieces_reduce(&pieces, p->exchange.type, p->op);
-}
-
-const cb_all_reduce_algorithm cb_all_reduce_direct = {phases, post, settle};
+const cb_pattern cb_all_reduce_direct = {"direct", CB_ALL_REDUCE, CB_TREE_ORDER, false, cb_one, cb_one, steps};

@@ -11,8 +11,8 @@ static cb_err exchange(cb_exchange *x) {
     for (int r = 0; r < cb_rounds(size); r++) {
         int distance = (1 << r) % size;
         x->phase = r;
-        TRY(cb_exchange_recv(x, cb_member_before(x->group, distance), NULL, 0));
-        TRY(cb_exchange_send(x, cb_member_after(x->group, distance), NULL, 0));
+        TRY(cb_exchange_recv(x, cb_modulo(x->group->me - distance, size), NULL, 0));
+        TRY(cb_exchange_send(x, (x->group->me + distance) % size, NULL, 0));
         TRY(cb_exchange_wait(x));
     }
     return CB_OK;

@@ -6,16 +6,17 @@
 #define CB_COLLECTIVES_COLLECTIVES_H
 
 #include "collectives/cost.h"
-#include "collectives/exchange.h"
+#include "collectives/course.h"
 #include "comm/group.h"
 
 /* An all-reduce under way. Several may be under way on a group at once. Does not move until it is finished. Opaque in
  * spirit: only collectives/ touches it. */
 typedef struct cb_pending {
     cb_exchange exchange;
+    cb_course course;
     void *data, *scratch;
     cb_req *visit; /* the one request of a meeting */
-    void *owned;   /* what to free at the end: the requests, and the scratch if none was given */
+    void *owned;   /* what to free at the end: requests, steps, and the scratch if none was given */
     int64_t count;
     cb_reduce_op op;
     cb_all_reduce_way way;
@@ -45,7 +46,13 @@ CB_MUST_USE cb_err cb_all_gather(cb_group *group, void *to, const void *from, in
  * over group.* Allocates size-1 pieces of count for the call. */
 CB_MUST_USE cb_err cb_reduce_scatter(cb_group *group, void *to, const void *from, int64_t count, cb_type type,
                                      cb_reduce_op op);
-/* data (count) of member root reaches all (binomial tree). *Collective over group.* */
+/* to (count) of member root = the reduction of all members' from (count), in tree order of the members counted from the
+ * root; to may be from, others' to is not looked at. *Collective over group.* Allocates count elements for the call. */
+CB_MUST_USE cb_err cb_reduce(cb_group *group, void *to, const void *from, int64_t count, cb_type type, cb_reduce_op op,
+                             int root);
+/* from, to (size*count): block i of member j's to is block j of member i's from. *Collective over group.* */
+CB_MUST_USE cb_err cb_all_to_all(cb_group *group, void *to, const void *from, int64_t count, cb_type type);
+/* data (count) of member root reaches all. *Collective over group.* */
 CB_MUST_USE cb_err cb_broadcast(cb_group *group, void *data, int64_t count, cb_type type, int root);
 /* No member leaves before all have come (dissemination). *Collective over group.* */
 CB_MUST_USE cb_err cb_barrier(cb_group *group);

@@ -2,38 +2,57 @@
  * messages, no memory. p is the group's size, n the count. */
 #include "collectives/cost.h"
 
-#include "collectives/algorithms.h"
+#include <stddef.h>
 
-static bool is_power_of_two(int size) {
-    return (size & (size - 1)) == 0;
-}
+#include "collectives/algorithms.h"
 
 static bool meets(bool shared, int size) {
     return shared && size > 1 && size <= CB_MOST_AT_A_MEETING;
 }
 
 cb_all_reduce_way cb_all_reduce_choose(bool shared, int size, int64_t count) {
-    if (meets(shared, size)) return CB_BY_MEETING;
-    if (count >= CB_SMALL_COUNT && count / size >= CB_SMALL_BLOCK) return CB_BY_BLOCKS;
-    if (size <= CB_DIRECT_SIZE) return CB_BY_DIRECT;
-    return is_power_of_two(size) ? CB_BY_DOUBLING : CB_BY_TREE;
+    const cb_pattern *pattern = cb_choose(CB_ALL_REDUCE, shared, size, count)->pattern;
+    int way = 0;
+    while (cb_all_reduce_pattern((cb_all_reduce_way)way) != pattern) way++;
+    return (cb_all_reduce_way)way;
 }
 
 const char *cb_all_reduce_way_name(cb_all_reduce_way way) {
-    static const char *const names[] = {"direct", "blocks", "doubling", "tree", "shared"};
-    return names[way];
+    const cb_pattern *pattern = cb_all_reduce_pattern(way);
+    return pattern ? pattern->name : "shared";
+}
+
+/* The most that any member needs. */
+static int64_t scratch_by_pattern(cb_all_reduce_way way, int size, int64_t count) {
+    cb_step steps[CB_MOST_TREE_STEPS];
+    int64_t most = 0;
+    for (int i = 0; i < size; i++) {
+        cb_shape shape = {size, i, 0, count};
+        int64_t elements = cb_pattern_scratch(cb_all_reduce_pattern(way), &shape, steps);
+        if (elements > most) most = elements;
+    }
+    return most;
+}
+
+static int64_t scratch_elements(cb_all_reduce_way way, int size, int64_t count) {
+    if (size == 1) return 0;
+    switch (way) {
+    case CB_BY_DIRECT:
+        return (size - 1) * count;
+    case CB_BY_BLOCKS:
+        return (size - 1) * cb_block_count(count, size, 0);
+    case CB_BY_DOUBLING:
+    case CB_BY_TREE:
+        return count;
+    case CB_BY_MEETING:
+        return 0;
+    default:
+        return scratch_by_pattern(way, size, count);
+    }
 }
 
 int64_t cb_all_reduce_scratch_by(cb_all_reduce_way way, int size, int64_t count, cb_type type) {
-    if (size == 1) return 0;
-    int64_t elements[CB_ALL_REDUCE_WAYS] = {
-        [CB_BY_DIRECT] = (size - 1) * count,
-        [CB_BY_BLOCKS] = (size - 1) * cb_block_count(count, size, 0),
-        [CB_BY_DOUBLING] = count,
-        [CB_BY_TREE] = count,
-        [CB_BY_MEETING] = 0,
-    };
-    return elements[way] * cb_type_bytes(type);
+    return scratch_elements(way, size, count) * cb_type_bytes(type);
 }
 
 int64_t cb_all_reduce_scratch_bytes(bool shared, int size, int64_t count, cb_type type) {
@@ -65,17 +84,33 @@ static cb_cost blocks(int size, int index, int64_t count, cb_type type) {
     return (cb_cost){2 * (size - 1), (count - own + (size - 1) * own) * cb_type_bytes(type)};
 }
 
+cb_cost cb_pattern_cost(const cb_pattern *pattern, int size, int index, int64_t count, cb_type type, cb_step *steps) {
+    cb_shape shape = {size, index, 0, count};
+    const int n = pattern->blocks(&shape), rounds = pattern->rounds(&shape);
+    cb_cost cost = {0};
+    for (int r = 0; r < rounds; r++) {
+        int found = pattern->steps(&shape, r, steps);
+        for (int i = 0; i < found; i++) {
+            if (steps[i].to < 0) continue;
+            cost.messages++;
+            cost.bytes += cb_blocks_count(&steps[i].send, cb_pattern_elements(pattern, &shape), n) * cb_type_bytes(type);
+        }
+    }
+    return cost;
+}
+
 cb_cost cb_all_reduce_cost_by(cb_all_reduce_way way, int size, int index, int64_t count, cb_type type) {
+    cb_step steps[CB_MOST_TREE_STEPS];
     switch (way) {
     case CB_BY_BLOCKS:
     case CB_BY_MEETING: /* which counts what it does as if it were sent so */
         return blocks(size, index, count, type);
-    case CB_BY_DOUBLING:
-        return whole(cb_rounds(size), count, type);
+    case CB_BY_DIRECT:
+        return whole(size - 1, count, type);
     case CB_BY_TREE:
         return whole((index > 0) + binomial_children(size, index), count, type);
     default:
-        return whole(size - 1, count, type);
+        return cb_pattern_cost(cb_all_reduce_pattern(way), size, index, count, type, steps);
     }
 }
 
@@ -85,10 +120,13 @@ cb_cost cb_collective_cost(bool shared, cb_kind kind, int size, int index, int64
         return cb_all_reduce_cost_by(cb_all_reduce_choose(shared, size, count), size, index, count, type);
     case CB_ALL_GATHER:
     case CB_REDUCE_SCATTER:
+    case CB_ALL_TO_ALL:
         return whole(size - 1, count, type);
     case CB_BROADCAST:
         if (meets(shared, size)) return whole(index == 0 ? size - 1 : 0, count, type);
         return whole(binomial_children(size, index), count, type);
+    case CB_REDUCE:
+        return whole(index > 0, count, type);
     case CB_BARRIER:
         return whole(meets(shared, size) ? size - 1 : cb_rounds(size), 0, type);
     default:

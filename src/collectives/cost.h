@@ -5,15 +5,21 @@
 #ifndef CB_COLLECTIVES_COST_H
 #define CB_COLLECTIVES_COST_H
 
-#include "comm/comm.h"
+#include "collectives/table.h"
 
-/* The ways of an all-reduce; all give the same bits. */
+/* The ways of an all-reduce; those that may be chosen give the same bits. */
 typedef enum cb_all_reduce_way {
     CB_BY_DIRECT,   /* every member sends all to all: one round */
     CB_BY_BLOCKS,   /* reduce-scatter, then all-gather: the least bytes */
-    CB_BY_DOUBLING, /* recursive doubling, group sizes that are powers of two: the fewest rounds */
+    CB_BY_DOUBLING, /* recursive doubling, the fewest rounds; chosen for powers of two only */
     CB_BY_TREE,     /* binomial tree to member 0 and back */
     CB_BY_MEETING,  /* on each other's memory, where ranks share one */
+    /* never chosen, as their sums have another order */
+    CB_BY_RING,
+    CB_BY_RABENSEIFNER,
+    CB_BY_BINARY_TREE,
+    CB_BY_DOUBLE_TREE,
+    CB_BY_HIERARCHY,
     CB_ALL_REDUCE_WAYS
 } cb_all_reduce_way;
 
@@ -24,7 +30,7 @@ enum {
 };
 
 cb_all_reduce_way cb_all_reduce_choose(bool shared, int size, int64_t count);
-const char *cb_all_reduce_way_name(cb_all_reduce_way way); /* "direct" "blocks" "doubling" "tree" "shared" */
+const char *cb_all_reduce_way_name(cb_all_reduce_way way); /* "direct" "blocks" "doubling" "tree" "shared" ... */
 
 /* Bytes of scratch that an all-reduce of count elements over size ranks uses: size-1 pieces of ceil(count/size) for
  * blocks, size-1 of count for direct, one of count for doubling and tree; a meeting needs none. */
@@ -40,6 +46,8 @@ typedef struct cb_cost {
 } cb_cost;
 /* index: the rank's place in the group; for a broadcast counted from the root, for send/recv that of the sender (any).
  */
+/* By a pattern; index as the pattern counts. steps: room for those of a round (cb_pattern_most_steps). */
+cb_cost cb_pattern_cost(const cb_pattern *pattern, int size, int index, int64_t count, cb_type type, cb_step *steps);
 cb_cost cb_collective_cost(bool shared, cb_kind kind, int size, int index, int64_t count, cb_type type);
 cb_cost cb_all_reduce_cost_by(cb_all_reduce_way way, int size, int index, int64_t count, cb_type type);
 

@@ -1,8 +1,6 @@
 /* Tree reduction of the pieces that a member received, its own among them. Up to 64 operands go to the device at once;
  * more are reduced 64 by 64, each lot into its first operand's place. As lots are aligned powers of two, the whole is
  * still one balanced tree over the members, with a lone last operand moving up unchanged. */
-#include <assert.h>
-
 #include "collectives/algorithms.h"
 
 enum { LOT = 64 };
@@ -26,12 +24,4 @@ void cb_pieces_reduce(const cb_pieces *p, cb_type type, cb_reduce_op op) {
         }
         if (last) return;
     }
-}
-
-void *cb_pending_piece(const cb_pending *p, int i, int64_t each) {
-    const cb_exchange *x = &p->exchange;
-    int64_t begin = i * each * cb_type_bytes(x->type);
-    assert(begin + each * cb_type_bytes(x->type) <=
-           cb_all_reduce_scratch_by(p->way, x->group->size, p->count, x->type));
-    return (char *)p->scratch + begin;
 }

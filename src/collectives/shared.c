@@ -7,7 +7,7 @@
  * memory's bandwidth, + gamma*n*(p-1)/p. Any count; groups of 2 to CB_MOST_AT_A_MEETING.
  *
  * What is counted as sent: the pieces of a member's data that others need, whoever carries them, as if they were sent
- * directly (all_reduce_blocks.c, reduce_scatter.c, all_gather.c); for a broadcast one message per receiver. */
+ * directly (all_reduce_blocks.c, reduce_scatter_direct.c, all_gather_direct.c); for a broadcast one message per receiver. */
 #include <stddef.h>
 
 #include "collectives/algorithms.h"
@@ -94,6 +94,27 @@ static void broadcast_piece(const cb_meeting *m, int64_t piece) {
         cb_device_host()->copy((char *)cb_meeting_call(m, i)->to + s.begin_bytes, from + s.begin_bytes, s.bytes);
 }
 
+static void reduce_piece(const cb_meeting *m, int64_t piece) {
+    const cb_call *root = cb_meeting_call(m, cb_meeting_call(m, 0)->root);
+    span s = span_of(m, piece);
+    const void *operands[CB_MOST_AT_A_MEETING];
+    const int size = cb_meeting_size(m);
+    for (int i = 0; i < size; i++) /* in order of members counted from the root */
+        operands[i] = (const char *)cb_meeting_call(m, (root->root + i) % size)->from + s.begin_bytes;
+    cb_device_host()->reduce((char *)root->to + s.begin_bytes, operands, size, s.count, root->type, root->op);
+}
+
+/* Blocks as member * size + from whom; the member's share is what it receives. */
+static void all_to_all_piece(const cb_meeting *m, int64_t piece) {
+    const int64_t per_block = pieces_per_block(m), block = piece / per_block, size = cb_meeting_size(m);
+    const int to = (int)(block / size), from = (int)(block % size);
+    const cb_call *call = cb_meeting_call(m, 0);
+    span s = span_of(m, piece % per_block);
+    int64_t block_bytes = call->count * cb_type_bytes(call->type);
+    cb_device_host()->copy((char *)cb_meeting_call(m, to)->to + from * block_bytes + s.begin_bytes,
+                           (const char *)cb_meeting_call(m, from)->from + to * block_bytes + s.begin_bytes, s.bytes);
+}
+
 static void nothing_alone(const cb_meeting *m, const cb_call *own) {
     (void)m;
     (void)own;
@@ -106,6 +127,7 @@ static cb_traffic sends_of(const cb_group *group, const cb_call *call) {
     for (int i = 0; i < group->size; i++) {
         if (i == group->me) continue;
         if (call->kind == CB_BROADCAST && group->me != call->root) continue;
+        if (call->kind == CB_REDUCE && (group->me == call->root || i != call->root)) continue;
         if (call->kind == CB_ALL_REDUCE) { /* its piece of i's block, and its block's result to i */
             sent.messages += 2;
             sent.bytes += (cb_block_count(call->count, group->size, i) + own) * E;
@@ -126,6 +148,10 @@ static cb_work work_of(const cb_call *call, int size) {
         return (cb_work){size * pieces, reduce_scatter_piece, NULL, 0};
     case CB_ALL_GATHER:
         return (cb_work){size * pieces, all_gather_piece, NULL, 0};
+    case CB_REDUCE:
+        return (cb_work){pieces, reduce_piece, NULL, 0};
+    case CB_ALL_TO_ALL:
+        return (cb_work){(int64_t)size * size * pieces, all_to_all_piece, NULL, 0};
     case CB_BROADCAST:
         return (cb_work){pieces, broadcast_piece, NULL, 0};
     default:

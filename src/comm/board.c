@@ -419,7 +419,7 @@ static void put_call(char *out, size_t room, const cb_call *call) {
     snprintf(text, sizeof text, " called %s of %lld %s", cb_kind_name(call->kind), (long long)call->count,
              cb_type_name(call->type));
     put(out, room, text);
-    if (call->kind == CB_ALL_REDUCE || call->kind == CB_REDUCE_SCATTER) {
+    if (call->kind == CB_ALL_REDUCE || call->kind == CB_REDUCE_SCATTER || call->kind == CB_REDUCE) {
         snprintf(text, sizeof text, " (%s)", cb_reduce_op_name(call->op));
         put(out, room, text);
     } else if (call->kind == CB_BROADCAST) {

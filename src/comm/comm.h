@@ -30,6 +30,8 @@ typedef enum cb_kind {
     CB_REDUCE_SCATTER,
     CB_BROADCAST,
     CB_BARRIER,
+    CB_REDUCE,
+    CB_ALL_TO_ALL,
     CB_KINDS
 } cb_kind;
 const char *cb_purpose_name(cb_purpose purpose); /* "tp" "dp" "pp" "embedding" "world" */

@@ -7,12 +7,12 @@
 
 #include "base/err.h"
 
-typedef enum cb_type { CB_F32, CB_F64, CB_I32, CB_I64, CB_U8 } cb_type;
-typedef enum cb_reduce_op { CB_SUM, CB_MAX } cb_reduce_op;
+typedef enum cb_type { CB_F32, CB_F64, CB_I32, CB_I64, CB_U8, CB_BF16, CB_TYPES } cb_type;
+typedef enum cb_reduce_op { CB_SUM, CB_MAX, CB_MIN, CB_REDUCE_OPS } cb_reduce_op;
 
 int64_t cb_type_bytes(cb_type type);
 const char *cb_type_name(cb_type type);
-const char *cb_reduce_op_name(cb_reduce_op op); /* "sum" "max" */
+const char *cb_reduce_op_name(cb_reduce_op op); /* "sum" "max" "min" */
 
 typedef struct cb_device cb_device;
 const cb_device *cb_device_host(void);

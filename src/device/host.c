@@ -7,17 +7,17 @@
 enum { BLOCK = 1024 };
 
 int64_t cb_type_bytes(cb_type type) {
-    static const int64_t bytes[] = {4, 8, 4, 8, 1};
+    static const int64_t bytes[] = {4, 8, 4, 8, 1, 2};
     return bytes[type];
 }
 
 const char *cb_type_name(cb_type type) {
-    static const char *const names[] = {"f32", "f64", "i32", "i64", "u8"};
+    static const char *const names[] = {"f32", "f64", "i32", "i64", "u8", "bf16"};
     return names[type];
 }
 
 const char *cb_reduce_op_name(cb_reduce_op op) {
-    static const char *const names[] = {"sum", "max"};
+    static const char *const names[] = {"sum", "max", "min"};
     return names[op];
 }
 
@@ -36,6 +36,11 @@ static void copy(void *to, const void *from, int64_t bytes) {
         T *to = out;                                                               \
         const T *x = a, *y = b;                                                    \
         for (int64_t i = 0; i < n; i++) to[i] = y[i] > x[i] ? y[i] : x[i];         \
+    }                                                                              \
+    static void min_##suffix(void *out, const void *a, const void *b, int64_t n) { \
+        T *to = out;                                                               \
+        const T *x = a, *y = b;                                                    \
+        for (int64_t i = 0; i < n; i++) to[i] = y[i] < x[i] ? y[i] : x[i];         \
     }
 PAIR(f32, float)
 PAIR(f64, double)
@@ -44,9 +49,41 @@ PAIR(i64, int64_t)
 PAIR(u8, uint8_t)
 #undef PAIR
 
+/* bf16: the upper half of an f32. Sums are taken in f32 and rounded to the nearest, ties to even, in every pair. */
+static float widen(uint16_t bits) {
+    uint32_t wide = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &wide, sizeof value);
+    return value;
+}
+
+static uint16_t narrow(float value) {
+    uint32_t wide;
+    memcpy(&wide, &value, sizeof wide);
+    if (value != value) return (uint16_t)(wide >> 16 | 0x40); /* rounding must not make a NaN infinite */
+    return (uint16_t)((wide + 0x7fff + (wide >> 16 & 1)) >> 16);
+}
+
+static void sum_bf16(void *out, const void *a, const void *b, int64_t n) {
+    const uint16_t *x = a, *y = b;
+    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = narrow(widen(x[i]) + widen(y[i]));
+}
+
+static void max_bf16(void *out, const void *a, const void *b, int64_t n) {
+    const uint16_t *x = a, *y = b;
+    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = widen(y[i]) > widen(x[i]) ? y[i] : x[i];
+}
+
+static void min_bf16(void *out, const void *a, const void *b, int64_t n) {
+    const uint16_t *x = a, *y = b;
+    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = widen(y[i]) < widen(x[i]) ? y[i] : x[i];
+}
+
 typedef void (*pair_fn)(void *out, const void *a, const void *b, int64_t n);
-static const pair_fn pair_table[][2] = {
-    {sum_f32, max_f32}, {sum_f64, max_f64}, {sum_i32, max_i32}, {sum_i64, max_i64}, {sum_u8, max_u8}};
+static const pair_fn pair_table[CB_TYPES][CB_REDUCE_OPS] = {
+    [CB_F32] = {sum_f32, max_f32, min_f32}, [CB_F64] = {sum_f64, max_f64, min_f64},
+    [CB_I32] = {sum_i32, max_i32, min_i32}, [CB_I64] = {sum_i64, max_i64, min_i64},
+    [CB_U8] = {sum_u8, max_u8, min_u8},     [CB_BF16] = {sum_bf16, max_bf16, min_bf16}};
 
 /* One block of a reduction: count elements at byte offset `at` of each of n operands. */
 typedef struct block {

@@ -16,7 +16,40 @@ typedef union value {
     int32_t i32;
     int64_t i64;
     uint8_t u8;
+    uint16_t bf16;
 } value;
+
+/* bf16 as the upper half of an f32, rounded to the nearest, ties to even: by the definition, through doubles. */
+static inline float bf16_value(uint16_t bits) {
+    union {
+        uint32_t u;
+        float f;
+    } wide = {.u = (uint32_t)bits << 16};
+    return wide.f;
+}
+
+static inline uint16_t bf16_nearest(float x) {
+    union {
+        float f;
+        uint32_t u;
+    } wide = {.f = x};
+    uint16_t down = (uint16_t)(wide.u >> 16), up = (uint16_t)(down + 1);
+    double below = (double)x - bf16_value(down), above = (double)bf16_value(up) - x;
+    if (below < 0) below = -below;
+    if (above < 0) above = -above;
+    return below < above || (below == above && down % 2 == 0) ? down : up;
+}
+
+static inline value bf16_combine(cb_reduce_op op, value a, value b) {
+    float x = bf16_value(a.bf16), y = bf16_value(b.bf16);
+    if (op == CB_SUM)
+        a.bf16 = bf16_nearest(x + y);
+    else if (op == CB_MAX ? y > x : y < x)
+        a.bf16 = b.bf16;
+    return a;
+}
+
+#define COMBINE(op, x, y) ((op) == CB_SUM ? (x) + (y) : (op) == CB_MAX ? ((y) > (x) ? (y) : (x)) : (y) < (x) ? (y) : (x))
 
 static inline uint64_t mix(uint64_t x) { /* the finaliser of splitmix64 (Steele, Lea, Flood 2014) */
     x += 0x9e3779b97f4a7c15u;
@@ -46,6 +79,11 @@ static inline value value_of(cb_type type, int salt, int member, int64_t i) {
     case CB_U8:
         v.u8 = (uint8_t)(h >> 50);
         break;
+    case CB_BF16:
+        v.bf16 = bf16_nearest((float)(sign * scale * (double)(h >> 40)));
+        break;
+    case CB_TYPES:
+        break;
     }
     return v;
 }
@@ -53,19 +91,24 @@ static inline value value_of(cb_type type, int salt, int member, int64_t i) {
 static inline value combine(cb_type type, cb_reduce_op op, value a, value b) {
     switch (type) {
     case CB_F32:
-        a.f32 = op == CB_SUM ? a.f32 + b.f32 : b.f32 > a.f32 ? b.f32 : a.f32;
+        a.f32 = COMBINE(op, a.f32, b.f32);
         break;
     case CB_F64:
-        a.f64 = op == CB_SUM ? a.f64 + b.f64 : b.f64 > a.f64 ? b.f64 : a.f64;
+        a.f64 = COMBINE(op, a.f64, b.f64);
         break;
     case CB_I32:
-        a.i32 = op == CB_SUM ? a.i32 + b.i32 : b.i32 > a.i32 ? b.i32 : a.i32;
+        a.i32 = COMBINE(op, a.i32, b.i32);
         break;
     case CB_I64:
-        a.i64 = op == CB_SUM ? a.i64 + b.i64 : b.i64 > a.i64 ? b.i64 : a.i64;
+        a.i64 = COMBINE(op, a.i64, b.i64);
         break;
     case CB_U8:
-        a.u8 = op == CB_SUM ? (uint8_t)(a.u8 + b.u8) : b.u8 > a.u8 ? b.u8 : a.u8;
+        a.u8 = (uint8_t)COMBINE(op, a.u8, b.u8);
+        break;
+    case CB_BF16:
+        a = bf16_combine(op, a, b);
+        break;
+    case CB_TYPES:
         break;
     }
     return a;

@@ -1,0 +1,19 @@
+/* All-reduce by one binary tree, in chunks that follow one another up to the root and down again (trees.h).
+ * Cost: (2h + K - 1)*(alpha*... as in trees.h: a member's busiest round has 3 messages in and 3 out of n/K elements, so
+ * about 2*alpha*(2h + K) + 3*beta*n for many chunks; gamma*2n. h = floor(log2 p). Any size, any count.
+ * Source: as NCCL's tree algorithm before it had two trees; J. L. Traeff, "A note on (parallel) reduction", 2018. */
+#include "collectives/algorithms.h"
+
+#include "collectives/trees.h"
+
+static int steps(const cb_shape *s, int round, cb_step *out) {
+    cb_tree tree = {.size = s->size, .chunks = cb_tree_chunks(s), .up = true, .down = true};
+    return cb_tree_steps(&tree, s->me, round, out);
+}
+
+static int rounds(const cb_shape *s) {
+    return cb_tree_rounds(s->size, cb_tree_chunks(s), 2);
+}
+
+const cb_pattern cb_all_reduce_binary_tree = {
+    "binary-tree", CB_ALL_REDUCE, CB_ANY_ORDER, false, cb_tree_chunks, rounds, steps};

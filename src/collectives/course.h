@@ -1,0 +1,27 @@
+/* A pattern being run: its messages are posted round by round, what has come is settled. The caller waits or tests in
+ * between (exchange.h). */
+#ifndef CB_COLLECTIVES_COURSE_H
+#define CB_COLLECTIVES_COURSE_H
+
+#include "collectives/exchange.h"
+#include "collectives/pattern.h"
+
+typedef struct cb_course {
+    const cb_pattern *pattern;
+    cb_exchange *exchange;
+    cb_shape shape;
+    int root;         /* member that shape.me is counted from */
+    const char *from; /* what is sent, and the own operand of a tree */
+    char *data;       /* where received blocks go; the same as from but in one-round patterns */
+    char *result;     /* of a tree; NULL: the block's place in data */
+    char *scratch;    /* cb_pattern_scratch elements */
+    cb_step *steps;   /* (cb_pattern_most_steps) */
+    cb_reduce_op op;
+} cb_course;
+
+CB_MUST_USE cb_err cb_course_post(cb_course *course, int round);
+void cb_course_settle(cb_course *course, int round);
+/* All rounds, one after the other, waited for. */
+CB_MUST_USE cb_err cb_course_run(cb_course *course);
+
+#endif

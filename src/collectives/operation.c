@@ -1,0 +1,140 @@
+/* All-gather, reduce-scatter, broadcast, reduce and all-to-all: whole operations, by a pattern or by a meeting. Which one
+ * is in the table (table.c). Here is what is around a pattern: memory, the own part, the last copy. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "collectives/algorithms.h"
+#include "collectives/table.h"
+
+enum { ALIGNMENT = 64 };
+
+typedef struct operation {
+    cb_group *group;
+    const cb_call *call;
+    cb_course course;
+    int64_t block_bytes, all_bytes; /* of count elements; of the operation's whole data */
+    void *memory;                   /* requests, steps, scratch, work: one after the other */
+    char *work;                     /* (all_bytes) where a pattern changes what it sends, but from is the caller's */
+} operation;
+
+static int64_t aligned(int64_t bytes) {
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Direct patterns only read from; all-gather and broadcast work in `to`. */
+static bool needs_work(const cb_pattern *pattern) {
+    if (pattern == &cb_reduce_scatter_direct || pattern == &cb_all_to_all_pairwise) return false;
+    return pattern->kind != CB_ALL_GATHER && pattern->kind != CB_BROADCAST;
+}
+
+static cb_err allocate(operation *o, cb_exchange *x) {
+    cb_course *c = &o->course;
+    const int most = cb_pattern_most_steps(c->pattern, c->shape.size);
+    const int64_t reqs = aligned(2 * most * (int64_t)sizeof *x->reqs), steps = aligned(most * (int64_t)sizeof *c->steps);
+    c->steps = malloc((size_t)steps);
+    if (!c->steps) return cb_fail(CB_ENOMEM, "no memory for the steps of %d members", c->shape.size);
+    int64_t scratch = aligned(cb_pattern_scratch(c->pattern, &c->shape, c->steps) * cb_type_bytes(x->type));
+    int64_t work = needs_work(c->pattern) ? aligned(o->all_bytes) : 0;
+    o->memory = aligned_alloc(ALIGNMENT, (size_t)(reqs + scratch + work + ALIGNMENT));
+    if (!o->memory)
+        return cb_fail(CB_ENOMEM, "%s over %d ranks: no %lld bytes", cb_kind_name(x->kind), c->shape.size,
+                       (long long)(reqs + scratch + work));
+    x->reqs = o->memory;
+    x->room = 2 * most;
+    c->scratch = (char *)o->memory + reqs;
+    o->work = c->scratch + scratch;
+    return CB_OK;
+}
+
+static void copy(void *to, const void *from, int64_t bytes) {
+    cb_device_host()->copy(to, from, bytes);
+}
+
+/* Where a pattern finds its data, and the own part put into its place. */
+static void begin(operation *o) {
+    cb_course *c = &o->course;
+    const cb_call *call = o->call;
+    const int64_t at = o->group->me * o->block_bytes;
+    c->from = c->data = needs_work(c->pattern) ? o->work : call->to;
+    if (call->kind == CB_ALL_GATHER) {
+        copy((char *)call->to + at, call->from, o->block_bytes);
+    } else if (needs_work(c->pattern)) {
+        copy(o->work, call->from, o->all_bytes);
+    } else if (call->kind != CB_BROADCAST) {
+        c->from = call->from;
+        c->result = call->kind == CB_REDUCE_SCATTER ? call->to : NULL;
+        if (call->kind == CB_ALL_TO_ALL) copy((char *)call->to + at, (const char *)call->from + at, o->block_bytes);
+    }
+}
+
+/* What a pattern left in its work, put to where the caller wants it. */
+static void end(const operation *o) {
+    const int size = o->group->size, me = o->group->me;
+    const int64_t block = o->block_bytes;
+    if (!needs_work(o->course.pattern)) return;
+    if (o->call->kind == CB_REDUCE && me == o->call->root) copy(o->call->to, o->work, o->all_bytes);
+    if (o->call->kind == CB_REDUCE_SCATTER) copy(o->call->to, o->work + me * block, block);
+    for (int i = 0; i < size && o->call->kind == CB_ALL_TO_ALL; i++) /* at distance i: come from i before */
+        copy((char *)o->call->to + cb_modulo(me - i, size) * block, o->work + (me + i) % size * block, block);
+}
+
+static cb_err run(operation *o, cb_exchange *x) {
+    TRY(allocate(o, x));
+    begin(o);
+    TRY(cb_course_run(&o->course));
+    end(o);
+    return CB_OK;
+}
+
+static cb_err run_alone(const operation *o) {
+    copy(o->call->to, o->call->from, o->block_bytes);
+    return CB_OK;
+}
+
+cb_err cb_operation_run(const cb_pattern *pattern, cb_group *group, const cb_call *call) {
+    if (!pattern) return cb_exchange_meet_and_part(group, call);
+    assert(pattern->kind == call->kind && call->kind != CB_ALL_REDUCE);
+    const int size = group->size;
+    const int64_t E = cb_type_bytes(call->type);
+    cb_exchange x = cb_exchange_begin(group, call->kind, call->type, NULL, 0);
+    operation o = {.group = group, .call = call, .block_bytes = call->count * E};
+    o.course = (cb_course){.pattern = pattern, .exchange = &x, .root = call->root, .op = call->op};
+    o.course.shape = (cb_shape){size, cb_modulo(group->me - call->root, size), 0, call->count};
+    o.all_bytes = cb_pattern_elements(pattern, &o.course.shape) * E;
+    cb_err e = cb_exchange_end(&x, size == 1 ? run_alone(&o) : run(&o, &x));
+    free(o.course.steps);
+    free(o.memory);
+    return e;
+}
+
+static cb_err by_choice(cb_group *group, const cb_call *call) {
+    return cb_operation_run(cb_choose(call->kind, group->board, group->size, call->count)->pattern, group, call);
+}
+
+cb_err cb_all_gather(cb_group *group, void *to, const void *from, int64_t count, cb_type type) {
+    cb_call call = {.kind = CB_ALL_GATHER, .type = type, .count = count, .from = from, .to = to};
+    return by_choice(group, &call);
+}
+
+cb_err cb_reduce_scatter(cb_group *group, void *to, const void *from, int64_t count, cb_type type, cb_reduce_op op) {
+    cb_call call = {.kind = CB_REDUCE_SCATTER, .type = type, .op = op, .count = count, .from = from, .to = to};
+    return by_choice(group, &call);
+}
+
+cb_err cb_broadcast(cb_group *group, void *data, int64_t count, cb_type type, int root) {
+    assert(root >= 0 && root < group->size);
+    cb_call call = {.kind = CB_BROADCAST, .type = type, .root = root, .count = count, .from = data, .to = data};
+    return by_choice(group, &call);
+}
+
+cb_err cb_reduce(cb_group *group, void *to, const void *from, int64_t count, cb_type type, cb_reduce_op op, int root) {
+    assert(root >= 0 && root < group->size);
+    cb_call call = {
+        .kind = CB_REDUCE, .type = type, .op = op, .root = root, .count = count, .from = from, .to = to};
+    return by_choice(group, &call);
+}
+
+cb_err cb_all_to_all(cb_group *group, void *to, const void *from, int64_t count, cb_type type) {
+    cb_call call = {.kind = CB_ALL_TO_ALL, .type = type, .count = count, .from = from, .to = to};
+    return by_choice(group, &call);
+}

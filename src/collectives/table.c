@@ -1,0 +1,96 @@
+/* The table of algorithms; see table.h. The limits are those of cost.h. A trainer's all-reduce keeps one order of sums, so
+ * only rows that do are chosen; the others can be named. */
+#include "collectives/table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "collectives/cost.h"
+#include "comm/meeting.h"
+
+static const cb_algorithm table[] = {
+    {CB_ALL_REDUCE, "shared", NULL, true, 0, 0, CB_MOST_AT_A_MEETING, false},
+    {CB_ALL_REDUCE, "blocks", &cb_all_reduce_blocks, true, CB_SMALL_COUNT, CB_SMALL_BLOCK, 0, false},
+    {CB_ALL_REDUCE, "direct", &cb_all_reduce_direct, true, 0, 0, CB_DIRECT_SIZE, false},
+    {CB_ALL_REDUCE, "doubling", &cb_all_reduce_doubling, true, 0, 0, 0, true},
+    {CB_ALL_REDUCE, "tree", &cb_all_reduce_tree, true, 0, 0, 0, false},
+    {CB_ALL_REDUCE, "ring", &cb_all_reduce_ring, false, 0, 0, 0, false},
+    {CB_ALL_REDUCE, "rabenseifner", &cb_all_reduce_rabenseifner, false, 0, 0, 0, false},
+    {CB_ALL_REDUCE, "binary-tree", &cb_all_reduce_binary_tree, false, 0, 0, 0, false},
+    {CB_ALL_REDUCE, "double-tree", &cb_all_reduce_double_tree, false, 0, 0, 0, false},
+    {CB_ALL_REDUCE, "hierarchical", &cb_all_reduce_hierarchical, false, 0, 0, 0, false},
+    {CB_ALL_GATHER, "shared", NULL, true, 0, 0, CB_MOST_AT_A_MEETING, false},
+    {CB_ALL_GATHER, "direct", &cb_all_gather_direct, true, 0, 0, 0, false},
+    {CB_ALL_GATHER, "ring", &cb_all_gather_ring, false, 0, 0, 0, false},
+    {CB_ALL_GATHER, "bruck", &cb_all_gather_bruck, false, 0, 0, 0, false},
+    {CB_ALL_GATHER, "doubling", &cb_all_gather_doubling, false, 0, 0, 0, true},
+    {CB_REDUCE_SCATTER, "shared", NULL, true, 0, 0, CB_MOST_AT_A_MEETING, false},
+    {CB_REDUCE_SCATTER, "direct", &cb_reduce_scatter_direct, true, 0, 0, 0, false},
+    {CB_REDUCE_SCATTER, "ring", &cb_reduce_scatter_ring, false, 0, 0, 0, false},
+    {CB_REDUCE_SCATTER, "bruck", &cb_reduce_scatter_bruck, false, 0, 0, 0, false},
+    {CB_REDUCE_SCATTER, "halving", &cb_reduce_scatter_halving, false, 0, 0, 0, true},
+    {CB_BROADCAST, "shared", NULL, true, 0, 0, CB_MOST_AT_A_MEETING, false},
+    {CB_BROADCAST, "binomial", &cb_broadcast_binomial, true, 0, 0, 0, false},
+    {CB_BROADCAST, "double-tree", &cb_broadcast_double_tree, false, 0, 0, 0, false},
+    {CB_BROADCAST, "scatter-allgather", &cb_broadcast_scatter_gather, false, 0, 0, 0, false},
+    {CB_REDUCE, "shared", NULL, true, 0, 0, CB_MOST_AT_A_MEETING, false},
+    {CB_REDUCE, "binomial", &cb_reduce_binomial, true, 0, 0, 0, false},
+    {CB_REDUCE, "double-tree", &cb_reduce_double_tree, false, 0, 0, 0, false},
+    {CB_ALL_TO_ALL, "shared", NULL, true, 0, 0, CB_MOST_AT_A_MEETING, false},
+    {CB_ALL_TO_ALL, "pairwise", &cb_all_to_all_pairwise, true, 0, 0, 0, false},
+    {CB_ALL_TO_ALL, "bruck", &cb_all_to_all_bruck, false, 0, 0, 0, false},
+};
+enum { ROWS = sizeof table / sizeof table[0] };
+
+const cb_algorithm *cb_algorithms(int *count) {
+    *count = ROWS;
+    return table;
+}
+
+/* Hard limits: a pattern made for powers of two, a meeting without a board. */
+bool cb_algorithm_serves(const cb_algorithm *a, bool shared, int size) {
+    if (!a->pattern) return shared && size > 1 && size <= a->most_members;
+    return !a->pattern->power_of_two || (size & (size - 1)) == 0;
+}
+
+static bool is_chosen(const cb_algorithm *a, bool shared, int size, int64_t count) {
+    return a->chosen && cb_algorithm_serves(a, shared, size) && count >= a->least_count &&
+           count / size >= a->least_block && (!a->most_members || size <= a->most_members) &&
+           (!a->power_of_two || (size & (size - 1)) == 0);
+}
+
+const cb_algorithm *cb_choose(cb_kind kind, bool shared, int size, int64_t count) {
+    for (int i = 0; i < ROWS; i++)
+        if (table[i].kind == kind && is_chosen(&table[i], shared, size, count)) return &table[i];
+    return NULL;
+}
+
+bool cb_algorithm_keeps_order(const cb_algorithm *a, int size) {
+    if (!a->pattern) return true;
+    return a->pattern->order == CB_TREE_ORDER ||
+           (a->pattern->order == CB_TREE_ORDER_OF_POWERS && (size & (size - 1)) == 0);
+}
+
+/* "ring, bruck": those of a kind, or of them those that serve. */
+static void list(cb_kind kind, bool only_serving, bool shared, int size, char *out, size_t room) {
+    *out = 0;
+    for (int i = 0; i < ROWS; i++) {
+        if (table[i].kind != kind || (only_serving && !cb_algorithm_serves(&table[i], shared, size))) continue;
+        size_t used = strlen(out);
+        snprintf(out + used, room - used, "%s%s", used ? ", " : "", table[i].name);
+    }
+}
+
+cb_err cb_algorithm_find(cb_kind kind, const char *name, bool shared, int size, const cb_algorithm **found) {
+    char names[256];
+    for (int i = 0; i < ROWS; i++) {
+        if (table[i].kind != kind || strcmp(table[i].name, name) != 0) continue;
+        *found = &table[i];
+        if (cb_algorithm_serves(&table[i], shared, size)) return CB_OK;
+        list(kind, true, shared, size, names, sizeof names);
+        return cb_fail(CB_EUNSUPPORTED, "%s by '%s' cannot serve %d ranks%s; these can: %s", cb_kind_name(kind), name,
+                       size, table[i].pattern ? " (a power of two is needed)" : " that do not share one memory", names);
+    }
+    list(kind, false, shared, size, names, sizeof names);
+    return cb_fail(CB_EUSAGE, "there is no algorithm '%s' for %s; there are: %s", name, cb_kind_name(kind), names);
+}
