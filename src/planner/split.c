@@ -17,9 +17,21 @@ static int even(int layers, int stages, int stage) {
     return layers / stages + (stage < layers % stages);
 }
 
+/* The last stage has as many layers fewer as the head weighs in FLOPs, at least one. */
+static int by_time(const cb_job *job, int stages, int stage) {
+    int layers = job->model->layers;
+    double head =
+        cb_model_head_flops_per_token(job->model) / cb_model_layer_flops_per_token(job->model, job->seq_length);
+    int last = (int)((layers + head) / stages - head + 0.5);
+    if (last < 1) last = 1;
+    if (last > layers / stages) last = layers / stages;
+    return stage == stages - 1 ? last : even(layers - last, stages - 1, stage);
+}
+
 int cb_split_layers(const cb_job *job, const cb_split *split, int stage) {
     int layers = job->model->layers, stages = split->pp;
     if (stages == 1 || split->placement == CB_PLACE_EVEN || layers + 2 < 2 * stages) return even(layers, stages, stage);
+    if (split->placement == CB_PLACE_BY_TIME) return by_time(job, stages, stage);
     bool is_first = stage == 0, is_last = stage == stages - 1;
     return even(layers + 2, stages, stage) - (is_first || is_last);
 }
