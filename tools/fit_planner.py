@@ -5,8 +5,8 @@
     tools/fit_planner.py build/release/cuboid TABLE.csv [--start FILE.json] [--out FILE.json] [--report]
 
 Least squares on log(predicted/measured) with a soft-L1 loss; a table's rows weigh together as the power WEIGHT of their
-number, so that a long table does not drown the others; every constant is drawn to its prior, by default the value built
-in, with a width of a share of its range. --report adds five-fold cross-validation, groups of shapes held out, each table
+number, so that a long table does not drown the others; every constant is drawn a little to its prior, a value
+that is known without these tables. --report adds five-fold cross-validation, groups of shapes held out, each table
 held out, and which constants one table alone informs. numpy only."""
 import argparse
 import csv

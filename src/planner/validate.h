@@ -7,7 +7,7 @@
 typedef struct cb_checked_row {
     const char *file;  /* of the row; points into the table */
     const char *group; /* model; rows of the same model and device count are ranked against each other */
-    const char *why;   /* NULL, or why it was not predicted; valid as long as the check */
+    const char *why;   /* NULL, or why it was not predicted */
     int devices;
     double measured_s, predicted_s;
     double measured_memory_gb, predicted_memory_gb; /* 0: not there */
@@ -17,7 +17,6 @@ typedef struct cb_checked_row {
 typedef struct cb_check {
     cb_checked_row *row; /* owned */
     int rows;
-    char *reasons; /* owned: texts that `why` may point to */
 } cb_check;
 
 /* Predicts every row of a table. Errors: those of cb_published_read; CB_EFORMAT: a column that every table must have is
