@@ -91,6 +91,8 @@ static const char *read_model(reader *r, cb_published *p) {
     bool uncut = p->split.tp == 1 && *text(r, "vocab") != 0; /* ran as it was given */
     model->vocab_multiple = uncut ? 1 : 128LL * p->split.tp;
     cb_model_pad_vocab(model, model->vocab_multiple);
+    bool beyond = model->channels > 1000000 || model->ffn > 10000000 || model->vocab > 100000000;
+    if (beyond) return "sizes beyond any model"; /* and beyond what its counts hold */
     choose_family(model, number(r, "params_b"));
     return NULL;
 }
@@ -147,9 +149,14 @@ static const char *read_batch(reader *r, cb_published *p) {
     p->job.seq_length = whole(r, "seq", 0);
     p->job.global_batch = whole(r, "global_batch", 0);
     if (p->job.seq_length == 0 || p->job.global_batch == 0) return "no sequence length or global batch";
+    if (p->job.seq_length > 100000000 || p->job.global_batch > 1000000000) return "sizes beyond any model";
     int64_t per_rank = p->job.global_batch / p->split.dp;
     int64_t usual = p->split.pp > 1 && per_rank >= p->split.pp ? per_rank / p->split.pp : per_rank;
-    p->split.micro_batch = (int)whole(r, "micro_batch", usual > 0 ? usual : 1);
+    p->split.micro_batch = (int)fmin(1e6, (double)whole(r, "micro_batch", usual > 0 ? usual : 1));
+    const cb_model *m = &p->model; /* activations are counted in 64 bits */
+    double tokens = (double)p->split.micro_batch * (double)p->job.seq_length;
+    double widest = fmax((double)(m->vocab + m->ffn + m->channels), m->heads * (double)p->job.seq_length);
+    if (tokens * widest > 1e16) return "sizes beyond any model";
     /* a global batch with a remainder: what is left runs as part of the last microbatch */
     int64_t at_once = (int64_t)p->split.dp * p->split.micro_batch;
     if (p->job.global_batch < at_once) return "fewer sequences than dp x microbatch";
