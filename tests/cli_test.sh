@@ -239,6 +239,8 @@ schedules() {
     refused 2 "a chunk has at least one layer, so there can be at most" --schedule interleaved --pp 2 --virtual 3 --global-batch-size 32
     refused 2 "a group has at least as many microbatches as there are stages" --schedule interleaved --pp 2 --global-batch-size 4
     refused 2 "leave out --virtual and --group" --schedule-file list.txt --virtual 2
+    refused 2 "schedule forward has no B: there is nothing to train" --schedule forward
+    refused 2 "give --log FILE too" --digest-every 2
     refused 1 "--schedule-file none.txt: No such file" --schedule-file none.txt
     printf '0: F0 F1 B0 B1\n1: F0 B0 F1 B1\n' >list.txt
     refused 2 "this run has pp=1 and 1 microbatches" --schedule-file list.txt

@@ -95,6 +95,22 @@ static void every_layout_gives_the_same_bits(void) {
     CHECK_OK(verify(NULL, "2", "8", "8"));
 }
 
+/* Names of schedules for layouts that name none; what the sizes do not allow is left out. */
+static void schedules_of_named_layouts(void) {
+    cb_model model;
+    const char *names[16];
+    cb_layout out[32];
+    int count;
+    CHECK_OK(cb_model_preset(&model, "test-tiny"));
+    CHECK_OK(cb_layouts_schedules("all", names, 16));
+    cb_layouts_spec spec = {.model = &model, .shards = 8, .data_shards = 8, .most_ranks = 8, .micro_batches = 8, .schedules = names};
+    CHECK_OK(cb_layouts_parse("1x1x2,2x1x1,1x1x4:gpipe,1x1x3", "1f1b", &spec, out, 32, &count));
+    CHECK_INT(count, 7 + 1 + 1 + 4); /* of 4 layers 3 stages of 2 chunks cannot be made */
+    CHECK_OK(cb_layouts_parse("1x1x2,1x1x4:gpipe", "1f1b", NULL, out, 32, &count));
+    CHECK_INT(count, 2);
+    CHECK_FAILS(cb_layouts_schedules("gpipe,foo", names, 16), CB_EUSAGE, "'foo' is no schedule");
+}
+
 static void many_ranks(void) {
     CHECK_OK(verify("4x4x1,2x8x2,4x2x4:gpipe,8x8x1,8x4x2", "2", "8", "8"));
 }
@@ -105,6 +121,7 @@ static void shards_of_a_tp_that_is_no_power_of_two(void) {
     CHECK_FAILS(verify("1x1x2", "2", "4", "3"), CB_EINVAL, "1, 2, 4, 8 would work");
     CHECK_FAILS(verify("1x8x1", "2", "4", "2"), CB_EINVAL, "--shards 4");
     CHECK_FAILS(verify("1x2", "2", "4", "2"), CB_EUSAGE, "such as 2x2x2");
+    CHECK_FAILS(verify("", "2", "4", "2"), CB_EUSAGE, "such as 2x2x2");
 }
 
 /* Four layers, so a microbatch sums over tp 8 times forward and 9 times backward in the layers' products; with 8 microbatches a
@@ -193,6 +210,7 @@ static void a_replica_that_drifted_is_named(void) {
 int main(void) {
     if (!CHECK(make_data())) return test_end();
     RUN(every_layout_gives_the_same_bits);
+    RUN(schedules_of_named_layouts);
     RUN(many_ranks);
     RUN(shards_of_a_tp_that_is_no_power_of_two);
     RUN(a_dropped_sum_is_found);

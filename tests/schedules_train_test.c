@@ -174,6 +174,7 @@ static void refusals(void) {
         {"zb-v", "there can be at most 1 chunk with this pp, and pp at most 4", 8, 0, 8},
         {"zb-h1", "2 chunks per stage; it has 1", 2, 2, 8},
         {"zb-h3", "did you mean 'zb-h1'", 2, 0, 8},
+        {"forward", "schedule forward has no B: there is nothing to train", 2, 0, 8},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cb_run run;

@@ -211,7 +211,7 @@ static cb_err plan_all(cb_machine_plan *plan, const machine_options *o, const cb
 static cb_err list(machine_options *o, bool given, int cores, cb_layout *layouts, int *count, bool *search) {
     *count = 1;
     *search = !o->layouts && !given;
-    if (o->layouts) return cb_layouts_parse(o->layouts, o->train.schedule, layouts, MOST_LAYOUTS, count);
+    if (o->layouts) return cb_layouts_parse(o->layouts, o->train.schedule, NULL, layouts, MOST_LAYOUTS, count);
     return given ? list_one(o, layouts) : list_all(o, cores, layouts, count);
 }
 

@@ -172,7 +172,7 @@ static cb_err show(const schedule_options *o, const cb_simulated *s) {
 static void print_row(const cb_simulated *s) {
     double bubble_s = s->total_s - s->work_s;
     printf("%-12s %6d %10.4g %10.4g %7.1f%% %10.4g %10.4g %9lld %7d\n", s->schedule.name, s->schedule.chunks,
-           1e3 * s->total_s, 1e3 * bubble_s, 100 * bubble_s / s->total_s, 1e3 * s->own_s,
+           1e3 * s->total_s, 1e3 * bubble_s, 100 * bubble_s / s->total_s, s->own_s < 1e-9 * s->total_s ? 0.0 : 1e3 * s->own_s,
            (double)s->most / s->schedule.chunks, (long long)s->messages, s->window);
 }
 

@@ -101,6 +101,8 @@ cb_err cb_cmd_train(int argc, char **argv) {
         cb_args_help(table, rows, usage, stdout);
         return CB_OK;
     }
+    if (options.digest_every && !options.log)
+        return cb_fail(CB_EUSAGE, "--digest-every writes its digests into the log: give --log FILE too");
     cb_err e = cb_options_resolve(&options, &resolved);
     if (!e) e = options.dry_run ? plan(&options, &resolved) : train(&options, &resolved);
     cb_resolved_free(&resolved);

@@ -28,8 +28,8 @@ static const cb_arg own_rows[] = {
     {.name = "schedules",
      .type = CB_ARG_STRING,
      .offset = FIELD(schedules),
-     .fallback = "gpipe,1f1b",
-     .help = "of those layouts, where pp > 1; all: every schedule that the sizes allow"},
+     .help = "of the layouts with pp > 1 that name none themselves; all: every schedule that the sizes allow",
+     .derived = "gpipe,1f1b; of --layouts: --schedule"},
     {.name = "most-ranks",
      .type = CB_ARG_INT,
      .offset = FIELD(most_ranks),
@@ -66,6 +66,11 @@ static int make_table(cb_arg table[MOST_ROWS]) {
     const cb_arg *train = cb_options_table(&rows);
     memcpy(table, own_rows, sizeof own_rows);
     memcpy(table + OWN_ROWS, train, (size_t)rows * sizeof *train);
+    for (cb_arg *row = table; row < table + OWN_ROWS + rows; row++) { /* where this command's defaults are others */
+        if (strcmp(row->name, "steps") == 0) row->fallback = "20";
+        if (strcmp(row->name, "data-shards") == 0) row->derived = "8";
+        if (strcmp(row->name, "global-batch-size") == 0) row->derived = "data-shards * micro-batch-size";
+    }
     return rows + OWN_ROWS;
 }
 
@@ -151,9 +156,9 @@ static cb_err verify_layouts(verify_options *o, int argc, char **argv) {
                             .micro_batches = (int)(o->train.global_batch_size / o->train.micro_batch_size),
                             .schedules = schedules};
     cb_err e = check_one_rank(o);
-    if (!e) e = cb_layouts_schedules(o->schedules, schedules, MOST_SCHEDULES);
+    if (!e) e = cb_layouts_schedules(o->schedules ? o->schedules : "gpipe,1f1b", schedules, MOST_SCHEDULES);
     if (o->layouts && !e)
-        e = cb_layouts_parse(o->layouts, o->train.schedule, layouts, MOST_LAYOUTS, &count);
+        e = cb_layouts_parse(o->layouts, o->train.schedule, o->schedules ? &spec : NULL, layouts, MOST_LAYOUTS, &count);
     else if (!e && shards > 0)
         count = cb_layouts_all(&spec, layouts, MOST_LAYOUTS);
     if (!e) {
@@ -175,6 +180,5 @@ cb_err cb_cmd_verify(int argc, char **argv) {
         return CB_OK;
     }
     if (o.train.dry_run) return cb_fail(CB_EUSAGE, "--dry-run goes with cuboid train");
-    if (!cb_args_given(table, rows, "steps", argc, argv)) o.train.steps = 20;
     return o.against ? cb_verify_against(&o.train, o.against) : verify_layouts(&o, argc, argv);
 }

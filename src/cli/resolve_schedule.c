@@ -4,14 +4,14 @@
 #include "base/file.h"
 #include "cli/options.h"
 
-static cb_err read_lists(const cb_options *o, cb_resolved *r) {
+static cb_err read_lists(cb_options *o, cb_resolved *r) {
     const char *slash = strrchr(o->schedule_file, '/');
     if (o->chunks || o->group) {
         return cb_fail(CB_EUSAGE, "--schedule-file %s: how many chunks there are is in the file; leave out --virtual and --group",
                        o->schedule_file);
     }
     TRY(cb_file_read_text(o->schedule_file, "--schedule-file", CB_MOST_SCHEDULE_TEXT, &r->schedule_text));
-    r->run.schedule = slash ? slash + 1 : o->schedule_file;
+    r->run.schedule = o->schedule = slash ? slash + 1 : o->schedule_file; /* in the echo too */
     r->run.schedule_text = r->schedule_text;
     return CB_OK;
 }

@@ -47,8 +47,10 @@ typedef struct cb_layouts_spec {
 int cb_layouts_all(const cb_layouts_spec *spec, cb_layout *out, int most);
 /* "gpipe,1f1b" or "all": names, NULL-ended, in out (most). Error CB_EUSAGE. */
 CB_MUST_USE cb_err cb_layouts_schedules(const char *text, const char **out, int most);
-/* "2x2x2", "1x1x4:gpipe", comma-separated; schedule: where none is named. Error CB_EUSAGE. */
-CB_MUST_USE cb_err cb_layouts_parse(const char *text, const char *schedule, cb_layout *out, int most, int *count);
+/* "2x2x2", "1x1x4:gpipe", comma-separated. One that names no schedule has `schedule`, or with spec every one of spec's that its
+ * sizes allow. Error CB_EUSAGE. */
+CB_MUST_USE cb_err cb_layouts_parse(const char *text, const char *schedule, const cb_layouts_spec *spec, cb_layout *out,
+                                    int most, int *count);
 char *cb_layout_text(const cb_layout *layout, char out[64]);
 
 #endif

@@ -68,24 +68,34 @@ cb_err cb_layouts_schedules(const char *text, const char **out, int most) {
     return CB_OK;
 }
 
-cb_err cb_layouts_parse(const char *text, const char *schedule, cb_layout *out, int most, int *count) {
+static cb_err wrong_layout(const char *at, size_t length) {
+    return cb_fail(CB_EUSAGE, "--layouts: '%.*s' is not DPxTPxPP or DPxTPxPP:SCHEDULE, such as 2x2x2 or 1x1x4:gpipe",
+                   (int)length, at);
+}
+
+/* One of the list; *named: with its schedule. */
+static bool read_layout(const char *at, size_t length, cb_layout *l, bool *named) {
+    int used = 0;
+    if (sscanf(at, "%dx%dx%d%n", &l->dp, &l->tp, &l->pp, &used) != 3 || l->dp < 1 || l->tp < 1 || l->pp < 1) return false;
+    *named = at[used] == ':';
+    if (*named) l->schedule = known_schedule(at + used + 1, length - (size_t)used - 1);
+    return *named ? l->schedule != NULL : (size_t)used == length;
+}
+
+cb_err cb_layouts_parse(const char *text, const char *schedule, const cb_layouts_spec *spec, cb_layout *out, int most,
+                        int *count) {
     *count = 0;
+    if (!*text) return wrong_layout(text, 0);
     for (const char *at = text; *at;) {
         cb_layout l = {.schedule = schedule};
-        int used = 0;
         size_t length = strcspn(at, ",");
-        bool ok = sscanf(at, "%dx%dx%d%n", &l.dp, &l.tp, &l.pp, &used) == 3 && l.dp > 0 && l.tp > 0 && l.pp > 0;
-        if (ok && at[used] == ':')
-            l.schedule = known_schedule(at + used + 1, length - (size_t)used - 1);
-        else if (ok)
-            ok = (size_t)used == length;
-        if (!ok || !l.schedule || *count == most) {
-            return cb_fail(CB_EUSAGE,
-                           "--layouts: '%.*s' is not DPxTPxPP or DPxTPxPP:SCHEDULE, such as 2x2x2 or 1x1x4:gpipe",
-                           (int)length, at);
-        }
-        out[(*count)++] = l;
+        bool named = false;
+        if (!read_layout(at, length, &l, &named) || *count == most) return wrong_layout(at, length);
+        if (spec && !named)
+            *count += add(spec, l.dp, l.tp, l.pp, out + *count, most - *count);
+        else
+            out[(*count)++] = l;
         at += length + (at[length] == ',');
     }
-    return CB_OK;
+    return *count ? CB_OK : cb_fail(CB_EUSAGE, "--layouts %s: none of --schedules goes with these sizes", text);
 }

@@ -55,7 +55,7 @@ cb_err cb_digest_log_read(cb_digest_log *log, const char *path) {
 
 /* Digests of the steps that both have; the first unlike one is the error. */
 static cb_err compare(const cb_digest_log *a, const cb_digest_log *b, const char *path) {
-    int64_t both = 0;
+    int64_t both = 0, last = 0;
     for (int64_t i = 0, j = 0; i < a->count && j < b->count;) {
         if (a->entry[i].step < b->entry[j].step)
             i++;
@@ -67,13 +67,13 @@ static cb_err compare(const cb_digest_log *a, const cb_digest_log *b, const char
                                (unsigned long long)a->entry[i].digest, path, (unsigned long long)b->entry[j].digest);
             }
             both++;
+            last = a->entry[i].step;
             i++;
             j++;
         }
     }
     if (both == 0) return cb_fail(CB_EINVAL, "no step has a digest in both runs");
-    printf("the same bits: %lld digests, the last of step %lld\n", (long long)both,
-           (long long)a->entry[a->count - 1].step);
+    printf("the same bits: %lld digest%s, the last of step %lld\n", (long long)both, both == 1 ? "" : "s", (long long)last);
     return CB_OK;
 }
 

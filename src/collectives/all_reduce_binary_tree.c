@@ -1,6 +1,6 @@
 /* All-reduce by one binary tree, in chunks that follow one another up to the root and down again (trees.h).
- * Cost: (2h + K - 1)*(alpha*... as in trees.h: a member's busiest round has 3 messages in and 3 out of n/K elements, so
- * about 2*alpha*(2h + K) + 3*beta*n for many chunks; gamma*2n. h = floor(log2 p). Any size, any count.
+ * Cost, n in K chunks, h = floor(log2 p): a member's busiest round has 3 messages of n/K in and 3 out, so about
+ * 2*alpha*(2h + K) + 3*beta*n for many chunks, + gamma*2n. Any size, any count.
  * Source: as NCCL's tree algorithm before it had two trees; J. L. Traeff, "A note on (parallel) reduction", 2018. */
 #include "collectives/algorithms.h"
 

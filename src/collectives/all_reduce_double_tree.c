@@ -1,7 +1,7 @@
 /* All-reduce by two binary trees, each for half of the data: the second is the first with the members counted from the
  * end, so that who is a leaf in one is inside of the other and all send about as much.
- * Cost: alpha*(2h + K/2)*... a member sends about 2n in all: 2*beta*n and gamma*n, in 2h + K/2 - 1 rounds of chunks n/K.
- * h = floor(log2 p). Any size, any count. Source: P. Sanders, J. Speck, J. L. Traeff, "Two-tree algorithms for full
+ * Cost, n in K chunks, h = floor(log2 p): 2h + K/2 - 1 rounds, in all of which a member sends about 2n: 2*beta*n + gamma*n.
+ * Any size, any count. Source: P. Sanders, J. Speck, J. L. Traeff, "Two-tree algorithms for full
  * bandwidth broadcast, reduction and scan", 2009. */
 #include "collectives/algorithms.h"
 

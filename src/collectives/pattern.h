@@ -1,5 +1,5 @@
 /* A collective algorithm as data: who sends which blocks to whom in round k. A pattern is a row of pure functions of the
- * shape; course.c runs any of them by one loop, cost.c counts their messages and bytes, timing.c predicts their time.
+ * shape; course.c runs any of them by one loop, cost.c counts their messages and bytes.
  *
  * The data of an operation (all-reduce, reduce, broadcast: count elements; the others: size blocks of count) are cut into
  * blocks that differ by one element at most. In a round a member starts all its steps together, and the round is over

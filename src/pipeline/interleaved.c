@@ -58,8 +58,13 @@ cb_err cb_check_interleaved(const cb_schedule_spec *s) {
     char micro_batches[64], groups[64];
     int group = s->group ? s->group : s->stages;
     if (is_legal(s->stages, s->micro_batches, group)) return CB_OK;
-    nearest(s, group > s->stages ? group : s->stages, false, micro_batches);
     nearest(s, group, true, groups);
+    if (group < s->stages)
+        return cb_fail(CB_EINVAL,
+                       "schedule %s: groups of %d microbatches on %d stages; a group has at least as many microbatches as there "
+                       "are stages. With %d microbatches the group can be %s",
+                       s->name, group, s->stages, s->micro_batches, groups);
+    nearest(s, group, false, micro_batches);
     return cb_fail(
         CB_EINVAL,
         "schedule %s: %d microbatches in groups of %d on %d stages; a group has at least as many microbatches "

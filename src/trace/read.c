@@ -144,7 +144,7 @@ static cb_err read_comm(reader *r, const json_t *event, const json_t *args, cb_c
 static cb_err take_event(reader *r, const json_t *event, bool fill) {
     const json_t *args = field(event, "args");
     slice_kind kind = kind_of(event, args);
-    int rank, at;
+    int rank = 0, at = 0;
     if (kind == SLICE_OTHER) return CB_OK;
     TRY(find_rank(r, event, args, &rank, &at));
     cb_traced_rank *to = &r->into->rank[rank];

@@ -32,13 +32,11 @@ static cb_err check_read(const cb_run *run, const cb_schedule *schedule) {
                        "`cuboid schedule --list` without --lowered): they follow from F, B and W",
                        schedule->name);
     }
-    if (schedule->forward_only)
-        return cb_fail(CB_EINVAL, "schedule %s has no B: there is nothing to train", schedule->name);
     for (int stage = 0; stage < stages; stage++) TRY(check_ascending(schedule, stage));
     return CB_OK;
 }
 
-static cb_err make(const cb_run *run, cb_schedule *schedule) {
+static cb_err make_any(const cb_run *run, cb_schedule *schedule) {
     if (!run->schedule_text) {
         cb_schedule_spec spec = {.name = run->schedule,
                                  .stages = run->mesh.size[CB_PP],
@@ -48,7 +46,14 @@ static cb_err make(const cb_run *run, cb_schedule *schedule) {
         return cb_schedule_make_spec(schedule, &spec);
     }
     TRY(cb_schedule_read(schedule, run->schedule, run->schedule_text));
-    cb_err e = check_read(run, schedule);
+    return check_read(run, schedule);
+}
+
+static cb_err make(const cb_run *run, cb_schedule *schedule) {
+    *schedule = (cb_schedule){0};
+    cb_err e = make_any(run, schedule);
+    if (!e && schedule->forward_only)
+        e = cb_fail(CB_EINVAL, "schedule %s has no B: there is nothing to train", run->schedule);
     if (e) cb_schedule_free(schedule);
     return e;
 }
