@@ -21,10 +21,10 @@ rows_have() {
 }
 
 names() {
-    refuses "bench what? there are: step, gemm"
-    refuses "bench 'gem' is not known (did you mean 'gemm'?); there are: step, gemm" gem
+    refuses "bench what? there are: step, gemm, tp"
+    refuses "bench 'gem' is not known (did you mean 'gemm'?); there are: step, gemm, tp" gem
     run bench --help
-    check "bench --help lists them" equal "$rc $(grep -cE '^  (step|gemm) ' "$out")" "0 2"
+    check "bench --help lists them" equal "$rc $(grep -cE '^  (step|gemm|tp) ' "$out")" "0 3"
 }
 
 gemm() {
@@ -45,5 +45,23 @@ gemm() {
     rows_have 12 layer product tp m n k flops time_us best_us gflops of_best
 }
 
-for test in names gemm; do $test; done
+tensor_parallel() {
+    refuses "tp=3 does not divide the 768 inputs, 3072 outputs and 1024 tokens; tp can be 1, 2, 4, 8, 16, 32 or 64" tp --tp 2,3
+    refuses "3 shards are not a multiple of tp=2, at most 64 a rank, that divides the 768 inputs" tp --tp 2 --shards 3
+    refuses "--dtype: 'bf16' is none of its choices; it can be f32" tp --dtype bf16
+    refuses "--cluster x100:8: no device 'x100'" tp --cluster x100:8
+    refuses "no model 'gpt5'" tp --cluster-model gpt5
+    refuses "--svg draws the passes at --draw 16, which is not in --tp 1,2" tp --tp 1,2 --svg t.svg --draw 16
+    refuses 'compute backend "gpu" is unknown' tp --compute gpu
+    run bench tp --tokens 16 --in 32 --out 64 --tp 1,2,4 --repeats 1 --compute ref --svg t.svg
+    check "five ways, three sizes, two passes" equal "$rc $(grep -cE '^ +[124] (forward|backward) ' "$out")" "0 30"
+    check "a picture of each" equal "$(grep -cE '^rank [01] ' "$out") $(grep -o '<g transform' t.svg | wc -l)" "10 4"
+    check "the sequence-parallel form's operations" grep -qE "^  step [0-9]+: reduce-scatter, " "$out"
+    check "tp stays inside a node" grep -qE "^from tp [0-9]+ on the collectives take longer" "$out"
+    run bench tp --tokens 16 --in 32 --out 64 --tp 2 --repeats 1 --compute ref --json
+    rows_have 10 variant pass error flops bytes_sent messages together_us efficiency hidden
+    check "an all-reduce of 16 x 32 numbers" grep -q '"bytes_sent":2048.0,"messages":2.0' "$out"
+}
+
+for test in names gemm tensor_parallel; do $test; done
 end

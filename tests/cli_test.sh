@@ -170,7 +170,7 @@ helps() {
     local command
     run --help
     check "--help lists the commands, code 0" equal "$rc $(grep -cE '^  (train|model|schedule|trace|bench) ' "$out")" "0 5"
-    for command in train model schedule trace "bench step" "bench gemm"; do
+    for command in train model schedule trace "bench step" "bench gemm" "bench tp"; do
         run $command --help
         check "$command --help: code 0, nothing on stderr" equal "$rc $(wc -c <"$err")" "0 0"
         check "$command --help has a usage line" grep -q "cuboid $command" "$out"

@@ -141,11 +141,26 @@ int cb_drawing_longest_name(const cb_drawing *layout) {
     return (int)longest;
 }
 
+const char *cb_drawing_fill_name(const cb_drawing *layout, cb_fill fill) {
+    const cb_timeline_words *words = layout->timeline->words;
+    const char *other = !words ? NULL
+                        : fill == CB_FILL_REDUCE ? words->reduction
+                        : fill == CB_FILL_STEP   ? words->step
+                        : fill == CB_FILL_WAIT   ? words->waiting
+                                                 : NULL;
+    return other ? other : cb_fill_style_of(fill)->name;
+}
+
+const char *cb_drawing_numbers(const cb_drawing *layout) {
+    return layout->timeline->words ? layout->timeline->words->numbers : "microbatch";
+}
+
 char *cb_drawing_summary(const cb_drawing *layout, char out[64]) {
     double begin_s, end_s;
     find_range(layout->timeline, &begin_s, &end_s);
-    snprintf(out, 64, "%.4g %s, bubble %.1f%%", fmax(end_s - begin_s, 1e-9) / layout->unit_s, layout->unit,
-             100 * cb_timeline_bubble(layout->timeline));
+    int used = snprintf(out, 64, "%.4g %s", fmax(end_s - begin_s, 1e-9) / layout->unit_s, layout->unit);
+    if (!layout->timeline->words)
+        snprintf(out + used, 64 - (size_t)used, ", bubble %.1f%%", 100 * cb_timeline_bubble(layout->timeline));
     return out;
 }
 

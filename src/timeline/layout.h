@@ -44,7 +44,9 @@ void cb_drawing_free(cb_drawing *layout);
 double cb_drawing_tick_s(const cb_drawing *layout, int most);
 const char *cb_drawing_row_name(const cb_drawing *layout, int row);
 int cb_drawing_longest_name(const cb_drawing *layout); /* in bytes */
-/* "33 ms, bubble 27.3%" */
+const char *cb_drawing_fill_name(const cb_drawing *layout, cb_fill fill); /* in legends */
+const char *cb_drawing_numbers(const cb_drawing *layout);                  /* what the numbers count */
+/* "33 ms, bubble 27.3%"; of what is no training step "33 ms" */
 char *cb_drawing_summary(const cb_drawing *layout, char out[64]);
 
 #endif

@@ -102,7 +102,8 @@ static void put_hint(const picture *p, const cb_bar *bar) {
     static const char *const words[CB_INSTR_KINDS] = {
         "F", "B", "W", "receive F", "send F", "receive B", "send B", "tied embedding", "gradients", "optimizer"};
     double unit_s = p->layout->unit_s;
-    fprintf(p->to, "><title>%s", words[bar->kind]);
+    bool training = !p->layout->timeline->words;
+    fprintf(p->to, "><title>%s", training ? words[bar->kind] : cb_drawing_fill_name(p->layout, bar->fill));
     if (bar->kind < CB_REDUCE_GRADS) fprintf(p->to, " %d", bar->micro_batch);
     if (bar->chunk > 0) fprintf(p->to, ".%d", bar->chunk);
     fprintf(p->to, ": %.6g to %.6g %s</title></rect>\n", bar->begin_s / unit_s, bar->end_s / unit_s, p->layout->unit);
@@ -166,8 +167,8 @@ static void put_legend(const picture *p) {
         fputs("/>\n", p->to);
         put_rect(p, class_of(fill), x, y, 14, 14);
         fputs(" rx=\"2\"/>\n", p->to);
-        put_text(p, "s", x + 20, y + 11, cb_fill_style_of(fill)->name);
-        x += 20 + 6.6 * (double)strlen(cb_fill_style_of(fill)->name) + 20;
+        put_text(p, "s", x + 20, y + 11, cb_drawing_fill_name(p->layout, fill));
+        x += 20 + 6.6 * (double)strlen(cb_drawing_fill_name(p->layout, fill)) + 20;
     }
     if (p->layout->has_chunks) put_text(p, "s", x, y + 11, "paler: odd chunks");
 }

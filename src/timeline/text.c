@@ -144,15 +144,18 @@ static void print_legend(const canvas *c) {
         if (fill != CB_FILL_WAIT && !c->layout->occurs[fill]) continue;
         if (c->colour && fill != CB_FILL_WAIT) {
             fprintf(c->to, " \033[38;5;16;48;5;%dm %c \033[0m %s ", style->shade[0],
-                    style->is_numbered ? '0' : style->first, style->name);
+                    style->is_numbered ? '0' : style->first, cb_drawing_fill_name(c->layout, (cb_fill)fill));
         } else if (style->is_numbered) {
-            fprintf(c->to, " %c-%c %s ", style->first, style->first + 9, style->name);
+            fprintf(c->to, " %c-%c %s ", style->first, style->first + 9, cb_drawing_fill_name(c->layout, (cb_fill)fill));
         } else {
-            fprintf(c->to, " %c %s ", style->first, style->name);
+            fprintf(c->to, " %c %s ", style->first, cb_drawing_fill_name(c->layout, (cb_fill)fill));
         }
     }
     if (c->colour && c->layout->has_chunks) fputs(" \033[4mlined\033[0m odd chunks", c->to);
-    fputs(c->colour ? "\n" : " (microbatch mod 10)\n", c->to);
+    if (c->colour)
+        fputc('\n', c->to);
+    else
+        fprintf(c->to, " (%s mod 10)\n", cb_drawing_numbers(c->layout));
 }
 
 /* The stage in a row's name "d0 p1 t0", or -1. */

@@ -24,8 +24,15 @@ typedef struct cb_path_part {
     double begin_s, end_s;
 } cb_path_part;
 
+/* What the parts of a picture are called that is not one of a training step. */
+typedef struct cb_timeline_words {
+    const char *reduction, *step, *waiting; /* in place of "gradient reduction", "optimizer", "waiting, messages" */
+    const char *numbers;                    /* in place of "microbatch" */
+} cb_timeline_words;
+
 typedef struct cb_timeline {
     const char *title;
+    const cb_timeline_words *words; /* NULL: a training step's */
     int rows;
     const char *const *row_names; /* (rows) "d0 p1 t0" */
     const cb_event *events;

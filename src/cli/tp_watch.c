@@ -1,0 +1,147 @@
+/* Seeing what a rank does; see tp_watch.h. A watch's compute is its first member, so that the operations find it. */
+#include "cli/tp_watch.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+static cb_tp_watch *watch_of(cb_compute *c) {
+    return (cb_tp_watch *)(void *)c;
+}
+
+static void note(cb_tp_watch *w, cb_tp_work work, double begin_s) {
+    if (w->spans == CB_TP_MOST_SPANS) return;
+    w->span[w->spans++] = (cb_tp_span){work, begin_s, cb_now_s()};
+}
+
+/* Forward multiplies with the transposed weights, a weight gradient transposes what came in. */
+static cb_tp_work work_of(const cb_gemm *g) {
+    return g->ta ? CB_TP_WEIGHT_GRADIENT : g->tb ? CB_TP_FORWARD : CB_TP_DATA_GRADIENT;
+}
+
+static void gemm(cb_compute *c, const cb_gemm *g, int count) {
+    double begin_s = cb_now_s();
+    watch_of(c)->real->ops->gemm(watch_of(c)->real, g, count);
+    note(watch_of(c), work_of(g), begin_s);
+}
+
+static void gemm_sum(cb_compute *c, const cb_gemm *g, int count, float *scratch) {
+    double begin_s = cb_now_s();
+    watch_of(c)->real->ops->gemm_sum(watch_of(c)->real, g, count, scratch);
+    note(watch_of(c), work_of(g), begin_s);
+}
+
+static void bias_gelu(cb_compute *c, float *y, float *x, const float *b, int64_t M, int64_t N) {
+    double begin_s = cb_now_s();
+    watch_of(c)->real->ops->bias_gelu(watch_of(c)->real, y, x, b, M, N);
+    note(watch_of(c), CB_TP_ELEMENTWISE, begin_s);
+}
+
+static void gelu_backward(cb_compute *c, float *dx, const float *x, const float *dy, int64_t n) {
+    double begin_s = cb_now_s();
+    watch_of(c)->real->ops->gelu_backward(watch_of(c)->real, dx, x, dy, n);
+    note(watch_of(c), CB_TP_ELEMENTWISE, begin_s);
+}
+
+void cb_tp_watch_begin(cb_tp_watch *w, cb_compute *real, cb_comm *comm) {
+    *w = (cb_tp_watch){.ops = *real->ops, .real = real};
+    w->ops.gemm = gemm;
+    w->ops.gemm_sum = gemm_sum;
+    w->ops.bias_gelu = bias_gelu;
+    w->ops.gelu_backward = gelu_backward;
+    w->compute = (cb_compute){.ops = &w->ops, .threads = real->threads};
+    w->recorder = (cb_comm_recorder){.event = w->event, .capacity = CB_TP_MOST_EVENTS};
+    cb_comm_record(comm, &w->recorder);
+}
+
+/* Of the time from begin_s to end_s, in which the rank computed. */
+static double computing_s(const cb_tp_watch *w, double begin_s, double end_s) {
+    double sum_s = 0;
+    for (int i = 0; i < w->spans; i++) {
+        sum_s += fmax(0, fmin(end_s, w->span[i].end_s) - fmax(begin_s, w->span[i].begin_s));
+    }
+    return sum_s;
+}
+
+static int ascending(const void *a, const void *b) {
+    const cb_tp_step *x = a, *y = b;
+    return (x->begin_s > y->begin_s) - (x->begin_s < y->begin_s);
+}
+
+int cb_tp_watch_steps(const cb_tp_watch *w, cb_tp_step steps[CB_TP_MOST_STEPS]) {
+    int n = 0;
+    for (int i = 0; i < w->spans && n < CB_TP_MOST_STEPS; i++) {
+        const cb_tp_span *s = &w->span[i];
+        if (i && s->work == CB_TP_ELEMENTWISE && s[-1].work == s->work) {
+            steps[n - 1].end_s = s->end_s; /* the shards', one after the other */
+            continue;
+        }
+        steps[n++] = (cb_tp_step){.work = s->work, .begin_s = s->begin_s, .end_s = s->end_s};
+    }
+    for (int64_t i = 0; i < w->recorder.count && n < CB_TP_MOST_STEPS; i++) {
+        const cb_comm_event *e = &w->event[i];
+        steps[n++] = (cb_tp_step){.work = CB_TP_COLLECTIVE,
+                                  .kind = e->kind,
+                                  .bytes = e->bytes,
+                                  .begin_s = e->begin_s,
+                                  .end_s = e->end_s,
+                                  .beside_s = computing_s(w, e->begin_s, e->end_s)};
+    }
+    qsort(steps, (size_t)n, sizeof *steps, ascending);
+    return n;
+}
+
+const char *cb_tp_step_name(const cb_tp_step *step) {
+    static const char *const names[] = {"product", "data gradient", "weight gradient", "GELU"};
+    return step->work == CB_TP_COLLECTIVE ? cb_kind_name((cb_kind)step->kind) : names[step->work];
+}
+
+/* Kinds of instructions stand for the works; the timeline's words say what they are here. */
+static cb_event event_of(const cb_tp_step *s, int rank, int number, double from_s) {
+    static const cb_instr_kind kinds[] = {[CB_TP_FORWARD] = CB_F,
+                                          [CB_TP_DATA_GRADIENT] = CB_B,
+                                          [CB_TP_WEIGHT_GRADIENT] = CB_W,
+                                          [CB_TP_ELEMENTWISE] = CB_STEP,
+                                          [CB_TP_COLLECTIVE] = CB_REDUCE_GRADS};
+    return (cb_event){.row = 2 * rank + (s->work == CB_TP_COLLECTIVE),
+                      .kind = (int32_t)kinds[s->work],
+                      .micro_batch = number,
+                      .begin_s = s->begin_s - from_s,
+                      .end_s = s->end_s - from_s};
+}
+
+static cb_err allocate(cb_tp_picture *p, int ranks) {
+    p->events = calloc((size_t)ranks * CB_TP_MOST_STEPS, sizeof *p->events);
+    p->name = calloc((size_t)ranks, sizeof *p->name);
+    p->rows = calloc(2 * (size_t)ranks, sizeof *p->rows);
+    if (p->events && p->name && p->rows) return CB_OK;
+    cb_tp_picture_free(p);
+    return cb_fail(CB_ENOMEM, "no memory to draw %d ranks", ranks);
+}
+
+cb_err cb_tp_picture_make(cb_tp_picture *p, const char *title, const cb_tp_watch *watch, int ranks) {
+    static const cb_timeline_words words = {
+        .reduction = "collective", .step = "GELU", .waiting = "waiting", .numbers = "step"};
+    *p = (cb_tp_picture){.timeline = {.title = title, .rows = 2 * ranks, .words = &words}};
+    TRY(allocate(p, ranks));
+    double from_s = watch[0].spans ? watch[0].span[0].begin_s : 0;
+    for (int r = 0; r < ranks; r++) {
+        cb_tp_step steps[CB_TP_MOST_STEPS];
+        int n = cb_tp_watch_steps(&watch[r], steps);
+        for (int i = 0; i < n; i++) p->events[p->timeline.count++] = event_of(&steps[i], r, i, from_s);
+        snprintf(p->name[r], sizeof p->name[r], "rank %d", r);
+        p->rows[2 * r] = p->name[r];
+        p->rows[2 * r + 1] = "sends";
+    }
+    p->timeline.events = p->events;
+    p->timeline.row_names = p->rows;
+    return CB_OK;
+}
+
+void cb_tp_picture_free(cb_tp_picture *p) {
+    free(p->events);
+    free(p->name);
+    free(p->rows);
+    *p = (cb_tp_picture){0};
+}
