@@ -352,7 +352,7 @@ static void refused_sizes(void) {
         "stages, and so has the last one. Microbatches can be 8 or 12 with this group, the group can be 5 with");
     CHECK_FAILS(refuse("interleaved", 4, 3, 2, 0), CB_EINVAL,
                 "Microbatches can be 4 with this group, the group can be none with these microbatches");
-    CHECK_FAILS(refuse("interleaved", 4, 8, 2, 3), CB_EINVAL, "the group can be 4 with these");
+    CHECK_FAILS(refuse("interleaved", 4, 8, 2, 3), CB_EINVAL, "With 8 microbatches the group can be 4");
     CHECK_FAILS(refuse("interleaved", 4, 8, 2, 9), CB_EINVAL,
                 "Microbatches can be 9 with this group, the group can be 8");
     CHECK_FAILS(refuse("interleaved", 4, 8, 2, -1), CB_EINVAL, "groups of -1");
