@@ -182,6 +182,32 @@ static void ranges(void) {
     CHECK_FAILS(PARSE(&o, "--offset", "101"), CB_EUSAGE, "--offset is 101; it can be at most 100");
 }
 
+/* A bound that is too large to be a size is kept, and the message is about the side that was passed. */
+static void far_bounds(void) {
+    options o;
+    CHECK_FAILS(PARSE(&o, "--steps", "2000000000000000000"), CB_EUSAGE, "it can be 0 to 1e+18");
+    CHECK_FAILS(PARSE(&o, "--offset", "-2000000000000000000"), CB_EUSAGE, "it can be -1e+18 to 100");
+}
+
+/* Whoever asks for help gets it, whatever else is wrong. */
+static void help_comes_first(void) {
+    struct {
+        bool help;
+        int64_t n;
+    } o;
+    const cb_arg rows[] = {{"n", NULL, CB_ARG_INT, sizeof(int64_t), "1", NULL, "", NULL, NULL, 1, 2},
+                           {"help", NULL, CB_ARG_BOOL, 0, "false", NULL, "", NULL, NULL, 0, 0}};
+    const char *const wrong[][3] = {{"--n", "--help"}, {"--n", "9", "--help"}, {"--help", "--m", "1"}, {"--n=x", "--help"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        int count = wrong[i][2] ? 3 : 2;
+        CHECK_OK(cb_args_parse(rows, 2, &o, count, (char **)(uintptr_t)wrong[i]));
+        CHECK(o.help);
+    }
+    const char *const value[] = {"--n", "2"};
+    CHECK_OK(cb_args_parse(rows, 2, &o, 2, (char **)(uintptr_t)value));
+    CHECK(!o.help && o.n == 2);
+}
+
 static void choices(void) {
     options o;
     CHECK_OK(PARSE(&o, "--comm", "nccl"));
@@ -389,6 +415,8 @@ int main(void) {
     RUN(whole_numbers);
     RUN(reals);
     RUN(ranges);
+    RUN(far_bounds);
+    RUN(help_comes_first);
     RUN(choices);
     RUN(missing_values);
     RUN(unknown_options);

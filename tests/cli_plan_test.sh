@@ -82,7 +82,8 @@ J
     run plan --model gpt3-13b --hardware own.json --cluster x100:4x2:roce-400
     shows "on 8 x x100, 4 a node, network roce-400"
     run plan --list-hardware --hardware own.json
-    shows "a100-80g" "mi300x-192g" "x100"
+    shows "a100-80g" "mi300x-192g" "x100" "h100:8x16" "a100,a100-80gb-sxm"
+    narrow 100
     printf '{"devices": [{"name": "x",\n "family": "pascal"}]}' >own.json
     refuses 1 "own.json: line 2, column 2: family: expected one of volta" plan --model demo --cluster own.json
     printf '{"devices": [,' >own.json
@@ -108,6 +109,7 @@ refused_words() {
     refuses 2 "no stack 'megatron'; did you mean 'megatron-2021' or 'megatron-core'?" plan --model demo --cluster a100-80g:8 \
         --stack megatron
     refuses 2 "a100-80g has no matrix products in 8 bit" plan --model demo --cluster a100-80g:8 --precision 8
+    refuses 2 "--tokens is 9e18; it can be 1 to 1e+18" plan --model demo --cluster a100-80g:8 --tokens 9e18
     refuses 2 "--price goes with --tokens" plan --model demo --cluster a100-80g:8 --price 2
     refuses 2 "--seq-length 4096 is more than the 2048 positions of gpt3-175b" plan --model gpt3-175b --cluster a100-80g:8 \
         --seq-length 4096
@@ -131,6 +133,21 @@ refused_layouts() {
     check "and one node fewer does not" equal "$rc" 2
 }
 
+# Each part of plan has a help of its own, also where something else is wrong or missing.
+helps() {
+    local part
+    for part in "" "--validate" "--show-constants" "--this-machine" "--cluster"; do
+        run plan $part --help
+        shows "cuboid plan" "Values follow as --name value"
+        narrow 100
+    done
+    run plan --help
+    shows "a100, h100, b200"
+    run plan --show-constants
+    shows "gemm_ampere" "of peak" "large matrix products (fit)"
+    narrow 100
+}
+
 # Of the times only that they are there; memory and traffic of the trained ranks are compared by the program itself.
 this_machine() {
     local small=(plan --this-machine --model test-tiny --micro-batch-size 1 --global-batch-size 8)
@@ -151,6 +168,7 @@ this_machine() {
 }
 
 this_machine
+helps
 the_wall_and_the_best
 one_layout
 as_json

@@ -216,11 +216,17 @@ schedules() {
     done
     run schedule --compare
     check "the table in the docs" test "${docs/"$(<"$out")"/}" != "$docs"
+    check "no line beyond 100 columns" equal "$(grep -cE '.{101}' "$out")" 0
+    run schedule --compare --micro-batches 10
+    check "nor where a schedule says why not" equal "$rc $(grep -cE '.{101}' "$out")" "0 0"
     run schedule --compare --file list.txt --costs F=2,W=3,comm=0.5
     check "a schedule of one's own beside the others" equal "$rc $(grep -cE '^(1f1b|zb-v|list.txt) ' "$out")" "0 3"
     small=(schedule)
     refused 2 "there is no schedule 'zb-h'; did you mean 'zb-h1'? (there are gpipe, 1f1b, interleaved" --schedule zb-h
     refused 2 "Microbatches can be 8 or 12 with this group, the group can be 5 with these" --schedule interleaved --micro-batches 10
+    refused 2 "512 stages x 4096 microbatches; at most 1048576 altogether, with the chunks: here 2048" --pp 512 --micro-batches 4096
+    refused 2 "512 stages x 2048 microbatches x 2 chunks; at most 1048576 altogether: here 1024" --pp 512 --micro-batches 2048 \
+        --schedule zb-v
     refused 2 "schedule zb-v: 3 chunks per stage; it has 2" --schedule zb-v --virtual 3
     refused 2 "--costs: 'F=x' is none of F=1, B=1" --costs B=2,F=x
     refused 2 "--costs: 'G=1' is none of" --costs G=1
@@ -272,8 +278,10 @@ LAYOUTS
     check "384 ranks" has "$out" "384 ranks = dp 4 x tp 8 x pp 12"
     check "each stage's layers" grep -qE '^ +11  8 \(88-95\) +head ' "$out"
     check "each stage's memory" equal "$(grep -cE '^  (0|1|2|3|4|5|6|7|8|9|10|11) +32 +[0-9]+ .*iB$' "$out")" 12
+    check "no line beyond 100 columns" equal "$(grep -cE '.{101}' "$out")" 0
     check "what is sent" grep -qE '^  pp +send/recv +' "$out"
-    check "whether it fits" grep -qE '^384 ranks on this machine: [0-9.]+ TiB, the largest rank [0-9.]+ GiB; available are [0-9.]+ [MGT]iB: it does NOT fit$' "$out"
+    check "what it needs" grep -qE '^384 ranks on this machine: [0-9.]+ TiB, the largest rank [0-9.]+ GiB;$' "$out"
+    check "whether it fits" grep -qE '^available are [0-9.]+ [MGT]iB: it does NOT fit$' "$out"
     works --tp 8 --pp 12 --dp 4 --micro-batch-size 1 --global-batch-size 256 --schedule gpipe
     check "stages that are alike are one row" equal "$(grep -cE '^  (0|1-10|11) +(32|320) +64 .*iB$' "$out")" 3
     refused 2 "tp=7 does not divide" --tp 7
@@ -295,6 +303,9 @@ echoes() {
     check "the step" has "$out" "a step: 3 microbatches of 2 x 64 tokens on each dp rank"
     check "numbers as people write them" grep -qE '  deadline +600 s ' "$out"
     check "what an unset option means" grep -qE '  save +not saved' "$out"
+    check "the schedule's chunks" grep -qE '  virtual +1 chunk$' "$out"
+    check "groups that the schedule has not" grep -qE '  group +pp if interleaved ' "$out"
+    check "no file of a schedule" grep -qE '  schedule-file +none ' "$out"
     check "fewer validation samples than asked for" has "$out" "validation: 8 samples; 12 were asked for, there are 9"
     check "no line of the configuration beyond 80 columns" equal "$(sed '/^$/q' "$out" | grep -cE '.{81}')" 0
     run train --help

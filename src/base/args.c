@@ -74,10 +74,12 @@ static bool is_number(const char *text, const char *suffixes) {
     return *text == '\0';
 }
 
-static cb_err out_of_range(const cb_arg *row, const char *text) {
-    const double open = 1e15; /* bounds beyond this are "none" */
-    if (row->max >= open) return cb_fail(CB_EUSAGE, "--%s is %s; it must be at least %.10g", row->name, text, row->min);
-    if (row->min <= -open) return cb_fail(CB_EUSAGE, "--%s is %s; it can be at most %.10g", row->name, text, row->max);
+static cb_err out_of_range(const cb_arg *row, const char *text, double value) {
+    const double open = 1e15; /* bounds beyond this go unsaid where they are kept */
+    if (row->max >= open && value < row->min)
+        return cb_fail(CB_EUSAGE, "--%s is %s; it must be at least %.10g", row->name, text, row->min);
+    if (row->min <= -open && value > row->max)
+        return cb_fail(CB_EUSAGE, "--%s is %s; it can be at most %.10g", row->name, text, row->max);
     return cb_fail(CB_EUSAGE, "--%s is %s; it can be %.10g to %.10g", row->name, text, row->min, row->max);
 }
 
@@ -200,7 +202,7 @@ static cb_err check_range(const cb_arg *row, const char *text, const void *into)
     if (row->min >= row->max || (row->type != CB_ARG_INT && row->type != CB_ARG_REAL)) return CB_OK;
     const void *field = (const char *)into + row->offset;
     double value = row->type == CB_ARG_INT ? (double)*(const int64_t *)field : *(const double *)field;
-    return value < row->min || value > row->max ? out_of_range(row, text) : CB_OK;
+    return value < row->min || value > row->max ? out_of_range(row, text, value) : CB_OK;
 }
 
 static cb_err unknown(const cb_arg *table, int rows, const option *o) {
@@ -245,11 +247,20 @@ static cb_err take(const cb_arg *table, int rows, const option *o, void *into) {
     return check_range(row, o->value, into);
 }
 
+/* Whoever asks for help is not told what is wrong with the rest. */
+static bool wants_help(const cb_arg *table, int rows, void *into, int argc, char **argv) {
+    const cb_arg *help = row_named(table, rows, "help", 4);
+    if (!help || help->type != CB_ARG_BOOL || !cb_args_given(table, rows, "help", argc, argv)) return false;
+    *(bool *)((char *)into + help->offset) = true;
+    return true;
+}
+
 cb_err cb_args_parse(const cb_arg *table, int rows, void *into, int argc, char **argv) {
     for (int i = 0; i < rows; i++) {
         set_nothing(&table[i], into);
         if (table[i].fallback) TRY(cb_err_context(set(&table[i], table[i].fallback, into), "default"));
     }
+    if (wants_help(table, rows, into, argc, argv)) return CB_OK;
     const cb_arg *before = NULL;
     for (int at = 0; at < argc;) {
         option o = next_option(table, rows, argc, argv, &at);

@@ -30,18 +30,20 @@ typedef struct cb_arg {
     const char *help;     /* one sentence */
     const char *choices;  /* "threads,mpi" for CB_ARG_CHOICE */
     const char *derived;  /* shown instead of the default: "ranks / (tp*pp)" */
-    double min, max;      /* inclusive, checked where min < max, for INT and REAL; beyond +-1e15: open */
+    double min, max;      /* inclusive, checked where min < max, for INT and REAL */
 } cb_arg;
 
 /* Sets every field from the fallbacks (a NULL fallback gives 0, NaN, NULL, false or -1), then parses argv[0..argc),
- * which holds options only (no program name). Of an option given twice the last counts. That a required option is
- * there, the caller checks. Errors: CB_EUSAGE naming the option and what would be right. */
+ * which holds options only (no program name). Of an option given twice the last counts; where a flag "help" is given
+ * it alone is set and nothing else is looked at. That a required option is there, the caller checks. Errors: CB_EUSAGE naming the option and what would be right. */
 CB_MUST_USE cb_err cb_args_parse(const cb_arg *table, int rows, void *into, int argc, char **argv);
 /* Was the option given on the command line? For options whose default is derived, and for names that are no rows of the
  * table, like "help". */
 bool cb_args_given(const cb_arg *table, int rows, const char *name, int argc, char **argv);
 /* `usage` as it is, then the options by section with defaults, units and other names, wrapped at 100 columns. */
 void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to);
+/* Words of `from` and a line end, broken before column 100; later lines begin at column `left`, where `to` already is. */
+void cb_args_wrap(const char *from, int left, FILE *to);
 /* Every option with its value, by section, two to a line of 80 columns: the resolved configuration. */
 void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to);
 /* The word of `words` (NULL-ended) nearest to `given`, or NULL if none is near. For "did you mean". */

@@ -85,8 +85,7 @@ static void right_side(const cb_arg *row, text *t) {
     if (brackets.used) add(t, "%s(%s)", t->used ? " " : "", brackets.chars);
 }
 
-/* Words of `from`, broken before column WIDTH; later lines begin at column `left`, where the first one already is. */
-static void wrap(const char *from, int left, FILE *to) {
+void cb_args_wrap(const char *from, int left, FILE *to) {
     int column = left;
     while (*from) {
         int length = (int)strcspn(from, " ");
@@ -129,7 +128,7 @@ void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to) {
             fprintf(to, "%*s%s\n%*s", INDENT, "", left, column, "");
         else
             fprintf(to, "%*s%-*s  ", INDENT, "", width, left);
-        wrap(right.chars, column, to);
+        cb_args_wrap(right.chars, column, to);
     }
     fputs("\nValues follow as --name value or --name=value. Whole numbers may be written 1e6, or with k, m, g for\n"
           "1024, 1024^2, 1024^3. Of an option given twice the last counts.\n",
@@ -168,7 +167,8 @@ static bool is_left_out(const cb_arg *row, const void *field) {
         return !*(const char *const *)field;
     case CB_ARG_CHOICE:
         return *(const int *)field < 0;
-    case CB_ARG_INT:
+    case CB_ARG_INT: /* 0, where that is no value */
+        return !row->fallback && row->derived && row->min > 0 && *(const int64_t *)field == 0;
     case CB_ARG_BOOL:
     case CB_ARG_SECTION:
         break;

@@ -8,7 +8,7 @@
 
 typedef struct constants_options {
     const char *constants;
-    bool show, json;
+    bool show, json, help;
 } constants_options;
 
 #define FIELD(name) offsetof(constants_options, name)
@@ -24,6 +24,7 @@ static const cb_arg table[] = {
      .help = "constants of the cost model from this JSON file",
      .derived = "those built in"},
     {.name = "json", .type = CB_ARG_BOOL, .offset = FIELD(json), .fallback = "false", .help = "the table as JSON"},
+    {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
 };
 enum { ROWS = sizeof table / sizeof table[0] };
 
@@ -43,6 +44,10 @@ static void print_json(const cb_constants *constants) {
 cb_err cb_plan_show_constants(int argc, char **argv) {
     constants_options options;
     TRY(cb_args_parse(table, ROWS, &options, argc, argv));
+    if (options.help) {
+        cb_args_help(table, ROWS, "cuboid plan --show-constants [--constants FILE.json] [--json]", stdout);
+        return CB_OK;
+    }
     cb_constants constants = cb_constants_default();
     if (options.constants) TRY(cb_constants_read(&constants, options.constants));
     if (options.json)

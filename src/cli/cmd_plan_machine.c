@@ -60,7 +60,7 @@ static const cb_arg own_rows[] = {
 enum { OWN_ROWS = sizeof own_rows / sizeof own_rows[0], MOST_ROWS = 128, MOST_LAYOUTS = 1024, MOST_SCHEDULES = 16 };
 
 static const char usage[] =
-    "cuboid plan --this-machine --model gpt2-124m [--dp 2 --tp 1 --pp 1] [--check] [--json] [options of train]";
+    "cuboid plan --this-machine --model gpt2-124m [--dp 2 --tp 1 --pp 1] [--check] [options of train]";
 
 static int make_table(cb_arg table[MOST_ROWS]) {
     int rows;

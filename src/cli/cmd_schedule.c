@@ -105,19 +105,31 @@ static const cb_arg table[] = {
 };
 enum { ROWS = sizeof table / sizeof table[0] };
 
+/* chunks 0: not known yet */
+static cb_err check_size(int64_t stages, int64_t micro_batches, int64_t chunks) {
+    char each[32] = "";
+    int64_t least = chunks ? chunks : 1;
+    if (stages * micro_batches * least <= MOST_CELLS) return CB_OK;
+    if (chunks) snprintf(each, sizeof each, " x %lld chunk%s", (long long)chunks, chunks == 1 ? "" : "s");
+    return cb_fail(CB_EINVAL, "%lld stages x %lld microbatches%s; at most %d altogether%s: here %lld microbatches",
+                   (long long)stages, (long long)micro_batches, each, MOST_CELLS, chunks ? "" : ", with the chunks",
+                   (long long)(MOST_CELLS / stages / least));
+}
+
+/* A schedule that was made stays if it is not too large. */
+static cb_err keep(cb_schedule *schedule) {
+    cb_err e = check_size(schedule->stages, schedule->micro_batches, schedule->chunks);
+    if (e) cb_schedule_free(schedule);
+    return e;
+}
+
 static cb_err read_schedule(const char *path, cb_schedule *schedule) {
     char *text;
     const char *slash = strrchr(path, '/');
     TRY(cb_file_read_text(path, "--file", CB_MOST_SCHEDULE_TEXT, &text));
     cb_err e = cb_schedule_read(schedule, slash ? slash + 1 : path, text);
     free(text);
-    return e;
-}
-
-static cb_err check_size(int64_t stages, int64_t micro_batches, int64_t chunks) {
-    if (stages * micro_batches * chunks <= MOST_CELLS) return CB_OK;
-    return cb_fail(CB_EINVAL, "%lld stages x %lld microbatches x %lld chunks; at most %d altogether", (long long)stages,
-                   (long long)micro_batches, (long long)chunks, MOST_CELLS);
+    return e ? e : keep(schedule);
 }
 
 static cb_err make_schedule(const schedule_options *o, const char *name, cb_schedule *schedule) {
@@ -126,8 +138,9 @@ static cb_err make_schedule(const schedule_options *o, const char *name, cb_sche
                              .micro_batches = (int)o->micro_batches,
                              .chunks = (int)o->chunks,
                              .group = (int)o->group};
-    TRY(check_size(o->pp, o->micro_batches, o->chunks ? o->chunks : 2));
-    return cb_schedule_make_spec(schedule, &spec);
+    TRY(check_size(o->pp, o->micro_batches, o->chunks));
+    TRY(cb_schedule_make_spec(schedule, &spec));
+    return keep(schedule);
 }
 
 static cb_err write_to(const char *option, const char *path, const cb_timeline *timeline,
@@ -197,7 +210,7 @@ static cb_err compare(schedule_options o, const cb_costs *costs, cb_schedule *ow
         o.group = has_sizes ? group : 0;
         cb_err e = make_schedule(&o, *name, &schedule);
         if (e && cb_err_code(e) != CB_EINVAL) return e;
-        if (e) printf("%-12s %s\n", *name, cb_err_text(e));
+        if (e) cb_args_wrap(cb_err_text(e), printf("%-12s ", *name), stdout);
         if (!e) TRY(compare_one(schedule, costs));
         cb_err_free(e);
     }
@@ -206,10 +219,10 @@ static cb_err compare(schedule_options o, const cb_costs *costs, cb_schedule *ow
         *own = (cb_schedule){0};
         TRY(compare_one(taken, costs));
     }
-    puts("\nbubble: the step's time less a stage's work; own: the longest that a stage waits within its own work, "
-         "which is\n"
-         "what is left where stages need not begin and end together; held most: microbatches of a whole stage whose\n"
-         "activations are kept, on the fullest stage; window: sends that have to be on their way at once");
+    puts("\nbubble: the step's time less a stage's work; own: the longest that a stage waits within its own\n"
+         "work, which is what is left where stages need not begin and end together; held most: microbatches\n"
+         "of a whole stage whose activations are kept, on the fullest stage; window: sends that have to be\n"
+         "on their way at once");
     return CB_OK;
 }
 
@@ -220,15 +233,13 @@ static cb_err run(const schedule_options *o, const cb_costs *costs) {
     TRY(o->file ? read_schedule(o->file, &schedule) : make_schedule(o, o->schedule, &schedule));
     sizes.pp = schedule.stages;
     sizes.micro_batches = schedule.micro_batches;
-    cb_err e = check_size(schedule.stages, schedule.micro_batches, schedule.chunks);
-    if (!e && o->compare) e = compare(sizes, costs, &schedule);
-    if (!e && !o->compare && o->list) e = print_list(&schedule, o->lowered);
-    if (e || o->compare || o->list) {
+    if (o->compare || o->list) {
+        cb_err e = o->compare ? compare(sizes, costs, &schedule) : print_list(&schedule, o->lowered);
         cb_schedule_free(&schedule);
         return e;
     }
     cb_simulated simulated;
-    e = cb_simulated_make(&simulated, schedule, costs);
+    cb_err e = cb_simulated_make(&simulated, schedule, costs);
     if (!e) e = show(o, &simulated);
     cb_simulated_free(&simulated);
     return e;

@@ -58,7 +58,7 @@ static const cb_arg own_rows[] = {
 enum { OWN_ROWS = sizeof own_rows / sizeof own_rows[0], MOST_ROWS = 128, MOST_LAYOUTS = 1024, MOST_SCHEDULES = 16 };
 
 static const char usage[] =
-    "cuboid verify --model test-tiny --data PATH [--shards 8] [--data-shards 8] [--steps 20] [options of train]\n"
+    "cuboid verify --model test-tiny --data PATH [--shards 8] [--data-shards 8] [options of train]\n"
     "       cuboid verify --against run.jsonl [--log other.jsonl | options of train]";
 
 static int make_table(cb_arg table[MOST_ROWS]) {

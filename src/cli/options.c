@@ -73,11 +73,11 @@ static const cb_arg table[] = {
     STRING(schedule, "schedule", NULL, "1f1b",
            "pipeline schedule: gpipe, 1f1b, interleaved, zb-h1, zb-h2, zb-v, dualpipe-v (`cuboid schedule` draws them)"),
     STRING(schedule_file, "schedule-file", NULL, NULL, "a schedule of your own, as `cuboid schedule --list` writes them",
-           .derived = "--schedule"),
+           .derived = "none"),
     INT(chunks, "virtual", "virtual-pipeline-model-parallel-size,num-virtual-stages-per-pipeline-rank", NULL, "chunks",
         "of each stage", .min = 1, .max = CB_MAX_CHUNKS, .derived = "the schedule's; 2 if interleaved"),
     INT(group, "group", "microbatch-group-size-per-virtual-pipeline-stage", NULL, "microbatches",
-        "interleaved: that pass a chunk together", .min = 1, .max = 65536, .derived = "pp"),
+        "interleaved: that pass a chunk together", .min = 1, .max = 65536, .derived = "pp if interleaved"),
     STRING(recompute, "recompute", "recompute-granularity", "none",
            "activations computed again in the backward pass instead of kept: none, selective (attention's "
            "probabilities), full (all but a layer's input), full:N (of the first N layers of a stage)"),

@@ -8,7 +8,7 @@
 #include "base/os.h"
 #include "cli/tables.h"
 
-enum { BEFORE = 28 }; /* characters of a row before its bytes */
+enum { BEFORE = 17 }; /* characters of a row before its bytes: 100 with them */
 
 /* What the ranks of a run send in a step, all together. */
 static cb_err sum_sent(const cb_run *run, cb_sent *sum) {
@@ -42,13 +42,13 @@ static int last_alike(const cb_plan *plan, int first) {
 static void print_memory(const cb_run *run, const cb_plan *plan, FILE *to) {
     char before[64], stages[32];
     int ranks = run->mesh.ranks / plan->stages;
-    snprintf(before, sizeof before, "%-9s %8s %9s", "stage", "ranks", "live");
+    snprintf(before, sizeof before, "%-6s %5s %4s", "stage", "ranks", "live");
     fputs("\nmemory of each rank (live: microbatches whose activations it holds at once)\n", to);
     cb_memory_table_head(before, BEFORE, to);
     for (int first = 0, last; first < plan->stages; first = last + 1) {
         last = last_alike(plan, first);
         snprintf(stages, sizeof stages, first == last ? "%d" : "%d-%d", first, last);
-        snprintf(before, sizeof before, "%-9s %8d %9d", stages, (last - first + 1) * ranks, plan->stage[first].live);
+        snprintf(before, sizeof before, "%-6s %5d %4d", stages, (last - first + 1) * ranks, plan->stage[first].live);
         fputc('\n', to);
         cb_memory_table_row(before, BEFORE, plan->stage[first].memory.bytes, to);
     }
@@ -57,7 +57,7 @@ static void print_memory(const cb_run *run, const cb_plan *plan, FILE *to) {
 
 static void print_fit(const cb_plan *plan, FILE *to) {
     char all[16], largest[16], available[16];
-    fprintf(to, "%d rank%s on this machine: %s, the largest rank %s; available are %s: %s\n", plan->ranks_here,
+    fprintf(to, "%d rank%s on this machine: %s, the largest rank %s;\navailable are %s: %s\n", plan->ranks_here,
             plan->ranks_here == 1 ? "" : "s", cb_os_human_bytes(plan->here_bytes, all),
             cb_os_human_bytes(plan->largest_bytes, largest), cb_os_human_bytes(plan->available_bytes, available),
             cb_plan_fits(plan) ? "it fits" : "it does NOT fit");

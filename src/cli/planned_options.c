@@ -48,8 +48,9 @@ static const cb_arg table[] = {
     {.name = "cluster",
      .type = CB_ARG_STRING,
      .offset = FIELD(cluster_text),
-     .help = "DEVICE:GxN[:NETWORK], N nodes of G devices, as a100-80g:8x48 or a100-80g:8x48:opa-4x100; or a JSON file "
-             "with a \"cluster\"",
+     .help = "DEVICE:GxN[:NETWORK], N nodes of G devices, as a100-80g:8x48 or a100-80g:8x48:opa-4x100; DEVICE:G is one "
+             "node; a100, h100, b200 and the like are short for the usual model (--list-hardware has all names); or a "
+             "JSON file with a \"cluster\"",
      .derived = "required"},
     {.name = "hardware",
      .type = CB_ARG_STRING,

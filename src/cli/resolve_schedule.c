@@ -21,5 +21,7 @@ cb_err cb_options_resolve_schedule(cb_options *o, cb_resolved *r) {
     r->run.chunks = (int)o->chunks;
     r->run.group = (int)o->group;
     if (o->schedule_file) TRY(read_lists(o, r));
-    return cb_run_place(&r->run, o->layers_per_stage);
+    TRY(cb_run_place(&r->run, o->layers_per_stage));
+    o->chunks = r->run.placement.chunks; /* for the echo: the schedule's, or the file's */
+    return CB_OK;
 }

@@ -149,10 +149,13 @@ cb_err cb_constants_read(cb_constants *constants, const char *path) {
 }
 
 void cb_constants_print(const cb_constants *constants, FILE *to) {
-    fprintf(to, "%-26s %-10s %-12s %-22s %s\n", "constant", "value", "unit", "physical", "meaning (source)");
+    char range[32], meaning[192];
+    fprintf(to, "%-24s %-9s %-11s %-16s %s\n", "constant", "value", "unit", "physical", "meaning (source)");
     for (int i = 0; i < ROWS; i++) {
         const cb_constant *row = &table[i].constant;
-        fprintf(to, "%-26s %-10.4g %-12s %-9.3g .. %-9.3g %s (%s)\n", row->name, cb_constants_value(constants, i),
-                row->unit, row->min, row->max, row->meaning, row->source);
+        snprintf(range, sizeof range, "%.3g .. %.3g", row->min, row->max);
+        snprintf(meaning, sizeof meaning, "%s (%s)", row->meaning, row->source);
+        int left = fprintf(to, "%-24s %-9.4g %-11s %-16s ", row->name, cb_constants_value(constants, i), row->unit, range);
+        cb_args_wrap(meaning, left, to);
     }
 }

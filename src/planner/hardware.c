@@ -193,21 +193,31 @@ cb_err cb_cluster_parse(const cb_hardware *hardware, const char *text, cb_cluste
     return cb_network_parse(network ? network + 1 : row->network, cluster->node_devices, &cluster->network);
 }
 
+static void print_rates(const cb_device_row *row, FILE *to) {
+    const cb_accelerator *d = &row->device;
+    fprintf(to, "%-14s %8.5g", d->name, d->peak_flops[CB_MATH_16] / 1e12);
+    for (int p = CB_MATH_8; p <= CB_MATH_4; p++) {
+        if (d->peak_flops[p] > 0)
+            fprintf(to, " %8.5g", d->peak_flops[p] / 1e12);
+        else
+            fprintf(to, " %8s", "-");
+    }
+    fprintf(to, " %8.5g %8.5g %8.5g %5d %5d  %s\n", d->memory_bytes / (1 << 30), d->memory_bytes_per_s / 1e9,
+            d->link_bytes_per_s / 1e9, d->multiprocessors, row->node_devices, row->network);
+}
+
 void cb_hardware_print(const cb_hardware *hardware, FILE *to) {
-    fprintf(to, "%-14s %8s %8s %8s %8s %8s %8s %5s  %-9s %s\n", "device", "16 bit", "8 bit", "4 bit", "memory", "GB/s",
-            "link", "SMs", "network", "source");
+    fprintf(to, "%-14s %8s %8s %8s %8s %8s %8s %5s %5s  %s\n", "device", "16 bit", "8 bit", "4 bit", "memory", "GB/s",
+            "link", "SMs", "node", "network");
     fprintf(to, "%-14s %8s %8s %8s %8s %8s %8s\n", "", "TFLOP/s", "TFLOP/s", "TFLOP/s", "GiB", "memory", "GB/s");
+    for (int i = 0; i < hardware->count; i++) print_rates(&hardware->device[i], to);
+    fprintf(to, "\n%-14s %-28s %s\n", "device", "also", "source");
     for (int i = 0; i < hardware->count; i++) {
         const cb_device_row *row = &hardware->device[i];
-        const cb_accelerator *d = &row->device;
-        fprintf(to, "%-14s %8.5g", d->name, d->peak_flops[CB_MATH_16] / 1e12);
-        for (int p = CB_MATH_8; p <= CB_MATH_4; p++) {
-            if (d->peak_flops[p] > 0)
-                fprintf(to, " %8.5g", d->peak_flops[p] / 1e12);
-            else
-                fprintf(to, " %8s", "-");
-        }
-        fprintf(to, " %8.5g %8.5g %8.5g %5d  %-9s %s\n", d->memory_bytes / (1 << 30), d->memory_bytes_per_s / 1e9,
-                d->link_bytes_per_s / 1e9, d->multiprocessors, row->network, row->source);
+        fprintf(to, "%-14s %-28s %s\n", row->device.name, row->aliases, row->source);
     }
+    fputs("\nnode: devices of a usual node; network: the usual one between nodes. Every name, in any case, goes\n"
+          "into a cluster: h100:8 is one node of eight, h100:8x16 are sixteen, h100:8x16:ib-200 on a network of\n"
+          "your choice.\n",
+          to);
 }
