@@ -50,6 +50,11 @@ one_layout() {
     run "${bloom[@]}" --svg bloom.svg
     check "a picture" has bloom.svg "</svg>"
     check "of an SVG" has bloom.svg "<svg "
+    check "one bubble only" equal "$(grep -c 'bubble [0-9.]*%' "$out") $(grep -c 'bubble [0-9.]*%' bloom.svg)" "1 0"
+    run plan --model gpt2-124m --cluster a100:8 --explain --svg one.svg
+    shows "1f1b, 1 stage, 4 microbatches: "
+    check "a picture of one stage" has one.svg "</svg>"
+    refuses 1 "--svg none/x.svg: No such file" plan --model gpt2-124m --cluster a100:8 --svg none/x.svg
     run "${gpt3[@]}" --tensor-model-parallel-size 8 --pipeline-model-parallel-size 16 --use-distributed-optimizer \
         --recompute-granularity full --num-virtual-stages-per-pipeline-rank 3
     shows "tp 8 pp 16" "interleaved:3, recompute full" "ZeRO 1" "slower than the fastest:"
@@ -118,19 +123,37 @@ refused_words() {
 }
 
 refused_layouts() {
-    refuses 2 "what is fixed of dp x tp x pp x cp is 5, which does not divide the 64 devices" \
+    refuses 2 "what is fixed of dp x tp x pp x cp is 5, which does not divide the 64 devices; --tp can be 1, 2, 4, 8, 16 or 32" \
         plan --model gpt3-175b --cluster a100-80g:8x8 --tp 5
-    refuses 2 "dp x tp x pp is 8; the cluster has 64 devices" plan --model gpt3-175b --cluster a100-80g:8x8 --tp 2 --pp 2 --dp 2
-    refuses 2 "tp divides the heads" plan --model gpt2-124m --cluster a100-80g:8 --tp 8
-    refuses 2 "microbatch 3, 1 chunk on 8 devices with 64 sequences: dp x microbatch divides the global batch" \
+    refuses 2 "dp x tp x pp is 8; the cluster has 64 devices; --dp can be 16; --tp can be 16; --pp can be 16" plan --model gpt3-175b --cluster a100-80g:8x8 --tp 2 --pp 2 --dp 2
+    refuses 2 "--tp can be 1, 2, 4, 8, 16 or 32; --pp can be 1, 2, 4, 8, 16, 32 or 64" plan --model gpt3-175b --cluster a100-80g:8x8 \
+        --tp 3 --pp 5
+    refuses 2 "padded vocabulary; --tp can be 1, 2 or 4" plan --model gpt2-124m --cluster a100-80g:8 --tp 8
+    refuses 2 "microbatch 3, 1 chunk on 8 devices with 64 sequences: dp x microbatch divides the global batch; --micro-batch-size can be 1, 2, 4, 8, 16, 32 or 64" \
         plan --model gpt2-124m --cluster a100-80g:8 --tp 4 --micro-batch-size 3 --global-batch-size 64
     refuses 2 "pp x chunks is at most the number of layers" plan --model gpt2-124m --cluster a100-80g:8x2 --tp 1 --pp 16
+    refuses 2 "chunks go with the interleaved schedule, and schedules with a pipeline; --virtual can be 2, 3, 4, 6, 8, 12 or 24; --schedule can be" \
+        plan --model gpt3-175b --cluster a100-80g:8x8 --pp 4 --schedule interleaved --virtual 1
+    refuses 2 "--virtual can be 1; --schedule can be interleaved" plan --model gpt3-175b --cluster a100-80g:8x8 --schedule 1f1b --virtual 4
+    refuses 2 "--zero can be 0 or 1" plan --model gpt3-175b --cluster a100-80g:8x8 --pp 4 --zero 3
+    refuses 2 "--zero can be 0, 1 or 3" plan --model gpt3-175b --cluster a100-80g:8x8 --pp 4 --zero 2 --stack torchtitan
     refuses 2 "gpt3-175b does not fit: the nearest, dp 1 tp 16 pp 1" plan --model gpt3-175b --cluster a100-80g:8x2
     check "the smallest is named" has "$err" "The smallest that works is a100-80g:8x6"
     run plan --model gpt3-175b --cluster a100-80g:8x6
     check "and works" equal "$rc" 0
     run plan --model gpt3-175b --cluster a100-80g:8x5
     check "and one node fewer does not" equal "$rc" 2
+    local four=(plan --model gpt3-175b --global-batch-size 1536 --dp 4)
+    refuses 2 "The smallest that works with what was fixed is a100-80g:8x8:opa-4x100" "${four[@]}" --cluster a100:8x6:opa-4x100
+    run "${four[@]}" --cluster a100-80g:8x8:opa-4x100
+    check "and works" equal "$rc" 0
+    run "${four[@]}" --cluster a100-80g:8x7:opa-4x100
+    check "and one node fewer does not" equal "$rc" 2
+    run "${four[@]}" --cluster a100:8x6 --json
+    check "programs learn it too" has "$out" '"smallest_cluster":{"cluster":"a100-80g:8x8","nodes":8,"devices":64,"dp_left_open":false}'
+    refuses 2 "With --dp 2 nothing works on any number of nodes; the smallest that works without it is a100-80g:8x8" \
+        plan --model gpt3-175b --cluster a100:8x2 --dp 2 --tp 8 --pp 1
+    refuses 2 "Nor does it on any number of nodes" plan --model gpt3-175b --cluster a100:8x2 --tp 1 --pp 1 --zero 0
 }
 
 # Each part of plan has a help of its own, also where something else is wrong or missing.

@@ -25,7 +25,7 @@ static cb_err write_in_place(const char *path, cb_file_write *write, const void 
 static cb_err write_beside(const char *path, const char *beside, mode_t mode, cb_file_write *write, const void *arg) {
     int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     FILE *to = fd >= 0 ? fdopen(fd, "w") : NULL;
-    cb_err e = to ? write_and_close(to, write, arg) : cb_fail(CB_EIO, "%s: %s", beside, strerror(errno));
+    cb_err e = to ? write_and_close(to, write, arg) : cb_fail(CB_EIO, "%s", strerror(errno));
     if (!e && rename(beside, path) != 0) e = cb_fail(CB_EIO, "%s", strerror(errno));
     if (e && fd >= 0) unlink(beside);
     return e;

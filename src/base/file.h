@@ -9,7 +9,7 @@
 
 /* Puts what `write` writes into the file `path`: it is written beside it and then takes its place, so that the path
  * never holds half a file, and after an error holds what it held before. What is there and no ordinary file (/dev/null,
- * a pipe) is written itself. Errors: write's own; CB_EIO. */
+ * a pipe) is written itself. Errors, which do not name the path: write's own; CB_EIO. */
 typedef cb_err cb_file_write(FILE *to, const void *arg);
 CB_MUST_USE cb_err cb_file_replace(const char *path, cb_file_write *write, const void *arg);
 

@@ -171,7 +171,8 @@ static cb_err validate(const validate_options *o, const cb_csv *csv) {
     cb_hardware_default(&hardware);
     if (o->constants) TRY(cb_constants_read(&constants, o->constants));
     TRY(cb_check_table(&check, csv, o->validate, &hardware, &constants));
-    cb_err e = o->rows ? cb_file_replace(o->rows, write_rows, &check) : CB_OK;
+    cb_err e = CB_OK;
+    if (o->rows) e = cb_err_context(cb_file_replace(o->rows, write_rows, &check), "--rows %s", o->rows);
     if (!e) e = report(&check, o->json);
     cb_check_free(&check);
     return e;

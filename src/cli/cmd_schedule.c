@@ -1,6 +1,5 @@
 /* cuboid schedule: a pipeline schedule as lists, as a picture, in numbers, and all of them side by side. Nothing is
  * trained; times are simulated. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -143,14 +142,16 @@ static cb_err make_schedule(const schedule_options *o, const char *name, cb_sche
     return keep(schedule);
 }
 
-static cb_err write_to(const char *option, const char *path, const cb_timeline *timeline,
-                       cb_err (*draw)(const cb_timeline *timeline, FILE *to)) {
-    if (!path) return CB_OK;
-    FILE *to = fopen(path, "w");
-    if (!to) return cb_fail(CB_EIO, "--%s %s: %s", option, path, strerror(errno));
-    cb_err e = draw(timeline, to);
-    if (fclose(to) != 0 && !e) e = cb_fail(CB_EIO, "%s", strerror(errno));
-    return cb_err_context(e, "--%s %s", option, path);
+static cb_err write_svg(FILE *to, const void *timeline) {
+    return cb_timeline_svg(timeline, to);
+}
+
+static cb_err write_chrome(FILE *to, const void *timeline) {
+    return cb_timeline_chrome(timeline, to);
+}
+
+static cb_err write_to(const char *option, const char *path, const cb_timeline *timeline, cb_file_write *write) {
+    return path ? cb_err_context(cb_file_replace(path, write, timeline), "--%s %s", option, path) : CB_OK;
 }
 
 static void print_numbers(const cb_simulated *s) {
@@ -175,8 +176,8 @@ static cb_err print_list(cb_schedule *schedule, bool lowered) {
 
 static cb_err show(const schedule_options *o, const cb_simulated *s) {
     int columns = o->columns ? (int)o->columns : cb_os_terminal_columns(STDOUT_FILENO);
-    TRY(write_to("svg", o->svg, &s->timeline, cb_timeline_svg));
-    TRY(write_to("chrome", o->chrome, &s->timeline, cb_timeline_chrome));
+    TRY(write_to("svg", o->svg, &s->timeline, write_svg));
+    TRY(write_to("chrome", o->chrome, &s->timeline, write_chrome));
     TRY(cb_timeline_text(&s->timeline, columns, cb_os_wants_colour(STDOUT_FILENO), stdout));
     print_numbers(s);
     return CB_OK;

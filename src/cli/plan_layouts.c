@@ -8,7 +8,7 @@
 #include "base/os.h"
 #include "cli/planned.h"
 
-enum { MOST_NODES_TRIED = 4096, BAR = 30 };
+enum { BAR = 30 };
 
 typedef struct bar {
     double begin_s;
@@ -30,22 +30,6 @@ static const cb_layout *chosen(const cb_planned *p) {
     return p->explain && p->search.meshes ? &p->search.mesh[0].best : NULL;
 }
 
-static cb_err too_small(const cb_planned *p) {
-    cb_search_spec spec = {.job = &p->job, .constants = &p->constants, .wish = p->wish};
-    const cb_layout *l = &p->search.mesh[0].best;
-    char why[128], layout[160];
-    cb_planned_shortfall(&l->memory, p->cluster.device.memory_bytes, why);
-    cb_planned_layout(&l->split, layout);
-    spec.wish.dp = 0;
-    int nodes = cb_search_least_nodes(&spec, MOST_NODES_TRIED);
-    if (nodes == 0)
-        return cb_fail(CB_EINVAL, "%s fits on no number of %s: the nearest here, %s: %s", p->model.name,
-                       p->cluster.device.name, layout, why);
-    return cb_fail(CB_EINVAL, "%s does not fit: the nearest, %s: %s. The smallest that works%s is %s:%dx%d",
-                   p->model.name, layout, why, p->explain ? " with what was fixed" : "", p->cluster.device.name,
-                   p->cluster.node_devices, nodes);
-}
-
 static void print_title(const cb_planned *p) {
     printf("%s on %d x %s, %d a node, network %s\n%lld sequences of %lld tokens a step; %s, %s\n", p->model.name,
            p->cluster.devices, p->cluster.device.name, p->cluster.node_devices, p->cluster.network.name,
@@ -55,7 +39,7 @@ static void print_title(const cb_planned *p) {
 
 static cb_err print_explained(const cb_planned *p, const cb_layout *layout) {
     cb_planned_print_layout(p, layout, stdout);
-    return layout->estimate.step_s > 0 && layout->split.pp > 1 ? cb_planned_print_timeline(p, layout, stdout) : CB_OK;
+    return layout->estimate.step_s > 0 ? cb_planned_print_timeline(p, layout, stdout) : CB_OK;
 }
 
 /* What fixes the layout alone asks for its explanation alone. */
@@ -80,16 +64,18 @@ static cb_err print_json(const cb_planned *p, const cb_way *ways) {
     json_dumpf(o, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(o);
-    return explained && p->svg ? cb_planned_print_timeline(p, explained, stdout) : CB_OK;
+    return explained && p->svg && explained->estimate.step_s > 0 ? cb_planned_print_timeline(p, explained, stdout)
+                                                                 : CB_OK;
 }
 
 static cb_err answer(cb_planned *p) {
     cb_way ways[CB_WAYS];
     bool open = !(p->wish.tp && p->wish.pp) && p->cluster.devices > 1;
     if (open) TRY(cb_planned_ways(p, ways));
+    if (!p->search.fitting) cb_planned_find_smallest(p);
     TRY(p->json ? print_json(p, open ? ways : NULL) : print_text(p, open ? ways : NULL));
     fflush(stdout);
-    return p->search.fitting ? CB_OK : too_small(p);
+    return p->search.fitting ? CB_OK : cb_planned_too_small(p);
 }
 
 /* Of what was fixed, and of everything to compare with. */
@@ -99,6 +85,7 @@ static cb_err search(cb_planned *p) {
     cb_err e = cb_search_run(&spec, &p->search);
     p->search_s = cb_now_s() - b.begin_s;
     spec.wish = cb_wish_none();
+    if (e && cb_err_code(e) == CB_EINVAL) e = cb_planned_advise(p, e);
     if (!e && p->anything_fixed) e = cb_search_run(&spec, &p->all_layouts);
     if (b.shown) fprintf(stderr, "\r%*s\r", BAR + 50, "");
     return e;

@@ -9,6 +9,13 @@
 #include "planner/flows.h"
 #include "planner/search.h"
 
+/* The smallest cluster, of the same nodes, on which something fits that has what was fixed. */
+typedef struct cb_smallest {
+    int nodes, devices; /* 0: none */
+    bool dp_open;       /* with what was fixed but for dp */
+    char cluster[160];  /* as --cluster has it */
+} cb_smallest;
+
 typedef struct cb_planned {
     /* options as typed */
     const char *model_name, *cluster_text, *hardware, *constants_file, *svg, *stack_name;
@@ -27,6 +34,7 @@ typedef struct cb_planned {
     cb_search search, all_layouts; /* of what was fixed; of everything, where something was */
     bool anything_fixed;
     double search_s; /* that the first of them took */
+    cb_smallest smallest; /* where nothing fits */
 } cb_planned;
 
 /* planned_options.c: reads the options and what they name. *done: nothing more to do (--help, --list-hardware). The
@@ -44,6 +52,12 @@ char *cb_planned_schedule(const cb_split *split, char out[24]); /* "interleaved:
 char *cb_planned_layout(const cb_split *split, char out[160]);
 /* "stage 0 needs 93.1 GiB of 80.0: 46% optimizer". Returns out. */
 char *cb_planned_shortfall(const cb_device_memory *memory, double room_bytes, char out[128]);
+
+/* planned_advice.c: e, that nothing is possible, and which values of what was fixed would be, all else as it is. */
+CB_MUST_USE cb_err cb_planned_advise(const cb_planned *p, cb_err e);
+/* Where nothing fits: sets p->smallest; the error that says so. */
+void cb_planned_find_smallest(cb_planned *p);
+CB_MUST_USE cb_err cb_planned_too_small(const cb_planned *p);
 
 /* planned_wall.c: bytes of a parameter in mixed precision as the papers count them: weight and gradient in 16 bits, Adam's
  * master weight and two moments in 32; all in 32 bits where the products are. */

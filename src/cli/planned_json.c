@@ -107,6 +107,13 @@ static json_t *meshes_json(const cb_planned *p, bool fitting) {
     return list;
 }
 
+static json_t *smallest_json(const cb_planned *p) {
+    const cb_smallest *s = &p->smallest;
+    if (s->nodes == 0) return json_null();
+    return json_pack("{s:s,s:i,s:i,s:b}", "cluster", s->cluster, "nodes", s->nodes, "devices", s->devices,
+                     "dp_left_open", s->dp_open);
+}
+
 static json_t *rules_json(const cb_planned *p) {
     json_t *list = json_array();
     for (int i = 0; i < cb_rules_count(); i++)
@@ -129,6 +136,7 @@ json_t *cb_planned_json(const cb_planned *p, const cb_way ways[CB_WAYS], const c
     json_object_set_new(o, "search_s", json_real(p->search_s));
     json_object_set_new(o, "best", meshes_json(p, true));
     json_object_set_new(o, "too_big", meshes_json(p, false));
+    if (!p->search.fitting) json_object_set_new(o, "smallest_cluster", smallest_json(p));
     json_object_set_new(o, "rules", rules_json(p));
     if (explained) json_object_set_new(o, "explained", explained_json(p, explained));
     if (p->tokens > 0 && p->search.fitting_meshes) {

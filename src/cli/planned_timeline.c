@@ -1,10 +1,10 @@
 /* The step of one layout as a timeline: the schedule's own lists, simulated with the times that the cost model gives
  * each stage. Long steps are cut after some microbatches. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/os.h"
 #include "cli/planned.h"
 #include "cli/simulated.h"
@@ -59,25 +59,29 @@ static cb_err simulate(const cb_planned *p, const cb_split *split, cb_simulated 
     return e;
 }
 
-static cb_err write_svg(const cb_planned *p, const cb_timeline *timeline) {
-    if (!p->svg) return CB_OK;
-    FILE *to = fopen(p->svg, "w");
-    if (!to) return cb_fail(CB_EIO, "--svg %s: %s", p->svg, strerror(errno));
-    cb_err e = cb_timeline_svg(timeline, to);
-    if (fclose(to) != 0 && !e) e = cb_fail(CB_EIO, "%s", strerror(errno));
-    return cb_err_context(e, "--svg %s", p->svg);
+static cb_err write_svg(FILE *to, const void *timeline) {
+    return cb_timeline_svg(timeline, to);
 }
 
+/* Its title says no bubble: that of a part of the microbatches is not the step's. */
 static cb_err print(const cb_planned *p, const cb_simulated *s, const cb_split *split, FILE *to) {
     int columns = p->columns > 0 ? (int)p->columns : cb_os_terminal_columns(STDOUT_FILENO);
     int64_t all = cb_split_micro_batches(&p->job, split);
+    static const cb_timeline_words words = {.numbers = "microbatch"};
+    cb_timeline timeline = s->timeline;
+    timeline.words = &words;
     if (!p->json) {
         fprintf(to, "\n  timeline, without reduction and optimizer, of %d of %lld microbatches%s\n",
                 s->schedule.micro_batches, (long long)all,
                 s->schedule.micro_batches < all ? "; the others repeat the middle" : "");
-        TRY(cb_timeline_text(&s->timeline, columns, cb_os_wants_colour(STDOUT_FILENO), to));
+        if (split->pp > 1)
+            fputs("  (dots wait for other stages and for messages, on every stage; the bubble above is the share of\n"
+                  "  the whole step in which the slowest stage waits for the pipeline to fill and drain)\n",
+                  to);
+        TRY(cb_timeline_text(&timeline, columns, cb_os_wants_colour(STDOUT_FILENO), to));
     }
-    return write_svg(p, &s->timeline);
+    cb_err e = p->svg ? cb_file_replace(p->svg, write_svg, &timeline) : CB_OK;
+    return cb_err_context(e, "--svg %s", p->svg);
 }
 
 cb_err cb_planned_print_timeline(const cb_planned *p, const cb_layout *layout, FILE *to) {

@@ -77,8 +77,7 @@ static bool breaks_zero(const cb_job *job, const cb_split *s) {
 }
 
 static bool breaks_zero_pipeline(const cb_job *job, const cb_split *s) {
-    bool shards = job->stack == CB_FSDP || job->stack == CB_TITAN;
-    return s->zero >= 2 && s->pp > 1 && !shards;
+    return s->pp > 1 && (s->zero == 2 || (s->zero == 3 && job->stack != CB_TITAN));
 }
 
 static bool breaks_context(const cb_job *job, const cb_split *s) {
@@ -110,7 +109,7 @@ static const struct {
     {{"sequence", "sequence parallelism goes with tp > 1, which divides the sequence"}, breaks_sequence},
     {{"selective", "attention in blocks keeps no scores: selective recomputation has nothing to do"}, breaks_selective},
     {{"zero", "ZeRO cuts over dp and cp: there is more than one"}, breaks_zero},
-    {{"zero-pipeline", "in a pipeline ZeRO 2 and 3 keep all gradients to the step's end and save nothing"},
+    {{"zero-pipeline", "in a pipeline ZeRO 2 keeps all gradients to the step's end, as 1 does; 3 has torchtitan alone"},
      breaks_zero_pipeline},
     {{"context", "context parallelism needs attention in blocks and two equal parts of the sequence per rank"},
      breaks_context},

@@ -76,10 +76,14 @@ static void take_least_memory(walk *w, const cb_split *split, const cb_device_me
 
 /* A legal layout: does it fit, and how fast is it? */
 static cb_err take(walk *w, const cb_split *split) {
-    cb_device_memory memory = cb_device_memory_worst(w->job, split, &w->sums);
     cb_estimate estimate;
     w->mesh.layouts++;
     w->search->legal++;
+    if (w->spec->on_legal) {
+        w->spec->on_legal(w->spec->arg, split);
+        return CB_OK;
+    }
+    cb_device_memory memory = cb_device_memory_worst(w->job, split, &w->sums);
     if (memory.total_bytes > w->job->cluster->device.memory_bytes) {
         take_least_memory(w, split, &memory);
         return CB_OK;
@@ -119,8 +123,7 @@ static cb_err consider(walk *w, const cb_split *split) {
     if (++w->candidates % TICKS_EVERY == 0 && w->spec->tick) w->spec->tick(w->spec->arg, w->done, w->search->legal);
     int broken = cb_rule_broken(w->job, split);
     if (broken < 0) return take(w, split);
-    w->search->broken[broken]++;
-    if (broken > w->furthest) w->furthest = broken, w->furthest_split = *split;
+    refuse(w, split, broken);
     return CB_OK;
 }
 
@@ -156,11 +159,11 @@ static cb_err walk_schedules(walk *w, cb_split split) {
     for (int i = 0; i < count; i++) {
         split.schedule = searched[i];
         if (!wanted(wish->schedule, (int)split.schedule)) continue;
-        int most = split.schedule == CB_SPLIT_INTERLEAVED ? w->job->model->layers / split.pp : 1;
-        for (int chunks = split.schedule == CB_SPLIT_INTERLEAVED ? 2 : 1; chunks <= most; chunks++) {
-            split.chunks = chunks;
-            if ((wish->chunks == 0 || wish->chunks == chunks) && !is_hopeless(w, split)) TRY(walk_switches(w, split));
-        }
+        bool interleaved = split.schedule == CB_SPLIT_INTERLEAVED;
+        int least = interleaved ? 2 : 1, most = interleaved ? w->job->model->layers / split.pp : 1;
+        if (wish->chunks) least = most = wish->chunks; /* the rules say where that cannot be */
+        for (split.chunks = least; split.chunks <= most; split.chunks++)
+            if (!is_hopeless(w, split)) TRY(walk_switches(w, split));
     }
     return CB_OK;
 }

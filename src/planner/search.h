@@ -54,6 +54,8 @@ typedef struct cb_search_spec {
     cb_wish wish;
     /* Called now and then with the share that is done, in [0, 1]; may be NULL. */
     void (*tick)(void *arg, double done, int64_t layouts);
+    /* Where set: called for each legal layout, and nothing else is done with it; the meshes' results say nothing. */
+    void (*on_legal)(void *arg, const cb_split *split);
     void *arg;
 } cb_search_spec;
 

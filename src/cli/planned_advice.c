@@ -1,0 +1,177 @@
+/* What would work, where what was asked does not: other values of what was fixed, found by the search itself; a larger
+ * cluster. */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/planned.h"
+
+enum { MOST_VALUES = 4096, SHOWN = 12, MOST_NODES = 4096 };
+
+/* What can be fixed of a layout. */
+static const struct {
+    const char *option;
+    size_t wish; /* offset in cb_wish, of an int */
+} fixed[] = {
+    {"dp", offsetof(cb_wish, dp)},
+    {"tp", offsetof(cb_wish, tp)},
+    {"pp", offsetof(cb_wish, pp)},
+    {"cp", offsetof(cb_wish, cp)},
+    {"virtual", offsetof(cb_wish, chunks)},
+    {"micro-batch-size", offsetof(cb_wish, micro_batch)},
+    {"schedule", offsetof(cb_wish, schedule)},
+    {"recompute", offsetof(cb_wish, recompute)},
+    {"sequence-parallel", offsetof(cb_wish, sequence_parallel)},
+    {"zero", offsetof(cb_wish, zero)},
+    {"layers-per-stage", offsetof(cb_wish, placement)},
+};
+enum { FIXED = sizeof fixed / sizeof *fixed, MESH_SIZES = 4 /* the first rows */ };
+
+static int *field(cb_wish *wish, int which) {
+    return (int *)(void *)((char *)wish + fixed[which].wish);
+}
+
+/* A layout as the wish for it alone. */
+static cb_wish wish_for(const cb_split *s) {
+    return (cb_wish){.dp = s->dp,
+                     .tp = s->tp,
+                     .pp = s->pp,
+                     .cp = s->cp,
+                     .chunks = s->chunks,
+                     .micro_batch = s->micro_batch,
+                     .schedule = (int)s->schedule,
+                     .recompute = (int)s->recompute,
+                     .placement = (int)s->placement,
+                     .sequence_parallel = s->sequence_parallel,
+                     .zero = s->zero};
+}
+
+/* The values of one field in all legal layouts, each once, ascending. */
+typedef struct values {
+    int which, count;
+    int at[MOST_VALUES];
+} values;
+
+static void on_legal(void *arg, const cb_split *split) {
+    values *v = arg;
+    cb_wish all = wish_for(split);
+    int value = *field(&all, v->which), i = 0;
+    while (i < v->count && v->at[i] < value) i++;
+    if ((i < v->count && v->at[i] == value) || v->count == MOST_VALUES) return;
+    memmove(&v->at[i + 1], &v->at[i], (size_t)(v->count - i) * sizeof *v->at);
+    v->at[i] = value;
+    v->count++;
+}
+
+static const char *word(int which, int value, char number[16]) {
+    switch (fixed[which].wish) {
+    case offsetof(cb_wish, schedule):
+        return cb_schedule_word((cb_split_schedule)value);
+    case offsetof(cb_wish, recompute):
+        return cb_recompute_word((cb_split_recompute)value);
+    case offsetof(cb_wish, placement):
+        return value == CB_PLACE_WITH_ENDS ? "ends" : "even";
+    case offsetof(cb_wish, sequence_parallel):
+        return value ? "on" : "off";
+    default:
+        snprintf(number, 16, "%d", value);
+        return number;
+    }
+}
+
+/* "; --tp can be 1, 2 or 4" */
+static void say(const values *v, char *out, size_t size) {
+    char number[16];
+    size_t used = strlen(out);
+    int shown = v->count <= SHOWN ? v->count : SHOWN - 1;
+    if (used < size) used += (size_t)snprintf(out + used, size - used, "; --%s can be ", fixed[v->which].option);
+    for (int i = 0; i < shown && used < size; i++) {
+        const char *before = i == 0 ? "" : i + 1 < v->count ? ", " : " or ";
+        used += (size_t)snprintf(out + used, size - used, "%s%s", before, word(v->which, v->at[i], number));
+    }
+    if (shown < v->count && used < size)
+        snprintf(out + used, size - used, ", ... or %s", word(v->which, v->at[v->count - 1], number));
+}
+
+/* Adds the legal values under one wish. */
+static void look(const cb_planned *p, cb_wish wish, values *v) {
+    cb_search search;
+    cb_search_spec spec = {.job = &p->job, .constants = &p->constants, .wish = wish, .on_legal = on_legal, .arg = v};
+    cb_err e = cb_search_run(&spec, &search);
+    if (!e) cb_search_free(&search);
+    cb_err_free(e);
+}
+
+/* The search leaves out context parallelism that it takes for a waste; asked for, it is legal. */
+static void look_for_cp(const cb_planned *p, cb_wish wish, values *v) {
+    for (int cp = 1; cp <= p->cluster.devices && cp <= p->job.seq_length; cp++) {
+        wish.cp = cp;
+        if (p->cluster.devices % cp == 0) look(p, wish, v);
+    }
+}
+
+/* Of each fixed field the values that are legal where it, or where all sizes of the mesh, are open. */
+static void advise(const cb_planned *p, bool whole_mesh, values *v, char *text, size_t size) {
+    cb_wish given = p->wish, none = cb_wish_none();
+    for (int i = 0; i < (whole_mesh ? MESH_SIZES : FIXED); i++) {
+        cb_wish wish = p->wish;
+        if (*field(&given, i) == *field(&none, i)) continue;
+        for (int k = 0; k < FIXED; k++)
+            if (k == i || (whole_mesh && k < MESH_SIZES)) *field(&wish, k) = *field(&none, k);
+        v->which = i, v->count = 0;
+        if (fixed[i].wish == offsetof(cb_wish, cp))
+            look_for_cp(p, wish, v);
+        else
+            look(p, wish, v);
+        if (v->count) say(v, text, size);
+    }
+}
+
+cb_err cb_planned_advise(const cb_planned *p, cb_err e) {
+    char text[640] = "";
+    values *v = malloc(sizeof *v);
+    for (int whole_mesh = 0; v && whole_mesh < 2 && !*text; whole_mesh++) advise(p, whole_mesh, v, text, sizeof text);
+    free(v);
+    if (!*text) return e;
+    cb_err advised = cb_fail(cb_err_code(e), "%s%s", cb_err_text(e), text);
+    cb_err_free(e);
+    return advised;
+}
+
+static int least_nodes(const cb_planned *p, bool dp_open) {
+    cb_search_spec spec = {.job = &p->job, .constants = &p->constants, .wish = p->wish};
+    if (dp_open) spec.wish.dp = 0;
+    return cb_search_least_nodes(&spec, MOST_NODES);
+}
+
+void cb_planned_find_smallest(cb_planned *p) {
+    const cb_cluster *c = &p->cluster;
+    const cb_device_row *row = NULL;
+    cb_smallest *s = &p->smallest;
+    *s = (cb_smallest){.nodes = least_nodes(p, false)};
+    if (s->nodes == 0 && p->wish.dp) s->nodes = least_nodes(p, true), s->dp_open = s->nodes > 0;
+    s->devices = s->nodes * c->node_devices;
+    cb_err e = cb_device_find(&p->devices, c->device.name, &row);
+    bool usual = !e && strcmp(row->network, c->network.name) == 0;
+    cb_err_free(e);
+    snprintf(s->cluster, sizeof s->cluster, "%s:%dx%d%s%s", c->device.name, c->node_devices, s->nodes, usual ? "" : ":",
+             usual ? "" : c->network.name);
+}
+
+cb_err cb_planned_too_small(const cb_planned *p) {
+    const cb_layout *l = &p->search.mesh[0].best;
+    const cb_smallest *s = &p->smallest;
+    char why[128], layout[160];
+    cb_planned_shortfall(&l->memory, p->cluster.device.memory_bytes, why);
+    cb_planned_layout(&l->split, layout);
+    if (s->nodes == 0)
+        return cb_fail(CB_EINVAL, "%s does not fit: the nearest, %s: %s. Nor does it on any number of nodes up to %d%s",
+                       p->model.name, layout, why, MOST_NODES, p->anything_fixed ? " with what was fixed" : "");
+    if (s->dp_open)
+        return cb_fail(CB_EINVAL,
+                       "%s does not fit: the nearest, %s: %s. With --dp %d nothing works on any number of nodes; the "
+                       "smallest that works without it is %s",
+                       p->model.name, layout, why, p->wish.dp, s->cluster);
+    return cb_fail(CB_EINVAL, "%s does not fit: the nearest, %s: %s. The smallest that works%s is %s", p->model.name,
+                   layout, why, p->anything_fixed ? " with what was fixed" : "", s->cluster);
+}
