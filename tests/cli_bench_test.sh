@@ -21,10 +21,10 @@ rows_have() {
 }
 
 names() {
-    refuses "bench what? there are: step, gemm, tp"
-    refuses "bench 'gem' is not known (did you mean 'gemm'?); there are: step, gemm, tp" gem
+    refuses "bench what? there are: step, gemm, comm, tp"
+    refuses "bench 'gem' is not known (did you mean 'gemm'?); there are: step, gemm, comm, tp" gem
     run bench --help
-    check "bench --help lists them" equal "$rc $(grep -cE '^  (step|gemm|tp) ' "$out")" "0 3"
+    check "bench --help lists them" equal "$rc $(grep -cE '^  (step|gemm|comm|tp) ' "$out")" "0 4"
 }
 
 gemm() {
@@ -63,5 +63,28 @@ tensor_parallel() {
     check "an all-reduce of 16 x 32 numbers" grep -q '"bytes_sent":2048.0,"messages":2.0' "$out"
 }
 
-for test in names gemm tensor_parallel; do $test; done
+communication() {
+    refuses "--op: 'all-reduc' is no operation (did you mean 'all-reduce'?); there are: all-reduce, all-gather" comm --op all-reduc
+    refuses "--op: 'reduce' is named twice" comm --op reduce,all
+    refuses "there is no algorithm 'rings' for all-reduce; there are: shared, blocks, direct" comm --algo rings
+    refuses "--algo native goes with --comm mpi" comm --algo native
+    refuses "--ranks is 300; it can be 1 to 256" comm --ranks 300
+    refuses "--sizes: 8 does not come after 8; they have to grow" comm --sizes 8,8
+    refuses "--sizes: '8x' is not a whole number" comm --sizes 8x
+    refuses "--from 100 is more than --to 8" comm --from 100 --to 8
+    refuses "comm 'telegraph' is not known; there are: threads, mpi" comm --comm telegraph
+    refuses "--mpiexec: ' @ x' names no program" comm --native --mpiexec ' @ x'
+    refuses "--mpiexec: './nothing' is no program that can be run" comm --native --mpiexec 'mpiexec -n @ ./nothing'
+    run bench comm --algo doubling --op all-gather --ranks 6
+    check "names those that can serve" has "$err" "cannot serve 6 ranks (a power of two is needed); these can: shared, direct, ring, bruck"
+    run bench comm --op all --algo all --sizes 1,1000,4k --ranks 3 --repeats 1 --warmup 0 --json
+    check "every result right" equal "$rc $(grep -o '"wrong":0[,}]' "$out" | wc -l)" "0 $(grep -o '"wrong":' "$out" | wc -l)"
+    check "sizes as nccl-tests count them" grep -q '"op":"all-gather","algo":"ring","comm":"threads","ranks":3,"bytes":996,"count":83,' "$out"
+    rows_have 84 op algo bytes count dtype redop time_us algbw_GBps busbw_GBps wrong
+    run bench comm --sizes 64,64k --ranks 2 --repeats 1 --dtype bf16 --redop max
+    check "a table" equal "$rc $(grep -cE '^ +(64|65536) +(32|32768) +bf16 +max +shared ' "$out")" "0 2"
+    check "100 columns" equal "$(grep -cE '.{101}' "$out")" 0
+}
+
+for test in names gemm tensor_parallel communication; do $test; done
 end

@@ -81,15 +81,6 @@ static bool in_place(const cb_call *call) {
     return call->kind == CB_ALL_REDUCE || call->kind == CB_BROADCAST;
 }
 
-static cb_err run(const cb_algorithm *a, cb_group *group, const cb_call *call) {
-    if (call->kind != CB_ALL_REDUCE) return cb_operation_run(a->pattern, group, call);
-    int way = 0;
-    while (cb_all_reduce_pattern((cb_all_reduce_way)way) != a->pattern) way++;
-    cb_pending pending;
-    TRY(cb_all_reduce_start_by((cb_all_reduce_way)way, &pending, group, call->to, call->count, call->type, call->op, NULL));
-    return cb_all_reduce_finish(&pending);
-}
-
 static void check_counters(const cb_algorithm *a, const cb_group *group, const cb_call *call, cb_traffic before) {
     const cb_traffic *now = cb_comm_traffic(group->comm, group->purpose, call->kind);
     const int index = cb_modulo(group->me - call->root, group->size);
@@ -109,7 +100,7 @@ static cb_err run_once(const cb_algorithm *a, cb_group *group, cb_call call) {
     for (int64_t i = 0; i < in; i++) put_number(call.type, from, i, tame(salt, me, i));
     call.from = from;
     call.to = to;
-    TRY(run(a, group, &call));
+    TRY(cb_algorithm_run(a, group, &call, NULL));
     int64_t wrong = 0;
     for (int64_t i = 0; i < out; i++) wrong += number_at(call.type, to, i) != wanted(&call, salt, size, me, i);
     for (int64_t i = 0; i < in && to != from; i++) wrong += number_at(call.type, from, i) != tame(salt, me, i);
@@ -127,7 +118,7 @@ static cb_err run_wild(const cb_algorithm *a, cb_group *group, cb_type type) {
     if (a->kind != CB_ALL_REDUCE || !cb_algorithm_keeps_order(a, group->size)) return CB_OK;
     void *data = elements_of(type, WILD, group->me, 300);
     cb_call call = {.kind = CB_ALL_REDUCE, .type = type, .count = 300, .from = data, .to = data};
-    TRY(run(a, group, &call));
+    TRY(cb_algorithm_run(a, group, &call, NULL));
     CHECK(is_tree_of(data, type, CB_SUM, WILD, group->size, 0, 300));
     free(data);
     return CB_OK;

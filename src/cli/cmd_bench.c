@@ -12,6 +12,7 @@ static const struct {
 } benches[] = {
     {"step", cb_bench_step, "a training step against its floor, and layouts against one rank"},
     {"gemm", cb_bench_gemm, "the rates of matrix products by shape: those of a model's layers, or given ones"},
+    {"comm", cb_bench_comm, "collective operations by algorithm and size: time, bandwidth, beside MPI's own"},
     {"tp", cb_bench_tp, "the tensor-parallel linear layer taken apart: products, collectives, overlap"},
 };
 enum { BENCHES = sizeof benches / sizeof benches[0] };

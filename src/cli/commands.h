@@ -16,6 +16,7 @@ CB_MUST_USE cb_err cb_cmd_bench(int argc, char **argv);
 /* What can be benched. */
 CB_MUST_USE cb_err cb_bench_step(int argc, char **argv);
 CB_MUST_USE cb_err cb_bench_gemm(int argc, char **argv);
+CB_MUST_USE cb_err cb_bench_comm(int argc, char **argv);
 CB_MUST_USE cb_err cb_bench_tp(int argc, char **argv);
 
 #endif

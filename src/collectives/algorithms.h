@@ -11,11 +11,11 @@ CB_MUST_USE cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *pen
                                           int64_t count, cb_type type, cb_reduce_op op, void *scratch);
 /* NULL: CB_BY_MEETING, which is none. */
 const cb_pattern *cb_all_reduce_pattern(cb_all_reduce_way way);
+cb_all_reduce_way cb_all_reduce_way_of(const cb_pattern *pattern);
 
-/* A whole operation by a pattern of its kind; NULL: by a meeting, which needs a board. call.from and .to as the functions
- * of collectives.h take them; in all-reduce and broadcast both are the data. An all-reduce only by cb_all_reduce_start_by.
- * *Collective over group.* */
-CB_MUST_USE cb_err cb_operation_run(const cb_pattern *pattern, cb_group *group, const cb_call *call);
+/* A whole operation by a row of the table of its kind. scratch: of an all-reduce, as in cb_all_reduce_start_by; else
+ * NULL. *Collective over group.* */
+CB_MUST_USE cb_err cb_algorithm_run(const cb_algorithm *algorithm, cb_group *group, const cb_call *call, void *scratch);
 
 /* Numbers of blocks and rounds that patterns share. */
 int cb_one(const cb_shape *shape);

@@ -29,6 +29,12 @@ const cb_pattern *cb_all_reduce_pattern(cb_all_reduce_way way) {
     return patterns[way];
 }
 
+cb_all_reduce_way cb_all_reduce_way_of(const cb_pattern *pattern) {
+    int way = 0;
+    while (patterns[way] != pattern) way++;
+    return (cb_all_reduce_way)way;
+}
+
 static cb_err post(cb_pending *p) {
     if (p->course.pattern) return cb_course_post(&p->course, p->phase);
     cb_call call = {.kind = CB_ALL_REDUCE,

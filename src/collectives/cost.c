@@ -11,10 +11,7 @@ static bool meets(bool shared, int size) {
 }
 
 cb_all_reduce_way cb_all_reduce_choose(bool shared, int size, int64_t count) {
-    const cb_pattern *pattern = cb_choose(CB_ALL_REDUCE, shared, size, count)->pattern;
-    int way = 0;
-    while (cb_all_reduce_pattern((cb_all_reduce_way)way) != pattern) way++;
-    return (cb_all_reduce_way)way;
+    return cb_all_reduce_way_of(cb_choose(CB_ALL_REDUCE, shared, size, count)->pattern);
 }
 
 const char *cb_all_reduce_way_name(cb_all_reduce_way way) {

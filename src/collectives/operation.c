@@ -91,9 +91,18 @@ static cb_err run_alone(const operation *o) {
     return CB_OK;
 }
 
-cb_err cb_operation_run(const cb_pattern *pattern, cb_group *group, const cb_call *call) {
+static cb_err all_reduce_by(const cb_pattern *pattern, cb_group *group, const cb_call *c, void *scratch) {
+    cb_pending pending;
+    cb_all_reduce_way way = cb_all_reduce_way_of(pattern);
+    TRY(cb_all_reduce_start_by(way, &pending, group, c->to, c->count, c->type, c->op, scratch));
+    return cb_all_reduce_finish(&pending);
+}
+
+cb_err cb_algorithm_run(const cb_algorithm *algorithm, cb_group *group, const cb_call *call, void *scratch) {
+    const cb_pattern *pattern = algorithm->pattern;
+    assert(algorithm->kind == call->kind);
+    if (call->kind == CB_ALL_REDUCE) return all_reduce_by(pattern, group, call, scratch);
     if (!pattern) return cb_exchange_meet_and_part(group, call);
-    assert(pattern->kind == call->kind && call->kind != CB_ALL_REDUCE);
     const int size = group->size;
     const int64_t E = cb_type_bytes(call->type);
     cb_exchange x = cb_exchange_begin(group, call->kind, call->type, NULL, 0);
@@ -108,7 +117,7 @@ cb_err cb_operation_run(const cb_pattern *pattern, cb_group *group, const cb_cal
 }
 
 static cb_err by_choice(cb_group *group, const cb_call *call) {
-    return cb_operation_run(cb_choose(call->kind, group->board, group->size, call->count)->pattern, group, call);
+    return cb_algorithm_run(cb_choose(call->kind, group->board, group->size, call->count), group, call, NULL);
 }
 
 cb_err cb_all_gather(cb_group *group, void *to, const void *from, int64_t count, cb_type type) {

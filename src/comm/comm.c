@@ -228,6 +228,16 @@ cb_err cb_comm_alive(cb_comm *comm) {
     return comm->ops->alive(comm);
 }
 
+cb_err cb_comm_native(cb_comm *comm, const cb_call *call) {
+    if (comm->ops->native) return comm->ops->native(comm, call);
+    return cb_fail(CB_EUNSUPPORTED, "comm '%s' is no library with collectives of its own", comm->ops->name);
+}
+
+void cb_comm_native_name(const cb_comm *comm, char out[64]) {
+    out[0] = '\0';
+    if (comm->ops->native_name) comm->ops->native_name(out);
+}
+
 const cb_traffic *cb_comm_traffic(const cb_comm *comm, cb_purpose purpose, cb_kind kind) {
     return &comm->traffic[purpose][kind];
 }

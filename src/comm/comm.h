@@ -110,6 +110,14 @@ void cb_comm_abort(cb_comm *comm);
 /* CB_EPEER if the world was aborted. */
 CB_MUST_USE cb_err cb_comm_alive(cb_comm *comm);
 
+/* The same operation by the backend's own library (MPI_Allreduce and others) over all ranks of the world, to measure
+ * against. Waits inside the library, without a deadline; not counted as traffic. *Collective over world.* Errors:
+ * CB_EUNSUPPORTED where the backend is no library, or has no such type or as many elements. */
+struct cb_call;
+CB_MUST_USE cb_err cb_comm_native(cb_comm *comm, const struct cb_call *call);
+/* "Open MPI 4.1.4"; empty without a library. */
+void cb_comm_native_name(const cb_comm *comm, char out[64]);
+
 const cb_traffic *cb_comm_traffic(const cb_comm *comm, cb_purpose purpose, cb_kind kind);
 void cb_comm_traffic_reset(cb_comm *comm);
 

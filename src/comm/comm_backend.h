@@ -32,6 +32,9 @@ typedef struct cb_comm_ops {
     void (*leave)(cb_comm *comm, cb_board *board);
     cb_err (*meet)(cb_comm *comm, cb_board *board, int member, const cb_msg *msg, const cb_call *call,
                    const cb_work *work, cb_req **req);
+    /* optional, both or none: the library's own collectives (cb_comm_native) */
+    cb_err (*native)(cb_comm *comm, const struct cb_call *call);
+    void (*native_name)(char out[64]);
     /* optional, default: nothing */
     cb_err (*finish)(cb_comm *comm); /* the rank's function returned CB_OK: is there something left under way? */
     void (*let_go)(cb_comm *comm);   /* the rank's function has returned: no peer touches its messages after this */

@@ -17,6 +17,8 @@ enum {
     CB_BROUGHT_BYTES = 16        /* data that a call can bring along */
 };
 
+/* One member's part in a collective operation; from and to as the functions of collectives/collectives.h take them, both
+ * the data where those work in place. */
 typedef struct cb_call {
     cb_kind kind;
     cb_type type;

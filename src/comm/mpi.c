@@ -19,6 +19,7 @@ const cb_backend cb_backend_mpi = {.name = "mpi", .if_missing = "-DCB_MPI=ON"};
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "comm/mpi_native.h"
 
 enum { TAG_LIMIT = 1 << 21, BIG_BLOCK = 1 << 30, NOTICE_TAG = 1 };
 enum { SPINS = 64, YIELDS = 4096, SLEEP_NS = 50000 };
@@ -249,6 +250,11 @@ static cb_err finish(cb_comm *comm) {
     return cb_pool_check_empty(&end_of(comm)->pool, comm->rank);
 }
 
+static cb_err native(cb_comm *comm, const cb_call *call) {
+    TRY(gone(end_of(comm)));
+    return cb_mpi_native(end_of(comm)->data, call);
+}
+
 static const cb_comm_ops ops = {.name = "mpi",
                                 .isend = isend,
                                 .irecv = irecv,
@@ -256,6 +262,8 @@ static const cb_comm_ops ops = {.name = "mpi",
                                 .wait = wait,
                                 .alive = alive,
                                 .abort = abort_world,
+                                .native = native,
+                                .native_name = cb_mpi_native_name,
                                 .finish = finish};
 
 /* Launch */

@@ -30,7 +30,7 @@ declare -A may=(
 )
 # outside header (extended regular expression): the files that may include it
 outside=(
-    '^mpi\.h$|^mpi/:^src/comm/mpi\.c$'
+    '^mpi\.h$|^mpi/:^src/comm/mpi[a-z_]*\.[ch]$'
     'dnnl:^src/compute/cpu[a-z_]*\.[ch]$'
     'hwloc:^src/(base/os[a-z_]*\.c|train/.*)$'
     '^omp\.h$:^src/compute/'

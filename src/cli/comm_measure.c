@@ -1,0 +1,288 @@
+/* Timing collective operations; see comm_measure.h. At a size the entries of a kind take turns, so that what disturbs the
+ * machine disturbs all alike. A sample is a number of calls one after the other between two looks at the clock, of which
+ * the slowest rank's time counts; roots go round, so that none runs ahead of those that it sends to. */
+#include "cli/comm_measure.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/os.h"
+#include "cli/bench.h"
+#include "cli/comm_data.h"
+#include "cli/machine.h"
+#include "collectives/algorithms.h"
+#include "train/rank.h"
+
+enum { MOST_CALLS = 20000, LEAST_REPEATS = 3, PAGE = 4096 };
+static const double sample_s = 4e-3, shared_sample_s = 24e-3; /* the second where ranks share cores: some turns of each */
+static const double enough_s = 1.5;                            /* of the samples of a row */
+static const double silent_s = 1, between_s = 2;               /* before the first and between two lines of progress */
+
+int64_t cb_comm_bytes_of(cb_kind kind, int ranks, int64_t count, cb_type type) {
+    bool whole = kind == CB_ALL_REDUCE || kind == CB_BROADCAST || kind == CB_REDUCE;
+    return (whole ? count : ranks * count) * cb_type_bytes(type);
+}
+
+int64_t cb_comm_count_of(cb_kind kind, int ranks, int64_t bytes, cb_type type) {
+    int64_t count = bytes / cb_comm_bytes_of(kind, ranks, 1, type);
+    return count > 0 ? count : 1;
+}
+
+double cb_comm_bus_factor(cb_kind kind, int ranks) {
+    if (kind == CB_BROADCAST || kind == CB_REDUCE) return 1;
+    return (kind == CB_ALL_REDUCE ? 2.0 : 1.0) * (ranks - 1) / ranks;
+}
+
+double cb_comm_row_time_s(const cb_comm_row *row) {
+    double sorted[CB_COMM_MOST_ROUNDS];
+    memcpy(sorted, row->round_s, sizeof sorted);
+    return row->rounds ? cb_bench_median(sorted, row->rounds) : 0;
+}
+
+const char *cb_comm_row_algorithm(const cb_comm_row *row) {
+    return row->algorithm ? row->algorithm->name : "native";
+}
+
+double cb_comm_algbw(const cb_comm_row *row) {
+    double time_s = cb_comm_row_time_s(row);
+    return time_s > 0 ? (double)row->bytes / time_s : 0;
+}
+
+typedef struct job {
+    const cb_comm_plan *plan;
+    cb_comm_row *rows; /* of rank 0; NULL: this rank keeps none */
+    char *library;
+} job;
+
+typedef struct rank {
+    const cb_comm_plan *plan;
+    cb_comm *comm;
+    cb_group group, control; /* measured; agreeing */
+    cb_comm_data data;
+    cb_comm_row *rows;
+    char *from, *to, *scratch;
+    int64_t room_bytes, available_bytes;
+    double begin_s, said_s;
+} rank;
+
+/* The row under measurement. */
+typedef struct turn {
+    rank *r;
+    const cb_comm_entry *entry;
+    cb_comm_row *row;
+    cb_call call;
+    int called;
+    double samples_s[CB_COMM_MOST_REPEATS];
+} turn;
+
+static cb_err largest(rank *r, double *value) {
+    return cb_all_reduce(&r->control, value, 1, CB_F64, CB_MAX, NULL);
+}
+
+static cb_err call_once(turn *t) {
+    bool rooted = t->call.kind == CB_BROADCAST || t->call.kind == CB_REDUCE;
+    t->call.root = rooted ? t->called++ % t->r->group.size : 0;
+    if (t->entry->native) return cb_comm_native(t->r->comm, &t->call);
+    return cb_algorithm_run(t->row->algorithm, &t->r->group, &t->call, t->r->scratch);
+}
+
+static cb_err check(turn *t) {
+    rank *r = t->r;
+    cb_comm_data_fill(&r->data, &t->call, r->group.me);
+    TRY(cb_barrier(&r->control)); /* none reads what another still fills */
+    TRY(call_once(t));
+    double wrong = (double)cb_comm_data_wrong(&r->data, &t->call, r->group.me);
+    TRY(cb_all_reduce(&r->control, &wrong, 1, CB_F64, CB_SUM, NULL));
+    t->row->wrong += (int64_t)wrong;
+    return CB_OK;
+}
+
+/* In place a sum would grow from call to call, so what is timed is the sum of zeros. */
+static void make_lasting(turn *t) {
+    if (t->call.kind == CB_ALL_REDUCE) memset(t->call.to, 0, (size_t)t->row->bytes);
+}
+
+static cb_err sample(turn *t, int calls, double *each_s) {
+    TRY(cb_barrier(&t->r->control));
+    double begin_s = cb_now_s();
+    for (int i = 0; i < calls; i++) TRY(call_once(t));
+    *each_s = (cb_now_s() - begin_s) / calls;
+    return largest(t->r, each_s);
+}
+
+/* As many calls as fill a sample, the same on all ranks. */
+static cb_err choose_calls(turn *t) {
+    const rank *r = t->r;
+    int here = cb_comm_local_size(r->comm);
+    bool shared = here > cb_machine_cores(here);
+    double wanted_s = shared ? shared_sample_s : sample_s, each_s;
+    TRY(largest(t->r, &wanted_s));
+    for (int i = 0; i < r->plan->warmup; i++) TRY(call_once(t));
+    for (int calls = 1;;) {
+        TRY(sample(t, calls, &each_s));
+        double fits = wanted_s / (each_s + 1e-9);
+        t->row->calls = fits < 1 ? 1 : fits > MOST_CALLS ? MOST_CALLS : (int)fits;
+        if (calls * 4 >= t->row->calls) return CB_OK;
+        calls = t->row->calls > 16 * calls ? 16 * calls : t->row->calls;
+    }
+}
+
+static cb_err begin(turn *t) {
+    TRY(check(t));
+    make_lasting(t);
+    return choose_calls(t);
+}
+
+/* Of rows that take long fewer samples are taken. */
+static cb_err samples(turn *turns, int n) {
+    const rank *r = turns->r;
+    int taken[CB_COMM_MOST_ENTRIES] = {0};
+    double spent_s[CB_COMM_MOST_ENTRIES] = {0};
+    for (int i = 0; i < r->plan->repeats; i++) {
+        for (int k = 0; k < n; k++) {
+            turn *t = &turns[k];
+            if (i >= LEAST_REPEATS && spent_s[k] > enough_s) continue;
+            TRY(sample(t, t->row->calls, &t->samples_s[i]));
+            spent_s[k] += t->samples_s[i] * t->row->calls;
+            taken[k]++;
+        }
+    }
+    for (int k = 0; k < n; k++)
+        turns[k].row->round_s[turns[k].row->rounds++] = cb_bench_median(turns[k].samples_s, taken[k]);
+    return CB_OK;
+}
+
+/* Memory that an operation takes beside its data. */
+static int64_t extra_bytes(const rank *r, const cb_comm_row *row) {
+    const int64_t E = cb_type_bytes(r->plan->type);
+    if (!row->algorithm || !row->algorithm->pattern) return 0;
+    const cb_pattern *pattern = row->algorithm->pattern;
+    if (row->kind == CB_ALL_REDUCE)
+        return cb_all_reduce_scratch_by(cb_all_reduce_way_of(pattern), r->group.size, row->count, r->plan->type);
+    cb_shape shape = {.size = r->group.size, .count = row->count};
+    return 2 * cb_pattern_elements(pattern, &shape) * E;
+}
+
+static bool fits(const rank *r, const cb_comm_row *row) {
+    return (extra_bytes(r, row) + 2 * row->bytes) * cb_comm_local_size(r->comm) < r->available_bytes / 4 * 3;
+}
+
+/* Fills the row but for its times; false where there is nothing to measure. */
+static bool describe(const rank *r, int entry, int size, cb_comm_row *row) {
+    const cb_comm_plan *p = r->plan;
+    const cb_comm_entry *e = &p->entry[entry];
+    const int ranks = r->group.size;
+    row->kind = e->kind;
+    row->count = cb_comm_count_of(e->kind, ranks, p->size_bytes[size], p->type);
+    row->bytes = cb_comm_bytes_of(e->kind, ranks, row->count, p->type);
+    row->algorithm = e->native       ? NULL
+                     : e->algorithm ? e->algorithm
+                                    : cb_choose(e->kind, r->group.board, ranks, row->count);
+    bool again = size > 0 && cb_comm_count_of(e->kind, ranks, p->size_bytes[size - 1], p->type) == row->count;
+    return !again && fits(r, row);
+}
+
+static void say(rank *r, cb_kind kind, int size) {
+    double now_s = cb_now_s();
+    char text[16];
+    if (r->plan->quiet || r->group.me > 0 || now_s < r->begin_s + silent_s || now_s < r->said_s + between_s) return;
+    r->said_s = now_s;
+    bool terminal = cb_os_is_terminal(STDERR_FILENO);
+    fprintf(stderr, "%s%s of %s, size %d of %d%s", terminal ? "\r\033[K" : "", cb_kind_name(kind),
+            cb_os_human_bytes(r->plan->size_bytes[size], text), size + 1, r->plan->sizes, terminal ? "" : "\n");
+}
+
+/* The entries first .. first + n - 1, all of one kind, at one size. */
+static cb_err measure_size(rank *r, int first, int n, int size) {
+    const cb_comm_plan *p = r->plan;
+    turn *turns = calloc((size_t)n, sizeof *turns);
+    if (!turns) return cb_fail(CB_ENOMEM, "no memory to measure %d algorithms", n);
+    int taking = 0;
+    cb_err e = CB_OK;
+    for (int i = 0; i < n && !e; i++) {
+        cb_comm_row *row = &r->rows[(first + i) * p->sizes + size];
+        if (!describe(r, first + i, size, row)) continue;
+        turns[taking] = (turn){.r = r, .entry = &p->entry[first + i], .row = row};
+        turns[taking].call = (cb_call){.kind = row->kind, .type = p->type, .op = p->op, .count = row->count, .to = r->to};
+        turns[taking].call.from = cb_comm_in_place(row->kind) ? r->to : r->from;
+        e = begin(&turns[taking++]);
+    }
+    if (!e && taking) e = samples(turns, taking);
+    for (int k = 0; k < taking && !e; k++) e = check(&turns[k]);
+    free(turns);
+    return e;
+}
+
+static cb_err measure_all(rank *r) {
+    const cb_comm_plan *p = r->plan;
+    for (int first = 0, n; first < p->entries; first += n) {
+        for (n = 1; first + n < p->entries && p->entry[first + n].kind == p->entry[first].kind;) n++;
+        for (int size = 0; size < p->sizes; size++) {
+            say(r, p->entry[first].kind, size);
+            TRY(measure_size(r, first, n, size));
+        }
+    }
+    if (r->said_s > 0 && cb_os_is_terminal(STDERR_FILENO)) fputs("\r\033[K", stderr);
+    return CB_OK;
+}
+
+/* Room for the largest row; the pages that a size does not reach cost nothing. */
+static cb_err allocate(rank *r) {
+    const cb_comm_plan *p = r->plan;
+    int64_t scratch = 0;
+    double least = -(double)cb_os_available_bytes();
+    TRY(largest(r, &least)); /* all ranks leave out the same rows */
+    r->available_bytes = (int64_t)-least;
+    for (int i = 0; i < p->entries; i++)
+        for (int size = 0; size < p->sizes; size++) {
+            cb_comm_row row = {0};
+            if (!describe(r, i, size, &row)) continue;
+            if (row.bytes > r->room_bytes) r->room_bytes = row.bytes;
+            if (row.kind == CB_ALL_REDUCE && extra_bytes(r, &row) > scratch) scratch = extra_bytes(r, &row);
+        }
+    r->room_bytes = (r->room_bytes / PAGE + 1) * PAGE;
+    r->from = aligned_alloc(PAGE, (size_t)r->room_bytes);
+    r->to = aligned_alloc(PAGE, (size_t)r->room_bytes);
+    r->scratch = aligned_alloc(PAGE, (size_t)(scratch / PAGE + 1) * PAGE);
+    if (r->from && r->to && r->scratch) return CB_OK;
+    return cb_fail(CB_ENOMEM, "no memory for operations of %lld bytes", (long long)r->room_bytes);
+}
+
+static cb_err run(rank *r) {
+    int all[CB_COMM_MOST_RANKS], ranks = cb_comm_size(r->comm);
+    const cb_comm_plan *p = r->plan;
+    for (int i = 0; i < ranks; i++) all[i] = i;
+    if (p->pin) cb_rank_pin(cb_comm_local_rank(r->comm), cb_comm_local_size(r->comm), 1);
+    TRY(cb_group_make(&r->control, r->comm, CB_FOR_WORLD, all, ranks));
+    TRY(cb_group_make(&r->group, r->comm, CB_FOR_TP, all, ranks));
+    TRY(allocate(r));
+    TRY(cb_comm_data_make(&r->data, ranks, p->type, p->op));
+    return measure_all(r);
+}
+
+static cb_err live(cb_comm *comm, void *arg) {
+    const job *j = arg;
+    rank r = {.plan = j->plan, .comm = comm, .begin_s = cb_now_s()};
+    bool keeps = cb_comm_rank(comm) == 0 || !cb_comm_in_process(comm);
+    cb_comm_row *own = keeps ? NULL : calloc((size_t)(j->plan->entries * j->plan->sizes), sizeof *own);
+    r.rows = keeps ? j->rows : own;
+    cb_err e = r.rows ? run(&r) : cb_fail(CB_ENOMEM, "no memory for the rows");
+    if (e) cb_comm_abort(comm); /* before what others may read is freed */
+    if (keeps) cb_comm_native_name(comm, j->library);
+    cb_group_free(&r.group);
+    cb_group_free(&r.control);
+    cb_comm_data_free(&r.data);
+    free(r.from);
+    free(r.to);
+    free(r.scratch);
+    free(own);
+    return e;
+}
+
+cb_err cb_comm_measure(const cb_comm_plan *plan, cb_comm_row *rows, char library[64]) {
+    job j = {.plan = plan, .rows = rows, .library = library};
+    return cb_comm_launch(&plan->launch, live, &j);
+}

@@ -1,0 +1,59 @@
+/* Timing collective operations between the ranks of one world, every result checked. */
+#ifndef CB_CLI_COMM_MEASURE_H
+#define CB_CLI_COMM_MEASURE_H
+
+#include "collectives/table.h"
+
+enum {
+    CB_COMM_MOST_RANKS = 256,
+    CB_COMM_MOST_SIZES = 64,
+    CB_COMM_MOST_ENTRIES = 64,
+    CB_COMM_MOST_REPEATS = 64,
+    CB_COMM_MOST_ROUNDS = 16
+};
+
+/* What is measured over all sizes. */
+typedef struct cb_comm_entry {
+    cb_kind kind;
+    const cb_algorithm *algorithm; /* NULL: what the operation takes at each size, */
+    bool native;                   /* or the backend's own library (cb_comm_native) */
+} cb_comm_entry;
+
+typedef struct cb_comm_plan {
+    cb_launch launch;
+    cb_type type;
+    cb_reduce_op op;
+    int repeats, warmup;
+    bool pin, quiet; /* quiet: nothing on stderr */
+    int entries, sizes;
+    cb_comm_entry entry[CB_COMM_MOST_ENTRIES]; /* of a kind one after the other */
+    int64_t size_bytes[CB_COMM_MOST_SIZES];    /* wanted; as nccl-tests count an operation's size */
+} cb_comm_plan;
+
+/* An entry at a size. */
+typedef struct cb_comm_row {
+    cb_kind kind;
+    const cb_algorithm *algorithm; /* NULL: the library's */
+    const char *by;                /* "threads", "mpi", "Open MPI 4.1.4" */
+    int64_t count, bytes;          /* as of the operation's functions; as nccl-tests count */
+    int64_t wrong;                 /* elements, of all ranks, in all checks */
+    int calls;                     /* in a sample */
+    int rounds;                    /* measured; 0: not measured, as it needs too much memory or is the size before */
+    double round_s[CB_COMM_MOST_ROUNDS]; /* of a call: each the median of the round's samples */
+} cb_comm_row;
+
+/* The size of an operation of count elements, and the count for a size, at least 1: all-reduce, broadcast and reduce have
+ * count elements, the others a block of count for each rank. */
+int64_t cb_comm_bytes_of(cb_kind kind, int ranks, int64_t count, cb_type type);
+int64_t cb_comm_count_of(cb_kind kind, int ranks, int64_t bytes, cb_type type);
+/* busbw / algbw: what a link carries of each byte of the operation's size. Source: nccl-tests, doc/PERFORMANCE.md. */
+double cb_comm_bus_factor(cb_kind kind, int ranks);
+double cb_comm_row_time_s(const cb_comm_row *row); /* median of the rounds */
+const char *cb_comm_row_algorithm(const cb_comm_row *row); /* "ring", "native" */
+double cb_comm_algbw(const cb_comm_row *row);              /* bytes of the operation's size a second */
+
+/* One round: launches the world and adds a time to each row; rows: (entries, sizes), zero before the first round. library: the
+ * name of the backend's, empty if it is none. Under mpi collective over the processes. */
+CB_MUST_USE cb_err cb_comm_measure(const cb_comm_plan *plan, cb_comm_row *rows, char library[64]);
+
+#endif

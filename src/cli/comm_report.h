@@ -1,0 +1,29 @@
+/* What `cuboid bench comm` found, as tables and as JSON. */
+#ifndef CB_CLI_COMM_REPORT_H
+#define CB_CLI_COMM_REPORT_H
+
+#include "cli/comm_measure.h"
+
+enum { CB_COMM_MOST_PEERS = 4 };
+
+/* Rows of this program's ranks, then those of each peer: MPI's own collectives, in runs under mpiexec. */
+typedef struct cb_comm_report {
+    cb_comm_plan plan;
+    int ranks, cores, rounds;
+    char library[64]; /* of this program's backend */
+    int peers, kinds;
+    char peer[CB_COMM_MOST_PEERS][64]; /* "Open MPI 4.1.4" */
+    cb_kind kind[CB_KINDS];            /* measured (kinds) */
+    int rows;
+    cb_comm_row *row; /* (entries, sizes), then (peers, kinds, sizes); owned */
+} cb_comm_report;
+
+cb_comm_row *cb_comm_report_own(const cb_comm_report *report, int entry, int size);
+cb_comm_row *cb_comm_report_of_peer(const cb_comm_report *report, int peer, int kind, int size);
+/* Wrong elements in all rows. */
+int64_t cb_comm_report_wrong(const cb_comm_report *report);
+
+void cb_comm_report_print(const cb_comm_report *report);
+void cb_comm_report_json(const cb_comm_report *report);
+
+#endif
