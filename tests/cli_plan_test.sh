@@ -89,6 +89,7 @@ J
     run plan --list-hardware --hardware own.json
     shows "a100-80g" "mi300x-192g" "x100" "h100:8x16" "a100,a100-80gb-sxm"
     narrow 100
+    validates
     printf '{"devices": [{"name": "x",\n "family": "pascal"}]}' >own.json
     refuses 1 "own.json: line 2, column 2: family: expected one of volta" plan --model demo --cluster own.json
     printf '{"devices": [,' >own.json
@@ -154,6 +155,31 @@ refused_layouts() {
     refuses 2 "With --dp 2 nothing works on any number of nodes; the smallest that works without it is a100-80g:8x8" \
         plan --model gpt3-175b --cluster a100:8x2 --dp 2 --tp 8 --pp 1
     refuses 2 "Nor does it on any number of nodes" plan --model gpt3-175b --cluster a100:8x2 --tp 1 --pp 1 --zero 0
+}
+
+# A table of measurements: what cannot be read is said and counted, never guessed at.
+validates() {
+    cat >rows.csv <<'R'
+file,model,layers,hidden,seq,gpu,gpus,tp,global_batch,iteration_s,Micro_Batch,cluster
+
+f,m,24,2048,1024,TPUv4,8,1,8,1,1,
+f,m,24,2048,1024,"NVIDIA H100, SXM",8,1,8,1,1,
+f,m,24,2048,1024,x100,8,1,8,1,1,
+f,m,24,2048,1024,TPUv4,8,1,8,1,1,
+f,m,24,2048,1024,A100-SXM4-80GB,8,,8,1,1,
+R
+    run plan --validate rows.csv --rows out.csv
+    shows "skipped 2: device 'TPUv4' is not known" "skipped 1: device 'x100' is not known; did you mean 'v100', 'a100'" "skipped 1: no tp"
+    narrow 100
+    check "a column that nothing reads" has "$err" \
+        "cuboid: warning: rows.csv:1:67: column 'Micro_Batch' is not known and not read; did you mean 'micro_batch'?"
+    check "one row is predicted" equal "$(grep -c '^4,f,m,8,1,[0-9.]*,[-0-9.]*,,,$' out.csv)" 1
+    check "rows by their lines" has out.csv "7,f,m,0,1,,,,,no tp"
+    run plan --validate rows.csv --json --hardware own.json
+    shows '"skipped": 3' '"device '"'TPUv4'"' is not known": 2' '"no tp": 1'
+    check "and a device of one's own" hasnt "$out" "'x100'"
+    echo "file,model" >rows.csv
+    refuses 1 "rows.csv:1:1: no column 'layers', 'hidden', 'seq'" plan --validate rows.csv
 }
 
 # Each part of plan has a help of its own, also where something else is wrong or missing.

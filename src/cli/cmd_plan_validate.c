@@ -9,10 +9,11 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "cli/plan_validate.h"
+#include "planner/columns.h"
 #include "planner/validate.h"
 
 typedef struct validate_options {
-    const char *validate, *rows, *constants;
+    const char *validate, *rows, *constants, *hardware;
     bool json, help;
 } validate_options;
 
@@ -33,6 +34,11 @@ static const cb_arg table[] = {
      .offset = FIELD(constants),
      .help = "constants of the cost model from this JSON file",
      .derived = "those built in"},
+    {.name = "hardware",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(hardware),
+     .help = "further devices, from a JSON file",
+     .derived = "none"},
     {.name = "json", .type = CB_ARG_BOOL, .offset = FIELD(json), .fallback = "false", .help = "the report as JSON"},
     {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
 };
@@ -58,19 +64,21 @@ static cb_err write_rows(FILE *to, const void *arg) {
           to);
     for (int i = 0; i < check->rows; i++) {
         const cb_checked_row *row = &check->row[i];
-        fprintf(to, "%d,", i + 2);
+        fprintf(to, "%d,", row->line);
         print_field(row->file, to);
         putc(',', to);
         print_field(row->group, to);
         fprintf(to, ",%d,%.9g,", row->devices, row->measured_s);
-        if (row->why)
+        if (*row->why)
             fputs(",,", to);
         else
             fprintf(to, "%.9g,%.4f,", row->predicted_s, 100 * (row->predicted_s / row->measured_s - 1));
         if (row->measured_memory_gb > 0) fprintf(to, "%.6g", row->measured_memory_gb);
         putc(',', to);
         if (row->predicted_memory_gb > 0) fprintf(to, "%.6g", row->predicted_memory_gb);
-        fprintf(to, ",%s\n", row->why ? row->why : "");
+        putc(',', to);
+        print_field(row->why, to);
+        putc('\n', to);
     }
     return CB_OK;
 }
@@ -103,7 +111,7 @@ static void print_number(double value, int width) {
 }
 
 static void print_score(const char *name, const cb_score *s) {
-    printf("%-44.44s %5d %5d", name, s->rows, s->predicted);
+    printf("%-29.29s %4d %5d", name, s->rows, s->predicted);
     bool any = s->predicted > 0;
     print_number(any ? s->mean_abs_error_pct : NAN, 7);
     print_number(any ? s->median_abs_error_pct : NAN, 7);
@@ -111,7 +119,7 @@ static void print_score(const char *name, const cb_score *s) {
     print_number(any ? s->bias_pct : NAN, 7);
     print_number(s->rank_correlation, 6);
     print_number(s->memory_rows ? s->memory_mean_abs_error_pct : NAN, 7);
-    printf(" %5d %6d\n", s->memory_rows, s->guessed);
+    printf(" %4d %5d\n", s->memory_rows, s->guessed);
 }
 
 /* Is this the first row of its file? */
@@ -122,26 +130,43 @@ static bool begins_file(const cb_check *check, int row) {
     return true;
 }
 
+/* Rows that were skipped for the reason of row i, if it is the first of them; else 0. */
+static int skipped_as(const cb_check *check, int i) {
+    const char *why = check->row[i].why;
+    int count = 0;
+    if (!*why) return 0;
+    for (int j = 0; j < i; j++)
+        if (strcmp(check->row[j].why, why) == 0) return 0;
+    for (int j = i; j < check->rows; j++) count += strcmp(check->row[j].why, why) == 0;
+    return count;
+}
+
 static void print_skipped(const cb_check *check) {
+    char line[320];
     for (int i = 0; i < check->rows; i++) {
-        const char *why = check->row[i].why;
-        int count = 0;
-        bool is_first = why != NULL;
-        for (int j = 0; j < i && is_first; j++) is_first = !check->row[j].why || strcmp(check->row[j].why, why) != 0;
-        for (int j = i; j < check->rows && is_first; j++)
-            count += check->row[j].why && strcmp(check->row[j].why, why) == 0;
-        if (is_first) printf("skipped %d: %s\n", count, why);
+        int count = skipped_as(check, i);
+        if (count == 0) continue;
+        snprintf(line, sizeof line, "skipped %d: %s", count, check->row[i].why);
+        cb_args_wrap(line, 0, stdout);
     }
+}
+
+static json_t *skipped_json(const cb_check *check) {
+    json_t *to = json_object();
+    for (int i = 0; i < check->rows; i++) {
+        int count = skipped_as(check, i);
+        if (count) json_object_set_new(to, check->row[i].why, json_integer(count));
+    }
+    return to;
 }
 
 static cb_err report(const cb_check *check, bool json) {
     cb_score score;
     json_t *by_file = json ? json_object() : NULL;
     if (!json) {
-        puts("errors of the step time, percent; rank: Spearman within groups of one model and device count\n"
-             "file                                          rows  pred.    mean  median   worst    bias   rank  memory "
-             " rows "
-             "guessed");
+        puts("errors of the step time, percent; rank: Spearman within groups of one model and device count;\n"
+             "memory: its error, of so many rows; guess: rows whose network or program has no known name\n"
+             "file                          rows pred.    mean  median   worst    bias   rank  memory rows guess");
     }
     for (int i = 0; i < check->rows; i++) {
         if (!begins_file(check, i)) continue;
@@ -157,18 +182,27 @@ static cb_err report(const cb_check *check, bool json) {
         print_skipped(check);
         return CB_OK;
     }
-    json_t *root = json_pack("{s:o, s:o}", "all", score_json(&score), "by_file", by_file);
+    json_t *root =
+        json_pack("{s:o, s:o, s:o}", "all", score_json(&score), "by_file", by_file, "skipped_why", skipped_json(check));
     json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(root);
     return CB_OK;
 }
 
+static void warn(void *arg, const char *text) {
+    (void)arg;
+    fprintf(stderr, "cuboid: warning: %s\n", text);
+}
+
 static cb_err validate(const validate_options *o, const cb_csv *csv) {
     cb_constants constants = cb_constants_default();
     cb_check check;
     cb_hardware hardware;
+    char unused[128];
     cb_hardware_default(&hardware);
+    TRY(cb_columns_check(csv, o->validate, warn, NULL));
+    if (o->hardware) TRY(cb_hardware_read(&hardware, o->hardware, unused));
     if (o->constants) TRY(cb_constants_read(&constants, o->constants));
     TRY(cb_check_table(&check, csv, o->validate, &hardware, &constants));
     cb_err e = CB_OK;
@@ -184,8 +218,7 @@ cb_err cb_plan_validate(int argc, char **argv) {
     cb_csv csv;
     TRY(cb_args_parse(table, ROWS, &options, argc, argv));
     if (options.help) {
-        cb_args_help(table, ROWS, "cuboid plan --validate FILE.csv [--rows out.csv] [--json] [--constants FILE.json]",
-                     stdout);
+        cb_args_help(table, ROWS, "cuboid plan --validate FILE.csv [--rows out.csv] [--json]", stdout);
         return CB_OK;
     }
     TRY(cb_map_open(&map, options.validate));

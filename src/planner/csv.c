@@ -1,8 +1,10 @@
 /* Comma-separated text in memory (RFC 4180). */
+#include "planner/csv.h"
+
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "planner/published.h"
 
 typedef struct cursor {
     const char *name;
@@ -95,7 +97,10 @@ static int64_t separators(const char *text, int64_t length) {
 }
 
 cb_err cb_csv_parse(cb_csv *csv, const char *name, const char *text, int64_t length) {
+    static const char mark[] = "\xef\xbb\xbf";
+    const int64_t marked = 3;
     *csv = (cb_csv){.rows = -1};
+    if (length >= marked && memcmp(text, mark, (size_t)marked) == 0) text += marked, length -= marked;
     csv->text = malloc((size_t)length + 2);
     csv->field = calloc((size_t)separators(text, length), sizeof *csv->field);
     csv->line = calloc((size_t)separators(text, length), sizeof *csv->line);

@@ -24,6 +24,10 @@ static const data_sheet sheets[] = {
     {"v100-16g", "v100-16gb-sxm", CB_VOLTA, 15.7, 125, 0, 0, 16, 900, 150, 80, 8, "ib-100", "NVIDIA V100 data sheet"},
     {"v100-32g", "v100,v100-32gb-sxm", CB_VOLTA, 15.7, 125, 0, 0, 32, 900, 150, 80, 8, "ib-100",
      "NVIDIA V100 data sheet"},
+    {"v100-16g-pcie", "v100-16gb-pcie", CB_VOLTA, 14, 112, 0, 0, 16, 900, 16, 80, 8, "ib-2x100",
+     "NVIDIA V100 data sheet; PCIe 3 x16"},
+    {"v100-32g-pcie", "v100-32gb-pcie", CB_VOLTA, 14, 112, 0, 0, 32, 900, 16, 80, 8, "ib-2x100",
+     "NVIDIA V100 data sheet; PCIe 3 x16"},
     {"a100-40g", "a100-40gb-sxm", CB_AMPERE, 19.5, 312, 0, 0, 40, 1555, 300, 108, 8, "ib-200",
      "NVIDIA A100 data sheet"},
     {"a100-80g", "a100,a100-80gb-sxm", CB_AMPERE, 19.5, 312, 0, 0, 80, 2039, 300, 108, 8, "ib-200",
@@ -32,16 +36,23 @@ static const data_sheet sheets[] = {
      "NVIDIA A100 data sheet; PCIe 4 x16"},
     {"a100-80g-pcie", "a100-80gb-pcie", CB_AMPERE, 19.5, 312, 0, 0, 80, 1935, 32, 108, 8, "ib-2x200",
      "NVIDIA A100 data sheet; PCIe 4 x16"},
+    {"a800-80g", "a800,a800-80gb-sxm", CB_AMPERE, 19.5, 312, 0, 0, 80, 2039, 200, 108, 8, "ib-200",
+     "NVIDIA A800 data sheet"},
     {"h100-80g", "h100,h100-80gb-sxm", CB_HOPPER, 67, 989.4, 1978.9, 0, 80, 3350, 450, 132, 8, "ib-400",
      "NVIDIA H100 data sheet"},
     {"h100-96g", "h100-96gb-sxm", CB_HOPPER, 67, 989.4, 1978.9, 0, 96, 2400, 450, 132, 8, "roce-400",
      "torchtitan benchmarks (HBM2e, 500 W)"},
     {"h100-pcie", "h100-80g-pcie", CB_HOPPER, 51, 756, 1513, 0, 80, 2000, 64, 114, 8, "ib-2x400",
      "NVIDIA H100 data sheet; PCIe 5 x16"},
+    {"h100-94g-nvl", "h100-nvl,h100-94gb-nvl", CB_HOPPER, 60, 835.5, 1670.5, 0, 94, 3938, 300, 132, 8, "ib-2x400",
+     "NVIDIA H100 NVL data sheet; links in pairs"},
+    {"h20-96g", "h20,h20-96gb-sxm", CB_HOPPER, 44, 148, 296, 0, 96, 4000, 450, 78, 8, "ib-400",
+     "NVIDIA H20 data sheet"},
     {"h800-80g", "h800,h800-80gb-sxm", CB_HOPPER, 67, 989.4, 1978.9, 0, 80, 3350, 200, 132, 8, "ib-400",
      "DeepSeek-V3 report, arXiv:2412.19437"},
     {"h200-141g", "h200,h200-141gb-sxm", CB_HOPPER, 67, 989.4, 1978.9, 0, 141, 4800, 450, 132, 8, "ib-400",
      "NVIDIA H200 data sheet"},
+    {"gh200-96g", "gh200", CB_HOPPER, 67, 989.4, 1978.9, 0, 96, 4000, 450, 132, 4, "ib-400", "NVIDIA GH200 data sheet"},
     {"b200-180g", "b200,b200-sxm", CB_BLACKWELL, 75, 2250, 4500, 9000, 180, 8000, 900, 148, 8, "ib-400",
      "NVIDIA DGX B200 data sheet"},
     {"b300-288g", "b300,b300-sxm", CB_BLACKWELL_ULTRA, 75, 2250, 4500, 13500, 288, 8000, 900, 148, 8, "ib-800",
@@ -50,6 +61,8 @@ static const data_sheet sheets[] = {
      "NVIDIA GB200 NVL72 data sheet"},
     {"gb300-288g", "gb300", CB_BLACKWELL_ULTRA, 80, 2500, 5000, 15000, 288, 8000, 900, 148, 72, "ib-800",
      "NVIDIA GB300 NVL72 data sheet"},
+    {"mi325x-256g", "mi325x", CB_CDNA, 163.4, 1307, 2614, 0, 256, 6000, 448, 304, 8, "roce-400",
+     "AMD MI325X data sheet"},
     {"mi300x-192g", "mi300x", CB_CDNA, 163.4, 1307, 2614, 0, 192, 5300, 448, 304, 8, "roce-400",
      "AMD MI300X data sheet"},
 };
@@ -94,12 +107,16 @@ static bool in_list(const char *list, const char *name) {
     return false;
 }
 
+bool cb_device_has_alias(const cb_device_row *row, const char *name) {
+    return in_list(row->aliases, name);
+}
+
 cb_err cb_device_find(const cb_hardware *hardware, const char *name, const cb_device_row **found) {
     const char *names[CB_MOST_DEVICES + 1] = {NULL};
     for (int i = 0; i < hardware->count; i++) {
         const cb_device_row *d = &hardware->device[i];
         *found = d;
-        if (strcasecmp(d->device.name, name) == 0 || in_list(d->aliases, name)) return CB_OK;
+        if (strcasecmp(d->device.name, name) == 0 || cb_device_has_alias(d, name)) return CB_OK;
         names[i] = d->device.name;
     }
     char near[256];

@@ -92,6 +92,7 @@ CB_MUST_USE cb_err cb_hardware_parse(cb_hardware *hardware, const char *path, co
 
 /* Errors: CB_EUSAGE with the nearest names. The row is valid as long as `hardware`. */
 CB_MUST_USE cb_err cb_device_find(const cb_hardware *hardware, const char *name, const cb_device_row **row);
+bool cb_device_has_alias(const cb_device_row *row, const char *name);
 /* "KIND-GBITS" (a NIC of so many Gbit/s for each device of a node) or "KIND-NICSxGBITS" (NICS a node), KIND one of ib,
  * roce, ethernet, efa, opa: "ib-200", "opa-4x100"; or ib-edr, ib-hdr, ib-ndr, ib-xdr. Error CB_EUSAGE. */
 CB_MUST_USE cb_err cb_network_parse(const char *text, int node_devices, cb_network *network);

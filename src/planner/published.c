@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/columns.h"
 #include "planner/recognize.h"
 
 typedef struct reader {
@@ -18,17 +19,17 @@ typedef struct reader {
     cb_err error;
 } reader;
 
-static const char *text(const reader *r, const char *column) {
-    return cb_csv_field(r->csv, r->row, cb_csv_column(r->csv, column));
+static const char *text(const reader *r, cb_column column) {
+    return cb_column_field(r->csv, r->row, column);
 }
 
 /* The column of the field in its line, for messages: fields lie where they were read. */
-static int place(const reader *r, const char *column) {
+static int place(const reader *r, cb_column column) {
     return (int)(text(r, column) - cb_csv_field(r->csv, r->row, 0)) + 1;
 }
 
 /* 0 where the field is empty. */
-static double number(reader *r, const char *column) {
+static double number(reader *r, cb_column column) {
     const char *field = text(r, column);
     char *end;
     if (!*field || r->error) return 0;
@@ -36,12 +37,12 @@ static double number(reader *r, const char *column) {
     while (*end == ' ') end++;
     if (*end || !isfinite(value) || value < 0 || value > 1e15) {
         r->error = cb_fail(CB_EFORMAT, "%s:%d:%d: %s is '%s'; a number from 0 was due", r->name,
-                           r->csv->line[r->row + 1], place(r, column), column, field);
+                           r->csv->line[r->row + 1], place(r, column), cb_column_name(column), field);
     }
     return value;
 }
 
-static int64_t whole(reader *r, const char *column, int64_t otherwise) {
+static int64_t whole(reader *r, cb_column column, int64_t otherwise) {
     double value = number(r, column);
     return value >= 1 && value < 9e15 ? (int64_t)value : otherwise;
 }
@@ -78,22 +79,22 @@ static void choose_family(cb_model *model, double params_b) {
 
 static const char *read_model(reader *r, cb_published *p) {
     cb_model *model = &p->model;
-    snprintf(model->name, sizeof model->name, "%.60s", text(r, "model"));
-    model->layers = (int)fmin(1e5, (double)whole(r, "layers", 0));
-    model->channels = whole(r, "hidden", 0);
+    snprintf(model->name, sizeof model->name, "%.60s", text(r, CB_COL_MODEL));
+    model->layers = (int)fmin(1e5, (double)whole(r, CB_COL_LAYERS, 0));
+    model->channels = whole(r, CB_COL_HIDDEN, 0);
     if (model->layers == 0 || model->channels == 0) return "no layers or hidden size";
-    model->heads = (int)fmin(1e6, (double)whole(r, "heads", 0));
+    model->heads = (int)fmin(1e6, (double)whole(r, CB_COL_HEADS, 0));
     if (model->heads == 0) model->heads = usual_heads(model->channels, p->split.tp);
-    model->kv_heads = (int)fmin(1e6, (double)whole(r, "kv_heads", model->heads));
-    model->ffn = whole(r, "ffn", 4 * model->channels);
-    model->vocab = whole(r, "vocab", 50257);
-    model->gated = *text(r, "params_b") == 0 && model->ffn < 4 * model->channels;
-    bool uncut = p->split.tp == 1 && *text(r, "vocab") != 0; /* ran as it was given */
+    model->kv_heads = (int)fmin(1e6, (double)whole(r, CB_COL_KV_HEADS, model->heads));
+    model->ffn = whole(r, CB_COL_FFN, 4 * model->channels);
+    model->vocab = whole(r, CB_COL_VOCAB, 50257);
+    model->gated = *text(r, CB_COL_PARAMS_B) == 0 && model->ffn < 4 * model->channels;
+    bool uncut = p->split.tp == 1 && *text(r, CB_COL_VOCAB) != 0; /* ran as it was given */
     model->vocab_multiple = uncut ? 1 : 128LL * p->split.tp;
     cb_model_pad_vocab(model, model->vocab_multiple);
     bool beyond = model->channels > 1000000 || model->ffn > 10000000 || model->vocab > 100000000;
     if (beyond) return "sizes beyond any model"; /* and beyond what its counts hold */
-    choose_family(model, number(r, "params_b"));
+    choose_family(model, number(r, CB_COL_PARAMS_B));
     return NULL;
 }
 
@@ -122,7 +123,8 @@ static void read_chunks(reader *r, cb_published *p) {
     if (stages > 1 && layers % stages != 0 && (layers + 2) % stages == 0) split->placement = CB_PLACE_WITH_ENDS;
     if (stages > 1 && p->job.stack == CB_NANOTRON) split->placement = CB_PLACE_BY_TIME; /* as that program does */
     int per_stage = (layers + 2 * (split->placement == CB_PLACE_WITH_ENDS)) / stages;
-    split->chunks = (int)whole(r, "vpp", split->schedule == CB_SPLIT_INTERLEAVED ? (per_stage ? per_stage : 1) : 1);
+    split->chunks =
+        (int)whole(r, CB_COL_VPP, split->schedule == CB_SPLIT_INTERLEAVED ? (per_stage ? per_stage : 1) : 1);
     if (split->chunks > 1) split->schedule = CB_SPLIT_INTERLEAVED;
     if (split->pp == 1) split->schedule = CB_SPLIT_1F1B;
     if (split->schedule != CB_SPLIT_INTERLEAVED || split->pp == 1) split->chunks = 1;
@@ -131,28 +133,28 @@ static void read_chunks(reader *r, cb_published *p) {
 static const char *read_split(reader *r, cb_published *p, int64_t gpus) {
     cb_split *split = &p->split;
     if (gpus == 0) return "no number of devices";
-    split->tp = (int)whole(r, "tp", 0);
-    split->pp = (int)whole(r, "pp", 1);
-    split->cp = (int)whole(r, "cp", 1);
+    split->tp = (int)whole(r, CB_COL_TP, 0);
+    split->pp = (int)whole(r, CB_COL_PP, 1);
+    split->cp = (int)whole(r, CB_COL_CP, 1);
     if (split->tp == 0) return "no tp";
     int64_t model_parallel = (int64_t)split->tp * split->pp * split->cp;
-    split->dp = (int)whole(r, "dp", gpus / model_parallel);
+    split->dp = (int)whole(r, CB_COL_DP, gpus / model_parallel);
     if (split->dp * model_parallel != gpus) return "dp x tp x pp x cp is not the number of devices";
-    split->schedule = schedule_of(text(r, "schedule"));
-    split->recompute = recompute_of(text(r, "recompute"));
-    split->zero = (int)fmin(3, number(r, "zero"));
-    split->sequence_parallel = number(r, "sequence_parallel") != 0;
+    split->schedule = schedule_of(text(r, CB_COL_SCHEDULE));
+    split->recompute = recompute_of(text(r, CB_COL_RECOMPUTE));
+    split->zero = (int)fmin(3, number(r, CB_COL_ZERO));
+    split->sequence_parallel = number(r, CB_COL_SEQUENCE_PARALLEL) != 0;
     return NULL;
 }
 
 static const char *read_batch(reader *r, cb_published *p) {
-    p->job.seq_length = whole(r, "seq", 0);
-    p->job.global_batch = whole(r, "global_batch", 0);
+    p->job.seq_length = whole(r, CB_COL_SEQ, 0);
+    p->job.global_batch = whole(r, CB_COL_GLOBAL_BATCH, 0);
     if (p->job.seq_length == 0 || p->job.global_batch == 0) return "no sequence length or global batch";
     if (p->job.seq_length > 100000000 || p->job.global_batch > 1000000000) return "sizes beyond any model";
     int64_t per_rank = p->job.global_batch / p->split.dp;
     int64_t usual = p->split.pp > 1 && per_rank >= p->split.pp ? per_rank / p->split.pp : per_rank;
-    p->split.micro_batch = (int)fmin(1e6, (double)whole(r, "micro_batch", usual > 0 ? usual : 1));
+    p->split.micro_batch = (int)fmin(1e6, (double)whole(r, CB_COL_MICRO_BATCH, usual > 0 ? usual : 1));
     const cb_model *m = &p->model; /* activations are counted in 64 bits */
     double tokens = (double)p->split.micro_batch * (double)p->job.seq_length;
     double widest = fmax((double)(m->vocab + m->ffn + m->channels), m->heads * (double)p->job.seq_length);
@@ -164,14 +166,24 @@ static const char *read_batch(reader *r, cb_published *p) {
     return NULL;
 }
 
-static void read_hardware(reader *r, cb_published *p, int64_t gpus) {
+/* The device by name, aliases and the words of data sheets; none that is only like it: its rates would be another's. */
+static const cb_device_row *find_device(const reader *r, cb_published *p) {
+    char near[256];
+    const char *name = text(r, CB_COL_GPU);
+    const cb_device_row *device = cb_recognize_device(r->hardware, name);
+    if (!device)
+        snprintf(p->why, sizeof p->why, "device '%.48s' is not known%.100s", name,
+                 cb_recognize_near(r->hardware, name, near));
+    return device;
+}
+
+static void read_hardware(reader *r, cb_published *p, const cb_device_row *device, int64_t gpus) {
     char all[1024];
-    const cb_device_row *device = cb_recognize_device(r->hardware, text(r, "gpu"), &p->device_guessed);
     p->cluster.devices = (int)fmin(1e7, (double)gpus);
-    p->network_guessed = !cb_recognize_network(text(r, "cluster"), device, &p->cluster);
-    p->job.precision = precision_of(text(r, "dtype"));
-    snprintf(all, sizeof all, "%.200s %.300s %.100s %.100s %.200s", text(r, "source"), text(r, "notes"),
-             text(r, "schedule"), text(r, "model"), text(r, "file"));
+    p->network_guessed = !cb_recognize_network(text(r, CB_COL_CLUSTER), device, &p->cluster);
+    p->job.precision = precision_of(text(r, CB_COL_DTYPE));
+    snprintf(all, sizeof all, "%.200s %.300s %.100s %.100s %.200s", text(r, CB_COL_SOURCE), text(r, CB_COL_NOTES),
+             text(r, CB_COL_SCHEDULE), text(r, CB_COL_MODEL), text(r, CB_COL_FILE));
     p->job.eager = strcasestr(all, "eager") != NULL;
     p->job.grads_32 = strcasestr(all, "fp32 gradient accumulation") != NULL;
     p->job.sync_tp = p->split.tp > 1 && strcasestr(all, "vanilla TP") != NULL;
@@ -179,23 +191,31 @@ static void read_hardware(reader *r, cb_published *p, int64_t gpus) {
     p->stack_guessed = !cb_recognize_stack(all, &p->cluster.device, p->job.precision, p->split.pp > 1, &p->job.stack);
 }
 
+/* Why the sizes cannot be predicted; NULL: they can. */
+static const char *read_sizes(reader *r, cb_published *p, int64_t gpus) {
+    if (!(p->measured_s > 0)) return "no measured time";
+    if (number(r, CB_COL_EP) > 1) return "experts";
+    const char *why = read_split(r, p, gpus);
+    if (!why) why = read_model(r, p);
+    return why ? why : read_batch(r, p);
+}
+
 cb_err cb_published_read(cb_published *published, const cb_csv *csv, const char *name, int row,
-                         const cb_hardware *hardware, const char **why) {
+                         const cb_hardware *hardware) {
     reader r = {.csv = csv, .name = name, .hardware = hardware, .row = row};
     cb_published *p = published;
     *p = (cb_published){.measured_s = 0};
-    p->measured_s = number(&r, "iteration_s");
-    p->memory_gb = number(&r, "memory_gb");
-    int64_t gpus = whole(&r, "gpus", 0);
-    *why = p->measured_s > 0 ? NULL : "no measured time";
-    if (!*why && number(&r, "ep") > 1) *why = "experts";
-    if (!*why) *why = read_split(&r, p, gpus);
-    if (!*why) *why = read_model(&r, p);
-    if (!*why) *why = read_batch(&r, p);
-    if (*why || r.error) return r.error;
-    read_hardware(&r, p, gpus);
+    p->measured_s = number(&r, CB_COL_ITERATION_S);
+    p->memory_gb = number(&r, CB_COL_MEMORY_GB);
+    int64_t gpus = whole(&r, CB_COL_GPUS, 0);
+    const char *why = read_sizes(&r, p, gpus);
+    const cb_device_row *device = why || r.error ? NULL : find_device(&r, p);
+    if (why) snprintf(p->why, sizeof p->why, "%s", why);
+    if (!device) return r.error;
+    read_hardware(&r, p, device, gpus);
     read_chunks(&r, p);
-    if (p->cluster.device.peak_flops[p->job.precision] <= 0) *why = "a precision that the device does not have";
+    if (p->cluster.device.peak_flops[p->job.precision] <= 0)
+        snprintf(p->why, sizeof p->why, "a precision that the device does not have");
     return r.error;
 }
 

@@ -4,6 +4,9 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#include "base/args.h"
 
 static bool has(const char *text, const char *word) {
     return strcasestr(text, word) != NULL;
@@ -95,58 +98,85 @@ bool cb_recognize_network(const char *text, const cb_device_row *device, cb_clus
     return read_rate(text, network);
 }
 
-/* "A100" of "A100-80GB-SXM" */
-static size_t first_word(const char *name) {
-    return strcspn(name, "-_ ");
+/* Is text[at..] a word that begins there? "GB200" has no "B200" in it, but "8xA100" has "A100". */
+static bool begins_word(const char *text, const char *at) {
+    if (at == text || !isalnum((unsigned char)at[-1])) return true;
+    return (at[-1] == 'x' || at[-1] == 'X') && at > text + 1 && isdigit((unsigned char)at[-2]);
 }
 
-static bool has_memory(const char *text, const cb_device_row *row) {
-    const char *memory = strchr(row->device.name, '-');
-    return memory && isdigit((unsigned char)memory[1]) && has(text, memory + 1);
+/* The text names it: "A100SXM" the A100, "A1000" not. */
+static bool has_name(const char *text, const char *word) {
+    for (const char *at = text; (at = strcasestr(at, word)); at++)
+        if (begins_word(text, at) && !isdigit((unsigned char)at[strlen(word)])) return true;
+    return false;
 }
 
-static const cb_device_row *by_word(const cb_hardware *hardware, const char *text) {
-    const cb_device_row *found = NULL;
-    size_t longest = 0;
-    for (int i = 0; i < hardware->count; i++) {
-        const cb_device_row *row = &hardware->device[i];
-        char word[48];
-        size_t length = first_word(row->device.name);
-        snprintf(word, sizeof word, "%.*s", (int)length, row->device.name);
-        bool pcie = has(row->device.name, "pcie") == has(text, "pcie");
-        size_t fits = has(text, word) ? 4 * length + 2 * has_memory(text, row) + pcie : 0;
-        if (fits > longest) {
-            found = row;
-            longest = fits;
+/* Gigabytes that the text states: 80 of "A100 80 GB", "a100-80g"; 0: none. */
+static double stated_gib(const char *text) {
+    for (const char *at = text; *at;) {
+        char *end;
+        if (!isdigit((unsigned char)*at) || !begins_word(text, at)) {
+            at++;
+            continue;
         }
+        double value = strtod(at, &end);
+        at = end;
+        while (*end == ' ') end++;
+        if ((*end == 'g' || *end == 'G') && !has(end, "/s")) return value;
     }
-    return found;
+    return 0;
 }
 
-/* A device of no known name: the nearest by what its name begins with. */
-static const char *by_family(const char *text) {
-    static const struct {
-        const char *begins, *device;
-    } families[] = {{"MI", "mi300x"}, {"AMD", "mi300x"}, {"GB", "gb200"}, {"B", "b200"}, {"GH", "h200"},
-                    {"H", "h100"},    {"A", "a100"},     {"L", "a100"},   {"V", "v100"}, {"P", "v100"}};
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        if (strncasecmp(text, families[i].begins, strlen(families[i].begins)) == 0) return families[i].device;
-    }
-    return "h100";
+/* "A100" of "A100-80GB-SXM" */
+static void first_word(const char *name, char out[16]) {
+    snprintf(out, 16, "%.*s", (int)strcspn(name, "-_ "), name);
 }
 
-const cb_device_row *cb_recognize_device(const cb_hardware *hardware, const char *text, bool *guess) {
+/* How well the text fits the row: 0: another device. Longer names first, then memory, then the variant, then that which
+ * the bare name means. */
+static int fit(const cb_device_row *row, const char *text) {
+    static const char *const variants[] = {"pcie", "nvl"};
+    const char *name = row->device.name;
+    char word[16];
+    first_word(name, word);
+    if (!has_name(text, word)) return 0;
+    double gib = row->device.memory_bytes / (1 << 30), stated = stated_gib(text);
+    int points = 32 * (int)strlen(word) + 8 * (stated > gib - 1 && stated < gib + 1);
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+        points += 2 * (has(name, variants[i]) == has(text, variants[i]));
+    return points + (strcasecmp(name, word) == 0 || cb_device_has_alias(row, word));
+}
+
+const cb_device_row *cb_recognize_device(const cb_hardware *hardware, const char *text) {
     const cb_device_row *row = NULL;
     cb_err e = cb_device_find(hardware, text, &row);
-    *guess = false;
     if (!e) return row;
     cb_err_free(e);
-    row = by_word(hardware, text);
-    if (row) return row;
-    *guess = true;
-    e = cb_device_find(hardware, by_family(text), &row);
-    cb_err_free(e);
-    return e || !row ? &hardware->device[0] : row;
+    row = NULL;
+    for (int i = 0, most = 0; i < hardware->count; i++) {
+        int points = fit(&hardware->device[i], text);
+        if (points > most) most = points, row = &hardware->device[i];
+    }
+    return row;
+}
+
+/* Full names, then the bare ones ("h100"). */
+char *cb_recognize_near(const cb_hardware *hardware, const char *text, char out[256]) {
+    const char *names[CB_MOST_DEVICES + 1] = {NULL};
+    char lower[64], bare[CB_MOST_DEVICES][16];
+    int n = 0, words = 0;
+    for (; text[n] && n < 63; n++) lower[n] = (char)tolower((unsigned char)text[n]);
+    lower[n] = 0;
+    for (int i = 0; i < hardware->count; i++) names[i] = hardware->device[i].device.name;
+    if (cb_args_suggest(lower, names, out)[0]) return out;
+    for (int i = 0; i < hardware->count; i++) {
+        first_word(hardware->device[i].device.name, bare[words]);
+        if (words && strcmp(bare[words], bare[words - 1]) == 0) continue;
+        names[words] = bare[words];
+        words++;
+    }
+    names[words] = NULL;
+    return cb_args_suggest(lower, names, out);
 }
 
 bool cb_recognize_stack(const char *text, const cb_accelerator *device, cb_precision precision, bool pipelined,

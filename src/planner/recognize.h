@@ -1,14 +1,17 @@
-/* What tables call devices, networks and programs, in free text: recognized by the words that data sheets use; what no
- * word fits is given the nearest that is known. Pure. */
+/* What tables call devices, networks and programs, in free text: recognized by the words that data sheets use. A
+ * network or program that no word fits is given the nearest that is known; a device is not. Pure. */
 #ifndef CB_PLANNER_RECOGNIZE_H
 #define CB_PLANNER_RECOGNIZE_H
 
 #include "planner/hardware.h"
 #include "planner/stack.h"
 
-/* "A100-80GB-SXM": by name, else by the name's first word and the memory, else by family. guess: whether by family
- * only. The row is valid as long as `hardware`. */
-const cb_device_row *cb_recognize_device(const cb_hardware *hardware, const char *text, bool *guess);
+/* "A100-80GB-SXM", "NVIDIA H100 PCIe": by name or alias, else by the name's first word, then by memory and by what else
+ * the text says of the variant ("pcie", "nvl"); the usual one where it says nothing. NULL: none. Valid as long as
+ * `hardware`. */
+const cb_device_row *cb_recognize_device(const cb_hardware *hardware, const char *text);
+/* For a text that is none: "; did you mean 'a100-80g'?", or "". Returns out. */
+char *cb_recognize_near(const cb_hardware *hardware, const char *text, char out[256]);
 /* "8x200Gb/s HDR IB per node", "1600 Gb/s RoCE per node", "400 Gb/s NIC per GPU", "4 GPU/node": sets device, network,
  * node_devices and links_in_mesh; what the text does not say is usual for the device. Returns false where the rate of
  * the network is such a guess. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/columns.h"
 #include "planner/device_memory.h"
 
 /* A program's own report is what its allocator has reserved, unless the row says otherwise. */
@@ -17,27 +18,29 @@ static cb_memory_meaning meaning_of(const char *notes) {
 static double memory_gib(const cb_published *published, const cb_job *job, const cb_csv *csv, int row) {
     cb_param_sums sums = cb_param_sums_of(job->model);
     cb_device_memory memory = cb_device_memory_worst(job, &published->split, &sums);
-    if (published->memory_gb <= 0 || !*cb_csv_field(csv, row, cb_csv_column(csv, "recompute"))) return 0;
-    return cb_device_memory_as(&memory, meaning_of(cb_csv_field(csv, row, cb_csv_column(csv, "notes")))) / (1 << 30);
+    if (published->memory_gb <= 0 || !*cb_column_field(csv, row, CB_COL_RECOMPUTE)) return 0;
+    return cb_device_memory_as(&memory, meaning_of(cb_column_field(csv, row, CB_COL_NOTES))) / (1 << 30);
 }
 
 static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, int row, const cb_hardware *hardware,
                       const cb_constants *constants) {
     cb_published published;
     cb_estimate estimate;
-    *to = (cb_checked_row){.file = cb_csv_field(csv, row, cb_csv_column(csv, "file")),
-                           .group = cb_csv_field(csv, row, cb_csv_column(csv, "model"))};
-    TRY(cb_published_read(&published, csv, name, row, hardware, &to->why));
+    *to = (cb_checked_row){.file = cb_column_field(csv, row, CB_COL_FILE),
+                           .group = cb_column_field(csv, row, CB_COL_MODEL),
+                           .line = csv->line[row + 1]};
+    TRY(cb_published_read(&published, csv, name, row, hardware));
+    memcpy(to->why, published.why, sizeof to->why);
     to->measured_s = published.measured_s;
     to->measured_memory_gb = published.memory_gb;
     to->devices = published.cluster.devices;
-    to->guessed = published.device_guessed || published.network_guessed || published.stack_guessed;
-    if (to->why) return CB_OK;
+    to->guessed = published.network_guessed || published.stack_guessed;
+    if (*to->why) return CB_OK;
     cb_job job = cb_published_job(&published);
     cb_err e = cb_estimate_time(&job, &published.split, constants, &estimate);
     if (e) {
         cb_err_free(e);
-        to->why = "a layout that cannot be";
+        snprintf(to->why, sizeof to->why, "a layout that cannot be");
         return CB_OK;
     }
     to->predicted_s = estimate.step_s;
@@ -45,21 +48,9 @@ static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, i
     return CB_OK;
 }
 
-static cb_err check_columns(const cb_csv *csv, const char *name) {
-    static const char *const needed[] = {"file", "model", "layers", "hidden",       "seq",
-                                         "gpu",  "gpus",  "tp",     "global_batch", "iteration_s"};
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
-        if (cb_csv_column(csv, needed[i]) < 0) {
-            return cb_fail(CB_EFORMAT, "%s:1:1: no column '%s'; docs/planner.md lists the columns", name, needed[i]);
-        }
-    }
-    return CB_OK;
-}
-
 cb_err cb_check_table(cb_check *check, const cb_csv *csv, const char *name, const cb_hardware *hardware,
                       const cb_constants *constants) {
     *check = (cb_check){.rows = csv->rows};
-    TRY(check_columns(csv, name));
     check->row = calloc((size_t)csv->rows + 1, sizeof *check->row);
     if (!check->row) return cb_fail(CB_ENOMEM, "%s: no memory for %d rows", name, csv->rows);
     cb_err e = CB_OK;
@@ -117,10 +108,10 @@ static void rank(const cb_check *check, const char *file, const scratch *s, cb_s
     for (int i = 0; i < check->rows; i++) {
         const cb_checked_row *row = &check->row[i];
         int count = 0;
-        bool is_first = belongs(row, file) && !row->why;
-        for (int j = 0; j < i && is_first; j++) is_first = check->row[j].why || !same_group(row, &check->row[j]);
+        bool is_first = belongs(row, file) && !*row->why;
+        for (int j = 0; j < i && is_first; j++) is_first = *check->row[j].why || !same_group(row, &check->row[j]);
         for (int j = i; j < check->rows && is_first; j++) {
-            if (check->row[j].why || !same_group(row, &check->row[j])) continue;
+            if (*check->row[j].why || !same_group(row, &check->row[j])) continue;
             s->x[count] = check->row[j].measured_s;
             s->y[count++] = check->row[j].predicted_s;
         }
@@ -158,8 +149,8 @@ cb_err cb_check_score(const cb_check *check, const char *file, cb_score *score) 
         const cb_checked_row *row = &check->row[i];
         if (!belongs(row, file)) continue;
         score->rows++;
-        score->skipped += row->why != NULL;
-        if (row->why) continue;
+        score->skipped += *row->why != 0;
+        if (*row->why) continue;
         score->guessed += row->guessed;
         double error = 100 * (row->predicted_s / row->measured_s - 1);
         s.x[score->predicted++] = fabs(error);

@@ -7,11 +7,12 @@
 typedef struct cb_checked_row {
     const char *file;  /* of the row; points into the table */
     const char *group; /* model; rows of the same model and device count are ranked against each other */
-    const char *why;   /* NULL, or why it was not predicted */
+    char why[256];     /* "", or why it was not predicted */
+    int line;          /* of the text, from 1 */
     int devices;
     double measured_s, predicted_s;
     double measured_memory_gb, predicted_memory_gb; /* 0: not there */
-    bool guessed;                                   /* device, network or program not known by name */
+    bool guessed;                                   /* network or program not known by name */
 } cb_checked_row;
 
 typedef struct cb_check {
@@ -19,8 +20,8 @@ typedef struct cb_check {
     int rows;
 } cb_check;
 
-/* Predicts every row of a table. Errors: those of cb_published_read; CB_EFORMAT: a column that every table must have is
- * missing; CB_ENOMEM. */
+/* Predicts every row of a table whose columns were checked (cb_columns_check). Errors: those of cb_published_read;
+ * CB_ENOMEM. */
 CB_MUST_USE cb_err cb_check_table(cb_check *check, const cb_csv *csv, const char *name, const cb_hardware *hardware,
                                   const cb_constants *constants);
 void cb_check_free(cb_check *check);
