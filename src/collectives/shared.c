@@ -1,13 +1,14 @@
 /* Collectives of ranks that share one memory: pieces of a meeting's work (comm/meeting.h), done on the members' data
- * where they lie. A piece of an all-reduce reads its elements of all p operands, reduces them in tree order in the cache
- * and writes the result to all p: no scratch, and every operand crosses the memory bus once in each direction, which is
- * the least possible. Which member does a piece changes nothing.
+ * where they lie. A piece of an all-reduce reads its elements of all p operands, reduces them in tree order in the
+ * cache and writes the result to all p: no scratch, and every operand crosses the memory bus once in each direction,
+ * which is the least possible. Which member does a piece changes nothing.
  *
  * Cost of an all-reduce: alpha (to meet and to part) + beta*2n, n read and n written by each of p members that share
  * memory's bandwidth, + gamma*n*(p-1)/p. Any count; groups of 2 to CB_MOST_AT_A_MEETING.
  *
  * What is counted as sent: the pieces of a member's data that others need, whoever carries them, as if they were sent
- * directly (all_reduce_blocks.c, reduce_scatter_direct.c, all_gather_direct.c); for a broadcast one message per receiver. */
+ * directly (all_reduce_blocks.c, reduce_scatter_direct.c, all_gather_direct.c); for a broadcast one message per
+ * receiver. */
 #include <stddef.h>
 
 #include "collectives/algorithms.h"
@@ -23,6 +24,7 @@ static int64_t piece_elements(int size, cb_type type) {
 }
 
 static int64_t pieces_of(int size, int64_t count, cb_type type) {
+    if (count * cb_type_bytes(type) <= LEAST_PIECE_BYTES) return count > 0;
     int64_t each = piece_elements(size, type);
     return (count + each - 1) / each;
 }
@@ -161,8 +163,9 @@ static cb_work work_of(const cb_call *call, int size) {
 
 cb_err cb_exchange_meet(cb_exchange *x, const cb_call *call) {
     cb_work work = work_of(call, x->group->size);
-    cb_traffic sent = sends_of(x->group, call);
-    TRY(cb_group_meet(x->group, call, &work, (int)(x->sequence & 0x7fffffff), &sent, &x->reqs[x->posted]));
+    TRY(cb_group_meet(x->group, call, &work, (int)(x->sequence & 0x7fffffff), &x->reqs[x->posted]));
+    cb_traffic sent = sends_of(x->group, call); /* after the call stands where the others look for it */
+    cb_group_count(x->group, call->kind, &sent);
     if (x->event) x->event->bytes += sent.bytes;
     x->posted++;
     return CB_OK;

@@ -2,15 +2,16 @@
  *
  * A meeting is a row of seats, one per member. A member writes its call into its seat and counts itself in; the last to
  * come compares all calls and opens the meeting. Its pieces are dealt out as shares, one per member, so that the same
- * member finds the same data in its cache again; who has done its share takes pieces of the others'. Who counts the last
- * piece ends the meeting.
+ * member finds the same data in its cache again; who has done its share takes pieces of the others'. Who counts the
+ * last piece ends the meeting.
  *
- * Invariant: a member's memory is touched by others between the opening and the end only, and only by members counted in
- * `active`, who look at the state after they are counted. So whoever sets BROKEN and then sees nobody active is alone.
+ * Invariant: a member's memory is touched by others between the opening and the end only, and only by members counted
+ * in `active`, who look at the state after they are counted. So whoever sets BROKEN and then sees nobody active is
+ * alone.
  *
- * Members come to the same meetings in the same order, each at its own pace; so meetings form a list, in segments, and a
- * segment is used again when every member has gone from all of its meetings. Numbers of meetings never come back, which
- * makes a seat's number say whether it is taken. */
+ * Members come to the same meetings in the same order, each at its own pace; so meetings form a list, in segments, and
+ * a segment is used again when every member has gone from all of its meetings. Numbers of meetings never come back,
+ * which makes a seat's number say whether it is taken. */
 #include "comm/board.h"
 
 #include <pthread.h>
@@ -64,7 +65,7 @@ struct cb_board {
     int holders;
     cb_board_plan plan;
     int *ranks;
-    place *places; /* (size) */
+    place *places;        /* (size) */
     pthread_mutex_t lock; /* of the list of segments */
     cb_segment *made, *free;
     uint64_t meetings; /* in all segments linked so far */
@@ -111,11 +112,14 @@ static cb_segment *segment_new(cb_board *board) {
 
 static void meeting_reset(cb_meeting *m, uint64_t number) {
     m->number = number;
+    for (int i = 0; i < m->size; i++) /* a line that nobody has written since stays where it is: in all caches */
+        if (atomic_load_explicit(&m->seats[i].taken, memory_order_relaxed) > 0)
+            atomic_store_explicit(&m->seats[i].taken, 0, memory_order_relaxed);
+    if (atomic_load_explicit(&m->state, memory_order_relaxed) == GATHERING) return;
     atomic_store_explicit(&m->state, GATHERING, memory_order_relaxed);
     atomic_store_explicit(&m->arrived, 0, memory_order_relaxed);
     atomic_store_explicit(&m->active, 0, memory_order_relaxed);
     atomic_store_explicit(&m->done, 0, memory_order_relaxed);
-    for (int i = 0; i < m->size; i++) atomic_store_explicit(&m->seats[i].taken, 0, memory_order_relaxed);
 }
 
 /* A segment in which nobody is, ready for the board's next meetings. Under the lock. */
@@ -403,7 +407,15 @@ void cb_visit_break_off(cb_visit *visit) {
     while (atomic_load(&m->active) > 0) sched_yield();
 }
 
+/* Writes into the member's next seat, which nobody reads before it is taken: its line is on the way to this core while
+ * the member does other things, and no longer when it comes to sit down. */
+static void fetch_next_seat(const cb_board *board, int me) {
+    const place *p = &board->places[me];
+    if (p->next < SEGMENT_MEETINGS) p->at->meetings[p->next].seats[me].call.count = 0;
+}
+
 void cb_visit_end(cb_visit *visit) {
+    fetch_next_seat(visit->board, visit->me);
     segment_leave(visit->board, visit->segment, visit->me);
 }
 

@@ -43,8 +43,7 @@ cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const i
     return comm->ops->join ? comm->ops->join(comm, purpose, ranks, size, &group->board) : CB_OK;
 }
 
-cb_err cb_group_meet(cb_group *group, const cb_call *call, const cb_work *work, int note, const cb_traffic *sent,
-                     cb_req **req) {
+cb_err cb_group_meet(cb_group *group, const cb_call *call, const cb_work *work, int note, cb_req **req) {
     assert(group->board);
     cb_msg msg = {.peer = -1,
                   .purpose = group->purpose,
@@ -55,9 +54,13 @@ cb_err cb_group_meet(cb_group *group, const cb_call *call, const cb_work *work, 
     cb_comm *comm = group->comm;
     TRY(comm->ops->meet(comm, group->board, group->me, &msg, call, work, req));
     (*req)->event = NULL;
-    comm->traffic[msg.purpose][msg.kind].messages += sent->messages;
-    comm->traffic[msg.purpose][msg.kind].bytes += sent->bytes;
     return CB_OK;
+}
+
+void cb_group_count(cb_group *group, cb_kind kind, const cb_traffic *sent) {
+    cb_traffic *traffic = &group->comm->traffic[group->purpose][kind];
+    traffic->messages += sent->messages;
+    traffic->bytes += sent->bytes;
 }
 
 void cb_group_free(cb_group *group) {

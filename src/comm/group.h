@@ -18,10 +18,12 @@ typedef struct cb_group {
 CB_MUST_USE cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const int *ranks, int size);
 void cb_group_free(cb_group *group);
 
-/* Comes to the group's next meeting, which the group must have (board); see meeting.h. Never waits; ended by cb_comm_wait
- * or cb_comm_test. sent: messages and bytes to be counted for this member. Errors as of cb_comm_isend; in the end also CB_EMISMATCH with who called what. */
-CB_MUST_USE cb_err cb_group_meet(cb_group *group, const cb_call *call, const cb_work *work, int note,
-                                const cb_traffic *sent, cb_req **req);
+/* Comes to the group's next meeting, which the group must have (board); see meeting.h. Never waits; ended by
+ * cb_comm_wait or cb_comm_test. Counts nothing as sent: cb_group_count does, which may wait until the others need not.
+ * Errors as of cb_comm_isend; in the end also CB_EMISMATCH with who called what. */
+CB_MUST_USE cb_err cb_group_meet(cb_group *group, const cb_call *call, const cb_work *work, int note, cb_req **req);
+/* Adds these messages and bytes to what this rank has sent for the group. */
+void cb_group_count(cb_group *group, cb_kind kind, const cb_traffic *sent);
 
 /* Tags: purpose (3 bits) | sequence mod 2^14 | phase (4 bits): 21 bits, within MPICH's and Open MPI's limits. */
 int cb_tag_collective(cb_purpose purpose, unsigned sequence, int phase); /* phase 0..14 */

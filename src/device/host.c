@@ -121,6 +121,10 @@ static void reduce(void *to, const void *const *from, int n, int64_t count, cb_t
         copy(to, from[0], count * size);
         return;
     }
+    if (n == 2) {
+        pair_table[type][op](to, from[0], from[1], count);
+        return;
+    }
     block b = {.from = from, .n = n, .pair = pair_table[type][op]};
     for (int64_t i = 0; i < count; i += BLOCK) {
         b.at = i * size;
