@@ -1,5 +1,5 @@
-/* Inside comm/: boards, the memory in which meetings (meeting.h) take place. Used by threads.c, which knows about ranks,
- * deadlines and ends of the world; here are only members by index. */
+/* Inside comm/: boards, the memory in which meetings (meeting.h) take place. Used by threads.c, which knows about
+ * ranks, deadlines and ends of the world; here are only members by index. */
 #ifndef CB_COMM_BOARD_H
 #define CB_COMM_BOARD_H
 
