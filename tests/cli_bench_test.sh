@@ -27,6 +27,17 @@ names() {
     check "bench --help lists them" equal "$rc $(grep -cE '^  (step|gemm|comm|tp) ' "$out")" "0 4"
 }
 
+# Before anything is measured.
+step() {
+    refuses "--layouts: 'foo' is not dp, tp, pp or none" step --model test-tiny --seq-length 32 --layouts dp,foo
+    refuses "--layouts pp with --ranks 9: pp=9 stages for the 4 layers" step --model test-tiny --seq-length 32 --layouts pp --ranks 9
+    refuses "--layouts tp with --ranks 3: tp=3 does not divide the 8 heads" step --model test-tiny --seq-length 32 --ranks 3 \
+        --micro-batches 6
+    refuses "--layouts dp with --ranks 3: --micro-batches 8 cannot be divided over dp 3" step --model test-tiny --seq-length 32 \
+        --ranks 3 --micro-batches 8 --layouts dp
+    refuses "there is no schedule '1f1'" step --model test-tiny --seq-length 32 --schedule 1f1
+}
+
 gemm() {
     refuses "--dtype: 'bf16' is none of its choices; it can be f32" gemm --dtype bf16
     refuses "tp=3 does not divide the 8 heads" gemm --model test-tiny --tp 1,3
@@ -86,5 +97,5 @@ communication() {
     check "100 columns" equal "$(grep -cE '.{101}' "$out")" 0
 }
 
-for test in names gemm tensor_parallel communication; do $test; done
+for test in names step gemm tensor_parallel communication; do $test; done
 end

@@ -73,6 +73,7 @@ trains() {
     check "the log" "$looks" log mpi 3
     check "the losses of ranks that are threads" equal "$(losses mpi)" "$(losses threads)"
     check "a progress line for each step" equal "$(grep -c '^step [1-3]/3 ' "$err")" 3
+    check "no colours where nobody looks" equal "$(cat "$out" "$err" | grep -c $'\033')" 0
     check "one summary" equal "$(grep -c '^validation loss' "$out") $(grep -c '^3 steps in' "$out")" "1 1"
     check "the weights" equal "$(cd saved && echo *)" "config.json model.safetensors"
     check "the logits" equal "$(stat -c %s logits)" $((8 * 64 * 256 * 4))

@@ -290,8 +290,13 @@ LAYOUTS
     refused 1 "--log none/log: there is no directory none" --log none/log
     small=("${whole[@]}")
     refused 2 "--json goes with --dry-run" --json
-    small=(verify --model test-tiny --data text)
+    small=(verify --model test-tiny --data text --seq-length 32 --micro-batch-size 1)
     refused 2 "--dry-run goes with cuboid train" --dry-run
+    refused 2 "dp 1 x tp 1 x pp 9 1f1b: pp=9 stages for the 4 layers of test-tiny" --layouts 1x2x1,1x1x9
+    refused 2 "dp 1 x tp 3 x pp 1: tp=3 does not divide the 8 heads" --layouts 1x3x1
+    works --layouts 1x2x1 --steps 1
+    check "one layout" has "$out" "8 shards, 8 data shards, 1 step, 1 layout"
+    check "is the one" has "$out" "1 layout gave the same bits in 1 step"
     small=("${whole[@]}")
 }
 

@@ -173,9 +173,14 @@ bool cb_os_is_terminal(int fd) {
     return isatty(fd) == 1;
 }
 
+/* Open MPI gives ranks a terminal of its own for what goes on into a pipe or a file. */
+static bool is_relayed(void) {
+    return getenv("OMPI_COMM_WORLD_RANK") || getenv("PMI_RANK") || getenv("PMIX_RANK");
+}
+
 bool cb_os_wants_colour(int fd) {
     const char *no = getenv("NO_COLOR");
-    return cb_os_is_terminal(fd) && !(no && *no);
+    return cb_os_is_terminal(fd) && !(no && *no) && !is_relayed();
 }
 
 int cb_os_terminal_columns(int fd) {

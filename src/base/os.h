@@ -14,7 +14,7 @@ int64_t cb_os_available_bytes_under(const char *root);
 int64_t cb_os_quota_cores_under(const char *root);
 
 bool cb_os_is_terminal(int fd);
-/* A terminal, whose user has not set NO_COLOR (no-color.org). */
+/* A terminal, whose user has not set NO_COLOR (no-color.org), and not under mpiexec, which hides where output goes. */
 bool cb_os_wants_colour(int fd);
 int cb_os_terminal_columns(int fd); /* 80 where unknown */
 /* bytes as "1.50 GiB"; out holds at least 16 characters. Returns out. */

@@ -74,6 +74,13 @@ static cb_err make_run(const cb_bench_case *c, cb_run *run) {
     return cb_sampler_make(&run->train, c->tokens, "training", 0, 1, c->T, c->model->vocab, 1, true);
 }
 
+cb_err cb_bench_check(const cb_bench_case *c) {
+    cb_run run;
+    if (c->micro_batches % c->dp)
+        return cb_fail(CB_EINVAL, "--micro-batches %d cannot be divided over dp %d", c->micro_batches, c->dp);
+    return make_run(c, &run);
+}
+
 static void *run_copy(void *arg) {
     copy *c = arg;
     c->error = cb_run_train(&c->run);

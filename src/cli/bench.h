@@ -27,6 +27,8 @@ typedef struct cb_bench_time {
     double bubble_closed; /* (pp - 1) / (m + pp - 1), m the microbatches of a pipeline */
 } cb_bench_time;
 
+/* Whether the case's sizes fit together. */
+CB_MUST_USE cb_err cb_bench_check(const cb_bench_case *c);
 /* Runs the case and times it. */
 CB_MUST_USE cb_err cb_bench_measure(const cb_bench_case *c, cb_bench_time *time);
 /* Median of n values, which it sorts. */

@@ -206,42 +206,82 @@ static cb_err bench_shards(const bench *b, int tp) {
     return CB_OK;
 }
 
-static cb_err bench_layout(const bench *b, const char *dim, double alone_s) {
-    cb_bench_case c = base_case(b);
-    cb_bench_time t;
-    char name[64];
+/* The case of one word of --layouts. */
+static cb_err layout_case(const bench *b, const char *dim, cb_bench_case *c) {
     int n = (int)b->o.ranks;
+    *c = base_case(b);
     if (strcmp(dim, "dp") == 0)
-        c.dp = n;
+        c->dp = n;
     else if (strcmp(dim, "tp") == 0)
-        c.tp = n;
+        c->tp = n;
     else if (strcmp(dim, "pp") == 0)
-        c.pp = n;
+        c->pp = n;
     else
         return cb_fail(CB_EUSAGE, "--layouts: '%s' is not dp, tp, pp or none", dim);
-    c.shards = cb_model_default_shards(&b->model, c.tp);
-    if (c.micro_batches % c.dp) {
-        return cb_fail(CB_EINVAL, "--micro-batches %d cannot be divided over dp %d", c.micro_batches, c.dp);
-    }
-    snprintf(name, sizeof name, "%s %d, %d microbatches", dim, n, c.micro_batches);
+    c->shards = cb_model_default_shards(&b->model, c->tp);
+    return cb_err_context(cb_bench_check(c), "--layouts %s with --ranks %d", dim, n);
+}
+
+static cb_err bench_layout(const bench *b, const char *dim, double alone_s) {
+    cb_bench_case c;
+    cb_bench_time t;
+    char name[64];
+    TRY(layout_case(b, dim, &c));
+    snprintf(name, sizeof name, "%s %d, %d microbatches", dim, (int)b->o.ranks, c.micro_batches);
     TRY(cb_bench_measure(&c, &t));
     report(b, name, &c, &t, alone_s / t.step_s);
     return CB_OK;
 }
 
+static cb_err check_layout(const bench *b, const char *dim, double unused) {
+    cb_bench_case c;
+    (void)unused;
+    return layout_case(b, dim, &c);
+}
+
+/* Calls `each` for every word of --layouts. */
+static cb_err walk_layouts(const bench *b, cb_err (*each)(const bench *b, const char *dim, double alone_s),
+                           double alone_s) {
+    char *words = strdup(b->o.layouts), *rest = words;
+    cb_err e = words ? CB_OK : cb_fail(CB_ENOMEM, "no memory for a list of layouts");
+    for (char *dim = words ? strtok_r(words, ",", &rest) : NULL; dim && !e; dim = strtok_r(NULL, ",", &rest))
+        e = each(b, dim, alone_s);
+    free(words);
+    return e;
+}
+
+static bool no_layouts(const bench *b) {
+    return strcmp(b->o.layouts, "none") == 0;
+}
+
 static cb_err bench_layouts(const bench *b) {
     cb_bench_case c = base_case(b);
     cb_bench_time t;
-    char name[64], words[64], *rest = words;
-    if (strcmp(b->o.layouts, "none") == 0) return CB_OK;
+    char name[64];
+    if (no_layouts(b)) return CB_OK;
     c.copies = (int)b->o.ranks;
     snprintf(name, sizeof name, "1 rank x 1 thread, %d side by side", c.copies);
     TRY(cb_bench_measure(&c, &t));
     report(b, name, &c, &t, 0);
-    snprintf(words, sizeof words, "%s", b->o.layouts);
-    for (char *dim = strtok_r(words, ",", &rest); dim; dim = strtok_r(NULL, ",", &rest))
-        TRY(bench_layout(b, dim, t.step_s));
-    return CB_OK;
+    return walk_layouts(b, bench_layout, t.step_s);
+}
+
+/* All that will be measured, before any of it is. */
+static cb_err check_cases(const bench *b) {
+    cb_bench_case c = base_case(b);
+    TRY(cb_bench_check(&c));
+    c.tp = 2;
+    c.shards = cb_model_default_shards(&b->model, 2);
+    if (b->o.shards) TRY(cb_err_context(cb_bench_check(&c), "--shards compares at tp 2; --no-shards leaves it out"));
+    return no_layouts(b) ? CB_OK : walk_layouts(b, check_layout, 0);
+}
+
+static cb_err measure_all(const bench *b) {
+    TRY(check_cases(b));
+    TRY(bench_single(b));
+    if (b->o.shards) TRY(bench_shards(b, 1));
+    if (b->o.shards) TRY(bench_shards(b, 2));
+    return bench_layouts(b);
 }
 
 static cb_err bench_step(bench *b) {
@@ -254,10 +294,7 @@ static cb_err bench_step(bench *b) {
     TRY(cb_model_check(&b->model));
     TRY(cb_model_check_trainable(&b->model));
     TRY(cb_bench_tokens(&b->tokens, tokens, b->model.vocab < 65536 ? b->model.vocab : 65536));
-    cb_err e = bench_single(b);
-    if (!e && b->o.shards) e = bench_shards(b, 1);
-    if (!e && b->o.shards) e = bench_shards(b, 2);
-    if (!e) e = bench_layouts(b);
+    cb_err e = measure_all(b);
     cb_tokens_close(b->tokens);
     return e;
 }

@@ -197,6 +197,7 @@ static cb_err verdict(const cb_machine_plan *plan) {
 static cb_err plan_all(cb_machine_plan *plan, const machine_options *o, const cb_layout *layouts, int count,
                        bool search) {
     plan->layouts = count;
+    if (!search) TRY(cb_layouts_check(&o->train, layouts, count));
     for (plan->tried = 1; plan->tried <= count; plan->tried++) TRY(add(plan, o, &layouts[plan->tried - 1], search));
     if (plan->count == 0)
         return cb_fail(CB_EINVAL, "no layout of up to %lld ranks is possible for this model and batch",

@@ -126,7 +126,9 @@ static cb_err verify_all(const verify_options *o, int argc, char **argv, const c
         if (!is_one || again) e = verify_layout(o, &one, &reference, &layouts[i]);
         if (!e && o->mpi) e = cb_verify_mpi(&o->train, &reference, &layouts[i], o->mpiexec, argc, argv);
     }
-    if (!e) printf("all %d layouts gave the same bits in %lld steps\n", count, (long long)reference.steps);
+    if (!e)
+        printf("%s%d layout%s gave the same bits in %lld step%s\n", count == 1 ? "" : "all ", count,
+               count == 1 ? "" : "s", (long long)reference.steps, reference.steps == 1 ? "" : "s");
     cb_trace_free(&reference);
     return e;
 }
@@ -161,9 +163,11 @@ static cb_err verify_layouts(verify_options *o, int argc, char **argv) {
         e = cb_layouts_parse(o->layouts, o->train.schedule, o->schedules ? &spec : NULL, layouts, MOST_LAYOUTS, &count);
     else if (!e && shards > 0)
         count = cb_layouts_all(&spec, layouts, MOST_LAYOUTS);
+    if (!e) e = cb_layouts_check(&o->train, layouts, count);
     if (!e) {
-        printf("%s, %s shards, %d data shards, %lld steps, %d layouts\n", model.name, o->train.shards, parts,
-               (long long)o->train.steps, count);
+        printf("%s, %s shard%s, %d data shard%s, %lld step%s, %d layout%s\n", model.name, o->train.shards,
+               shards == 1 ? "" : "s", parts, parts == 1 ? "" : "s", (long long)o->train.steps,
+               o->train.steps == 1 ? "" : "s", count, count == 1 ? "" : "s");
         e = verify_all(o, argc, argv, layouts, count);
     }
     free(layouts);

@@ -29,7 +29,7 @@ static void print_best_row(const cb_planned *p, int number, const cb_layout *l, 
 void cb_planned_print_best(const cb_planned *p, FILE *to) {
     const cb_search *s = &p->search;
     int shown = s->fitting_meshes < p->top ? s->fitting_meshes : (int)p->top;
-    fprintf(to, "\nBEST LAYOUTS   %lld possible, %lld fit; the fastest of each dp x tp x pp, %d of %d\n",
+    fprintf(to, "\nBEST LAYOUTS   %lld possible, of which fit %lld; the fastest of each dp x tp x pp, %d of %d\n",
             (long long)s->legal, (long long)s->fitting, shown, s->fitting_meshes);
     fprintf(to, "%2s %5s %3s %3s%s %4s  %-14s %-9s %2s %s %7s %9s %4s %4s %5s  %4s %4s\n", "", "dp", "tp", "pp",
             has_cp(p) ? "  cp" : "", "mb", "schedule", "recompute", "sp", "Z", "step s", "tokens/s", "MFU%", "HFU%",
@@ -49,8 +49,8 @@ void cb_planned_print_failing(const cb_planned *p, FILE *to) {
     int failing = s->meshes - s->fitting_meshes, shown = p->all || failing < FAILING_SHOWN ? failing : FAILING_SHOWN;
     char why[128];
     if (failing == 0) return;
-    fprintf(to, "\nTOO BIG   whatever is computed again or cut: %d of %d meshes, the nearest first%s\n", failing,
-            s->meshes, shown < failing ? " (--all shows all)" : "");
+    fprintf(to, "\nTOO BIG   whatever is computed again or cut: %d of %d mesh%s, the nearest first%s\n", failing,
+            s->meshes, s->meshes == 1 ? "" : "es", shown < failing ? " (--all shows all)" : "");
     for (int i = 0; i < shown; i++) {
         const cb_layout *l = &s->mesh[s->fitting_meshes + i].best;
         fprintf(to, "  dp %-5d tp %-3d pp %-3d", l->split.dp, l->split.tp, l->split.pp);

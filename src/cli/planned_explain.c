@@ -9,10 +9,11 @@ static void print_head(const cb_planned *p, const cb_layout *l, FILE *to) {
     char text[160], rate[16];
     const cb_estimate *e = &l->estimate;
     fprintf(to, "\nONE LAYOUT   %s\n", cb_planned_layout(&l->split, text));
+    long long m = cb_split_micro_batches(&p->job, &l->split);
     if (e->step_s > 0)
-        fprintf(to, "  %.4g s a step, %s tokens/s, MFU %.1f%%, HFU %.1f%%; %lld microbatches a step, bubble %.1f%%\n",
-                e->step_s, cb_planned_number(e->tokens_per_s, rate), 100 * e->mfu, 100 * e->hfu,
-                (long long)cb_split_micro_batches(&p->job, &l->split), 100 * e->bubble_share);
+        fprintf(to, "  %.4g s a step, %s tokens/s, MFU %.1f%%, HFU %.1f%%; %lld microbatch%s a step, bubble %.1f%%\n",
+                e->step_s, cb_planned_number(e->tokens_per_s, rate), 100 * e->mfu, 100 * e->hfu, m, m == 1 ? "" : "es",
+                100 * e->bubble_share);
     else
         fprintf(to, "  does not fit: %s\n", cb_planned_shortfall(&l->memory, p->cluster.device.memory_bytes, text));
 }
@@ -24,8 +25,11 @@ static void print_rank(const cb_planned *p, const cb_layout *l, FILE *to) {
     if (!(l->estimate.step_s > 0) || all->fitting_meshes == 0) return;
     const cb_layout *best = &all->mesh[0].best;
     double slower = l->estimate.step_s / best->estimate.step_s - 1;
-    fprintf(to, "  number %lld of the %lld layouts that fit here",
-            (long long)cb_search_rank(all, l->estimate.step_s) + 1, (long long)all->fitting);
+    if (all->fitting == 1)
+        fputs("  the only layout that fits here", to);
+    else
+        fprintf(to, "  number %lld of the %lld layouts that fit here",
+                (long long)cb_search_rank(all, l->estimate.step_s) + 1, (long long)all->fitting);
     if (slower > 0)
         fprintf(to, ", %.1f%% slower than the fastest:\n  %s", 100 * slower, cb_planned_layout(&best->split, text));
     fputc('\n', to);

@@ -81,8 +81,8 @@ static cb_err check_started(const cb_options *o) {
     if (o->comm == 0 || o->ranks == started) return CB_OK;
     const char *others = started == 1 ? "" : "es";
     return cb_fail(CB_EINVAL,
-                   "dp=%lld x tp=%lld x pp=%lld are %lld ranks, but %s %d process%s; start them with mpiexec -n %lld",
-                   (long long)o->dp, (long long)o->tp, (long long)o->pp, (long long)o->ranks,
+                   "dp=%lld x tp=%lld x pp=%lld are %lld rank%s, but %s %d process%s; start them with mpiexec -n %lld",
+                   (long long)o->dp, (long long)o->tp, (long long)o->pp, (long long)o->ranks, o->ranks == 1 ? "" : "s",
                    started == 1 ? "there is" : "mpiexec started", started, others, (long long)o->ranks);
 }
 
@@ -93,19 +93,19 @@ static cb_err resolve_ranks(cb_options *o) {
     if (left_out(o->dp)) {
         if (o->ranks % model_ranks != 0) {
             return cb_fail(CB_EINVAL,
-                           "%lld ranks cannot be divided into tp=%lld x pp=%lld = %lld ranks per copy of the model; "
+                           "%lld rank%s cannot be divided into tp=%lld x pp=%lld = %lld ranks per copy of the model; "
                            "a multiple of %lld would work",
-                           (long long)o->ranks, (long long)o->tp, (long long)o->pp, (long long)model_ranks,
-                           (long long)model_ranks);
+                           (long long)o->ranks, o->ranks == 1 ? "" : "s", (long long)o->tp, (long long)o->pp,
+                           (long long)model_ranks, (long long)model_ranks);
         }
         o->dp = o->ranks / model_ranks;
     }
     if (left_out(o->ranks)) o->ranks = o->dp * model_ranks;
     if (o->ranks == o->dp * model_ranks) return CB_OK;
-    return cb_fail(CB_EINVAL, "dp=%lld x tp=%lld x pp=%lld are %lld ranks, but %s %lld", (long long)o->dp,
-                   (long long)o->tp, (long long)o->pp, (long long)(o->dp * model_ranks),
-                   cb_comm_mpiexec_ranks() == o->ranks && o->comm == 1 ? "mpiexec started" : "--ranks is",
-                   (long long)o->ranks);
+    return cb_fail(
+        CB_EINVAL, "dp=%lld x tp=%lld x pp=%lld are %lld rank%s, but %s %lld", (long long)o->dp, (long long)o->tp,
+        (long long)o->pp, (long long)(o->dp * model_ranks), o->dp * model_ranks == 1 ? "" : "s",
+        cb_comm_mpiexec_ranks() == o->ranks && o->comm == 1 ? "mpiexec started" : "--ranks is", (long long)o->ranks);
 }
 
 static cb_err resolve_mesh(cb_options *o, cb_run *run) {

@@ -51,6 +51,8 @@ CB_MUST_USE cb_err cb_layouts_schedules(const char *text, const char **out, int 
  * sizes allow. Error CB_EUSAGE. */
 CB_MUST_USE cb_err cb_layouts_parse(const char *text, const char *schedule, const cb_layouts_spec *spec, cb_layout *out,
                                     int most, int *count);
+/* Whether options' run can be in each of the layouts: its sizes, memory and data; named where one cannot. */
+CB_MUST_USE cb_err cb_layouts_check(const cb_options *options, const cb_layout *layouts, int count);
 char *cb_layout_text(const cb_layout *layout, char out[64]);
 
 #endif

@@ -54,6 +54,18 @@ cb_err cb_layout_resolve(const cb_options *options, const cb_layout *layout, cb_
     return cb_options_resolve(own, resolved);
 }
 
+cb_err cb_layouts_check(const cb_options *options, const cb_layout *layouts, int count) {
+    for (int i = 0; i < count; i++) {
+        cb_options own;
+        cb_resolved resolved = {0};
+        char name[64];
+        cb_err e = cb_layout_resolve(options, &layouts[i], &own, &resolved);
+        cb_resolved_free(&resolved);
+        if (e) return cb_err_context(e, "%s", cb_layout_text(&layouts[i], name));
+    }
+    return CB_OK;
+}
+
 cb_err cb_trace_run(cb_trace *t, const cb_options *options, const cb_layout *layout) {
     cb_options own;
     cb_resolved resolved = {0};
