@@ -83,7 +83,50 @@ refuses_data() {
     refused 1 "set.idx: offset 17: found type 99, expected 1, 2, 3, 4, 5 or 8" --data set
     refused 2 "one evaluation needs micro-batch-size 4 x dp 4 = 16; give more by --split or --val-data, or --eval-iters 0" --dp 4
     refused 1 "cannot open missing: No such file" --val-data missing
-    rm empty short shard.bin model.bin set.idx set.bin
+    { random 100 1 && printf '\0' && random 100 1; } >mixed
+    refused 1 "mixed is no text (byte 100 is zero) and has the look of no other format; name it by --data-format: nanogpt (16-bit" \
+        --data mixed
+    rm empty short shard.bin model.bin set.idx set.bin mixed
+}
+
+# Bytes that are no text can be asked for; text for a model of other tokens is warned about.
+bytes_as_tokens() {
+    { random 6000 1 && printf '\0' && random 6000 2; } >mixed
+    run "${small[@]}" --data mixed --data-format bytes --steps 1 --eval-iters 0
+    check "bytes, as asked for" equal "$rc $(grep -c warning "$err")" "0 0"
+    printf '{"model_type":"gpt2","n_embd":16,"n_layer":1,"n_head":2,"n_positions":64,"vocab_size":300}' >words.json
+    run "${small[@]}" --model ./words.json --steps 0 --eval-iters 0 --save words
+    check "a new model may learn bytes" equal "$rc $(grep -c warning "$err")" "0 0"
+    run train --data text --peak-flops 1e11 --init words --steps 1 --eval-iters 0
+    check "one of other tokens is warned about" equal "$rc $(grep -c "^cuboid: warning: text is read as bytes, ids 0 to 255 of the 300" "$err")" "0 1"
+    rm -r mixed words.json words
+}
+
+# Output that cannot be written is an error, whatever the command.
+full_output() {
+    local words
+    for words in --help --version "plan --list-hardware" "plan --model gpt2-124m --cluster a100:8 --json" "schedule --list" "model"; do
+        rc=0
+        "$cuboid" $words >/dev/full 2>"$err" || rc=$?
+        check "$words on a full disk" equal "$rc $(grep -c "^cuboid: error: cannot write the output: " "$err")" "1 1"
+    done
+    rc=0
+    "$cuboid" model >&- 2>"$err" || rc=$?
+    check "nobody wants the output" equal "$rc" 0
+}
+
+# Times and comparisons are named in the summary.
+summary_words() {
+    works --steps 4 --eval-iters 1 --dp 2 --tp 2 --check-replicas 2 --log log
+    check "mean, median, last" grep -qE '^4 steps in [0-9.]+ s: [0-9.]+ s per step in the mean, [0-9]+ tokens/s; median [0-9.]+ s, last [0-9.]+ s$' "$out"
+    check "replicas" has "$out" "replicas: all copies of 52 tensors were equal, bit for bit, 2 times (every 2 steps)"
+    check "the log has them" "$looks" log log 4
+    works --steps 1 --eval-iters 0 --check-replicas 1
+    check "no replicas" has "$out" "replicas: no tensor is on more than one rank in this layout"
+    works --steps 1 --eval-iters 0 --tp 2 --peak-flops 1e3 --check-replicas 1
+    check "whole tensors over tp" has "$out" "replicas: all copies of 27 tensors were equal, bit for bit, 1 time (every 1 step)"
+    check "more than the peak" has "$out" "(more than 100%: the machine does more than --peak-flops says)"
+    rm log
 }
 
 # Ids beyond the vocabulary are met when their sample is read.
@@ -489,7 +532,8 @@ stops() {
         wait $! || rc=$?
         check "SIG$signal: code 0" equal "$rc" 0
         check "SIG$signal: what it does is said" equal "$(grep -c "^cuboid: SIG$signal: ends after this step" "$err")" 1
-        check "SIG$signal: the summary says so" grep -qE "^stopped by a signal: [0-9]+ of 100000 steps were not done$" "$out"
+        check "SIG$signal: the summary says so" grep -qE "^stopped by a signal: [0-9]+ of 100000 steps and the final evaluation were not done$" "$out"
+        check "SIG$signal: nothing is evaluated" hasnt "$out" "validation loss"
         check "SIG$signal: the log is whole" "$looks" log log $(($(wc -l <log) - 1))
         check "SIG$signal: the weights are saved" equal "$(cd saved && echo *)" "config.json model.safetensors"
         rm -r log saved
@@ -520,7 +564,7 @@ many_ranks() {
 }
 
 write_models
-parts=(refuses_sizes refuses_words refuses_data refuses_token_ids refuses_outputs refuses_weights log_on_a_full_disk helps models schedules dry_runs echoes
+parts=(refuses_sizes refuses_words refuses_data bytes_as_tokens full_output summary_words refuses_token_ids refuses_outputs refuses_weights log_on_a_full_disk helps models schedules dry_runs echoes
     logs traces explains_traces long_names layouts logits nonfinite stops terminal many_ranks)
 if [[ $has_mpi == mpi ]]; then parts+=(mpi_without_mpiexec); else parts+=(without_mpi); fi
 for part in ${CLI_TEST_PARTS:-"${parts[@]}"}; do

@@ -61,7 +61,15 @@ static void bytes_and_nanogpt(void) {
     files_buffer buffer = {.size = 0};
     put_ids(&buffer, 0, 1501, 1);
     files_write(file_b, buffer.bytes, buffer.size);
-    expect_ids(file_b, CB_TOKENS_AUTO, "bytes", 1501, 256);
+    expect_ids(file_b, CB_TOKENS_BYTES, "bytes", 1501, 256);
+    cb_tokens *tokens = NULL; /* zero bytes among them: no text */
+    CHECK_FAILS(cb_tokens_open(&tokens, file_b, CB_TOKENS_AUTO), CB_EFORMAT, "is no text (byte 53 is zero)");
+    files_write(file_b, "text", 4);
+    if (CHECK_OK(cb_tokens_open(&tokens, file_b, CB_TOKENS_AUTO))) {
+        CHECK_STR(cb_tokens_format_name(tokens), "bytes");
+        CHECK_INT(cb_tokens_count(tokens), 4);
+        cb_tokens_close(tokens);
+    }
     files_write(file_a, buffer.bytes, buffer.size);
     expect_ids(file_a, CB_TOKENS_BYTES, "bytes", 1501, 256);
     buffer.size = 0;
@@ -352,7 +360,7 @@ static cb_tokens *open_bytes(int64_t count) {
     put_ids(&buffer, 0, count, 1);
     files_write(file_b, buffer.bytes, buffer.size);
     cb_tokens *tokens = NULL;
-    CHECK_OK(cb_tokens_open(&tokens, file_b, CB_TOKENS_AUTO));
+    CHECK_OK(cb_tokens_open(&tokens, file_b, CB_TOKENS_BYTES));
     return tokens;
 }
 

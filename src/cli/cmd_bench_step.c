@@ -149,8 +149,8 @@ static void report(const bench *b, const char *name, const cb_bench_case *c, con
         putchar('\n');
         json_decref(o);
     } else {
-        printf("%-34s %8.3f s  floor %8.3f s (%5.1f GFLOP/s)  ratio %5.2f  %7.0f tokens/s", name, t->step_s, t->floor_s,
-               t->rate / 1e9, t->step_s / t->floor_s, tokens / t->step_s);
+        printf("%-34s %8.3f s  floor %8.3f s (%5.1f GFLOP/s)  ratio %5.2f\n%43.0f tokens/s", name, t->step_s,
+               t->floor_s, t->rate / 1e9, t->step_s / t->floor_s, tokens / t->step_s);
         if (speedup > 0) printf("  speed-up %.2f, %.2f without the bubble", speedup, without_bubble);
         putchar('\n');
     }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/identity.h"
@@ -29,6 +30,17 @@ static void print_data(const cb_options *options, const cb_run *run, const cb_to
     else printf("%lld samples; %lld were asked for, there are %lld\n", (long long)taken, (long long)asked, (long long)run->validation.samples);
 }
 
+/* Text is read as bytes, whatever the model's tokens were. */
+static void warn_of_bytes(const cb_options *options, const cb_run *run, const cb_tokens *tokens) {
+    const int bytes = 256;
+    if (!options->init || run->model.vocab <= bytes || strcmp(cb_tokens_format_name(tokens), "bytes") != 0) return;
+    fprintf(
+        stderr,
+        "cuboid: warning: %s is read as bytes, ids 0 to 255 of the %lld that the model in %s has; weights that were "
+        "trained on other tokens do not know them: give a file of the model's tokens\n",
+        options->data, (long long)run->model.vocab, options->init);
+}
+
 static void print_configuration(const cb_options *options, const cb_resolved *resolved) {
     const cb_run *run = &resolved->run;
     int rows;
@@ -40,6 +52,7 @@ static void print_configuration(const cb_options *options, const cb_resolved *re
            (long long)options->ranks, options->ranks == 1 ? "" : "s", (long long)options->dp, (long long)options->tp,
            (long long)options->pp, run->micro_batches, run->micro_batches == 1 ? "" : "es", run->B, run->T);
     if (resolved->tokens) print_data(options, run, resolved->tokens);
+    if (resolved->tokens) warn_of_bytes(options, run, resolved->tokens);
     cb_placement_print(&run->placement, &run->model, run->T, stdout);
     fflush(stdout);
 }
@@ -65,10 +78,12 @@ static cb_err measure_peak(const cb_run *run, double *flops_per_s) {
 static cb_err open_outputs(cb_options *options, const cb_resolved *resolved, cb_progress *progress) {
     const cb_run *run = &resolved->run;
     TRY(cb_outputs_check(options, run));
-    if (isnan(options->peak_flops)) TRY(measure_peak(run, &options->peak_flops));
+    bool peak_measured = isnan(options->peak_flops);
+    if (peak_measured) TRY(measure_peak(run, &options->peak_flops));
     print_configuration(options, resolved);
     cb_progress_open(progress, run, options->peak_flops, options->log_interval, options->log, options->timeline,
                      options->trace);
+    progress->peak_measured = peak_measured;
     if (options->digest_every > 0) progress->identity = cb_identity_json(options, run);
     return CB_OK;
 }

@@ -1,4 +1,5 @@
 /* cuboid: the command line. Each command is a row of the table. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -52,14 +53,25 @@ static int report(cb_err e) {
     return code;
 }
 
+/* What was printed has to be there: a full disk behind a pipe or a file is an error, not a short answer. A stdout that
+ * was closed from the start is the caller's wish. */
+static int close_stdout(int code) {
+    bool bad = ferror(stdout) != 0;
+    int reason = 0;
+    if (fclose(stdout) != 0 && errno != EBADF) reason = errno;
+    if (!bad && reason == 0) return code;
+    fprintf(stderr, "cuboid: error: cannot write the output: %s\n", reason ? strerror(reason) : "a write failed");
+    return code ? code : 1;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(argc < 2 ? stderr : stdout);
-        return argc < 2 ? 2 : 0;
+        return close_stdout(argc < 2 ? 2 : 0);
     }
     if (strcmp(argv[1], "--version") == 0) {
         puts("cuboid " CB_VERSION);
-        return 0;
+        return close_stdout(0);
     }
-    return report(run(argc, argv));
+    return close_stdout(report(run(argc, argv)));
 }

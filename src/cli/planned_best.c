@@ -29,7 +29,7 @@ static void print_best_row(const cb_planned *p, int number, const cb_layout *l, 
 void cb_planned_print_best(const cb_planned *p, FILE *to) {
     const cb_search *s = &p->search;
     int shown = s->fitting_meshes < p->top ? s->fitting_meshes : (int)p->top;
-    fprintf(to, "\nBEST LAYOUTS   %lld possible, of which fit %lld; the fastest of each dp x tp x pp, %d of %d\n",
+    fprintf(to, "\nBEST LAYOUTS   possible %lld, fitting %lld; the fastest of each dp x tp x pp, %d of %d\n",
             (long long)s->legal, (long long)s->fitting, shown, s->fitting_meshes);
     fprintf(to, "%2s %5s %3s %3s%s %4s  %-14s %-9s %2s %s %7s %9s %4s %4s %5s  %4s %4s\n", "", "dp", "tp", "pp",
             has_cp(p) ? "  cp" : "", "mb", "schedule", "recompute", "sp", "Z", "step s", "tokens/s", "MFU%", "HFU%",

@@ -30,16 +30,21 @@ void cb_progress_open(cb_progress *p, const cb_run *run, double peak_flops, int6
                        .trace_path = trace_path};
 }
 
-/* Without memory the curve ends early; nothing else depends on it. */
-static void keep_loss(cb_progress *p, double loss) {
+static bool grow(double **values, int64_t count) {
+    double *larger = realloc(*values, (size_t)count * sizeof *larger);
+    if (larger) *values = larger;
+    return larger != NULL;
+}
+
+/* Without memory the curve ends early and the median is of the steps until then; nothing else depends on them. */
+static void keep_step(cb_progress *p, double loss, double step_s) {
     if (p->losses == p->capacity) {
         int64_t more = p->capacity ? 2 * p->capacity : 1024;
-        double *larger = realloc(p->loss, (size_t)more * sizeof *larger);
-        if (!larger) return;
-        p->loss = larger;
+        if (!grow(&p->loss, more) || !grow(&p->step_s, more)) return;
         p->capacity = more;
     }
-    p->loss[p->losses++] = loss;
+    p->loss[p->losses] = loss;
+    p->step_s[p->losses++] = step_s;
 }
 
 static void end_line(cb_progress *p) {
@@ -66,8 +71,9 @@ cb_err cb_progress_close(cb_progress *p) {
     end_line(p);
     if (p->log && fclose(p->log) != 0 && !p->failed) p->failed = log_error(p);
     free(p->loss);
+    free(p->step_s);
     json_decref(p->identity);
-    p->loss = NULL;
+    p->loss = p->step_s = NULL;
     p->log = NULL;
     return p->failed;
 }
@@ -192,7 +198,7 @@ static void print_step(cb_progress *p, const cb_step_report *r) {
 
 void cb_progress_step(void *arg, const cb_step_report *report) {
     cb_progress *p = arg;
-    keep_loss(p, report->loss);
+    keep_step(p, report->loss, report->step_s);
     log_step(p, report);
     print_step(p, report);
 }

@@ -12,6 +12,7 @@ typedef struct cb_progress {
     json_t *identity; /* the log's first line, owned; NULL: none */
     const cb_run *run;
     double peak_flops; /* of all ranks together */
+    bool peak_measured; /* at the start, not given */
     double begin_s;
     double tokens_per_step, flops_per_step;
     double hardware_flops_per_step; /* with what is computed again in the backward pass */
@@ -19,7 +20,7 @@ typedef struct cb_progress {
     bool terminal, line_open;       /* line_open: the cursor stands behind a line that is still to be rewritten */
     FILE *log;                      /* JSON lines; NULL before the first */
     const char *log_path, *timeline_path, *trace_path;
-    double *loss; /* (losses) of the steps so far, for the curve; room for `capacity` */
+    double *loss, *step_s; /* (losses) of the steps so far, for curve and median; room for `capacity` */
     int64_t losses, capacity;
     cb_err failed; /* first failure of the log or a file; reported at the end */
 } cb_progress;

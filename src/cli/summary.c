@@ -76,21 +76,69 @@ static void print_memory(const cb_progress *p, const cb_run_summary *s, FILE *to
     }
 }
 
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of the steps' times; NaN without any. */
+static double median_s(const cb_progress *p) {
+    size_t n = (size_t)p->losses;
+    double *sorted = n ? malloc(n * sizeof *sorted) : NULL, median = NAN;
+    if (sorted) {
+        memcpy(sorted, p->step_s, n * sizeof *sorted);
+        qsort(sorted, n, sizeof *sorted, by_value);
+        median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+    }
+    free(sorted);
+    return median;
+}
+
+static double last_s(const cb_progress *p) {
+    return p->losses ? p->step_s[p->losses - 1] : NAN;
+}
+
+static void print_steps(const cb_progress *p, const cb_run_summary *s, FILE *to) {
+    double step_s = s->train_s / (double)s->steps;
+    int64_t left = p->run->steps - s->steps;
+    fprintf(to, "%lld step%s in %.1f s: %.3f s per step in the mean, %.0f tokens/s", (long long)s->steps,
+            s->steps == 1 ? "" : "s", s->train_s, step_s, p->tokens_per_step / step_s);
+    if (s->steps > 1) fprintf(to, "; median %.3f s, last %.3f s", median_s(p), last_s(p));
+    fputc('\n', to);
+    if (s->stopped)
+        fprintf(to, "stopped by a signal: %lld of %lld steps%s not done\n", (long long)left, (long long)p->run->steps,
+                p->run->eval_samples > 0 ? " and the final evaluation were" : " were");
+}
+
+static void print_replicas(const cb_progress *p, const cb_run_summary *s, FILE *to) {
+    if (p->run->check_replicas == 0) return;
+    int64_t times = s->steps / p->run->check_replicas;
+    int tensors = cb_run_replicated(p->run);
+    if (tensors == 0)
+        fprintf(to, "replicas: no tensor is on more than one rank in this layout\n");
+    else
+        fprintf(to, "replicas: all copies of %d tensor%s were equal, bit for bit, %lld time%s (every %lld step%s)\n",
+                tensors, tensors == 1 ? "" : "s", (long long)times, times == 1 ? "" : "s",
+                (long long)p->run->check_replicas, p->run->check_replicas == 1 ? "" : "s");
+}
+
 static void print_speed(const cb_progress *p, const cb_run_summary *s, FILE *to) {
     if (!isnan(s->val_loss)) {
-        fprintf(to, "validation loss %.4f nats per token (%lld samples of %d tokens)\n", s->val_loss,
-                (long long)p->run->eval_samples, p->run->T);
+        fprintf(to, "validation loss %.4f nats per token (%lld sample%s of %d tokens)\n", s->val_loss,
+                (long long)p->run->eval_samples, p->run->eval_samples == 1 ? "" : "s", p->run->T);
     }
     if (s->steps == 0) return;
-    double step_s = s->train_s / (double)s->steps;
-    fprintf(to, "%lld step%s in %.1f s: %.3f s per step, %.0f tokens/s\n", (long long)s->steps, s->steps == 1 ? "" : "s",
-            s->train_s, step_s, p->tokens_per_step / step_s);
-    if (s->steps < p->run->steps) {
-        fprintf(to, "stopped by a signal: %lld of %lld steps were not done\n", (long long)(p->run->steps - s->steps),
-                (long long)p->run->steps);
-    }
-    fprintf(to, "MFU %.1f%% of a peak of %.3g FLOP/s; a step has %.4g model FLOPs\n", 100 * cb_progress_mfu(p, step_s),
-            p->peak_flops, p->flops_per_step);
+    double step_s = s->train_s / (double)s->steps, mfu = cb_progress_mfu(p, step_s);
+    print_steps(p, s, to);
+    print_replicas(p, s, to);
+    fprintf(to, "MFU %.1f%% of a peak of %.3g FLOP/s; a step has %.4g model FLOPs\n", 100 * mfu, p->peak_flops,
+            p->flops_per_step);
+    if (mfu > 1)
+        fputs(p->peak_measured
+                  ? "(more than 100%: the machine had other work when that peak was measured at the start; "
+                    "--peak-flops states it)\n"
+                  : "(more than 100%: the machine does more than --peak-flops says)\n",
+              to);
     fputs("(per token 6 x the weights of products, and causal attention)\n", to);
     if (p->run->recompute.kind) {
         fprintf(to, "HFU %.1f%%: with what is computed again, %.4g hardware FLOPs\n", 100 * cb_progress_hfu(p, step_s),
@@ -154,6 +202,8 @@ json_t *cb_summary_json(const cb_progress *p, const cb_run_summary *s) {
     json_object_set_new(o, "val_loss", number(s->val_loss));
     json_object_set_new(o, "val_samples", json_integer(p->run->eval_samples));
     json_object_set_new(o, "step_s", number(step_s));
+    json_object_set_new(o, "step_median_s", number(median_s(p)));
+    json_object_set_new(o, "step_last_s", number(last_s(p)));
     json_object_set_new(o, "tokens_per_s", number(p->tokens_per_step / step_s));
     json_object_set_new(o, "mfu", number(cb_progress_mfu(p, step_s)));
     json_object_set_new(o, "hfu", number(cb_progress_hfu(p, step_s)));

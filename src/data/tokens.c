@@ -66,6 +66,18 @@ static bool ends_with(const char *text, const char *ending) {
     return n >= m && strcmp(text + n - m, ending) == 0;
 }
 
+/* Text has no zero bytes; what has some near its beginning is tokens of a kind, or no data at all. */
+static cb_err check_text(const char *path, const cb_map *map) {
+    const int64_t looked_at = 1 << 20;
+    const unsigned char *zero = memchr(map->bytes, 0, (size_t)(map->size < looked_at ? map->size : looked_at));
+    if (!zero) return CB_OK;
+    return cb_fail(
+        CB_EFORMAT,
+        "%s is no text (byte %lld is zero) and has the look of no other format; name it by --data-format: nanogpt "
+        "(16-bit ids without a header), llmc or megatron; or bytes, to take each byte as a token",
+        path, (long long)(zero - map->bytes));
+}
+
 static cb_err detect(const char *path, cb_token_format *format) {
     if (cb_megatron_recognises(path)) {
         *format = CB_TOKENS_MEGATRON;
@@ -74,12 +86,13 @@ static cb_err detect(const char *path, cb_token_format *format) {
     cb_map map;
     TRY(cb_map_open(&map, path));
     bool llmc = cb_llmc_recognises(map.bytes, map.size), index = map.size >= 7 && !memcmp(map.bytes, "MMIDIDX", 7);
-    cb_map_close(&map);
     *format = llmc                      ? CB_TOKENS_LLMC
               : index                   ? CB_TOKENS_MEGATRON
               : ends_with(path, ".bin") ? CB_TOKENS_NANOGPT
                                         : CB_TOKENS_BYTES;
-    return CB_OK;
+    cb_err e = *format == CB_TOKENS_BYTES && map.size > 0 ? check_text(path, &map) : CB_OK;
+    cb_map_close(&map);
+    return e;
 }
 
 static cb_err add_file(cb_tokens *tokens, const char *path, cb_token_format format) {

@@ -201,7 +201,8 @@ cb_err cb_rank_train(cb_rank *rank) {
     bool nonfinite = rank->report.nonfinite;
     TRY(cb_rank_save(rank));
     if (nonfinite) return nonfinite_error(rank);
-    TRY(open_logits(rank));
-    if (run->eval_samples > 0) TRY(cb_rank_evaluate(rank, &val_loss));
+    bool stopped = rank->report.stop; /* whoever asks to stop does not wait for an evaluation */
+    if (!stopped) TRY(open_logits(rank));
+    if (!stopped && run->eval_samples > 0) TRY(cb_rank_evaluate(rank, &val_loss));
     return cb_rank_summarise(rank, steps, train_s, val_loss);
 }

@@ -45,6 +45,18 @@ static cb_err compare_all(cb_rank *rank, uint64_t *mine, uint64_t *all) {
     return rank->dp_group.size > 1 ? compare(rank, &rank->dp_group, any, mine, all) : CB_OK;
 }
 
+int cb_run_replicated(const cb_run *run) {
+    const int *size = run->mesh.size;
+    int count = 0;
+    for (int id = 0; id < cb_params_count(&run->model); id++) {
+        cb_param param = cb_param_at(&run->model, id);
+        bool over_tp = size[CB_TP] > 1 && param.cut == CB_CUT_NONE;
+        bool over_pp = size[CB_PP] > 1 && param.role == CB_WTE && !run->model.untied;
+        count += size[CB_DP] > 1 || over_tp || over_pp;
+    }
+    return count;
+}
+
 cb_err cb_rank_check_replicas(cb_rank *rank) {
     int largest = rank->dp_group.size > rank->tp_group.size ? rank->dp_group.size : rank->tp_group.size;
     if (largest < 2) largest = 2;

@@ -90,6 +90,7 @@ typedef struct cb_rank_summary {
 
 struct cb_run_summary {
     int64_t steps;   /* steps done */
+    bool stopped;    /* it was asked to: what was left, the final evaluation with it, was not done */
     double train_s;  /* time in training steps */
     double val_loss; /* NaN: not measured */
     int ranks;
@@ -100,6 +101,8 @@ struct cb_run_summary {
 
 /* Trains. Launches the ranks and waits for them. Error: the first real one of any rank. */
 CB_MUST_USE cb_err cb_run_train(const cb_run *run);
+/* replicas.c: how many parameters are held by more than one rank. */
+int cb_run_replicated(const cb_run *run);
 /* What a process that mpiexec started calls where it cannot call cb_run_train, so that the others do not wait for it.
  * Takes `why`, returns the error of the first process that has one, the same in all processes. Outside of mpiexec,
  * after a launch, and in a build without MPI it returns `why`. *Collective over the processes, with cb_run_train.* */

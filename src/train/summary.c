@@ -81,7 +81,12 @@ cb_err cb_rank_summarise(cb_rank *rank, int64_t steps, double train_s, double va
     cb_rank_summary *all = calloc((size_t)ranks, sizeof *all);
     row_name *names = calloc((size_t)ranks, sizeof *names);
     const char **rows = calloc((size_t)ranks, sizeof *rows);
-    cb_run_summary summary = {.steps = steps, .train_s = train_s, .val_loss = val_loss, .ranks = ranks, .rank = all};
+    cb_run_summary summary = {.steps = steps,
+                              .stopped = rank->report.stop,
+                              .train_s = train_s,
+                              .val_loss = val_loss,
+                              .ranks = ranks,
+                              .rank = all};
     cb_err e = all && names && rows ? gather_and_show(rank, &summary, all, names, rows)
                                     : cb_fail(CB_ENOMEM, "no memory for the summary of %d ranks", ranks);
     free(rows);

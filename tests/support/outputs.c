@@ -13,8 +13,9 @@
 #include "trace_events.h"
 
 static const char *const step_fields[] = {"step", "loss", "grad_norm", "lr", "tokens_per_s", "mfu", "hfu", "step_s"};
-static const char *const summary_fields[] = {"steps", "val_loss",   "val_samples", "step_s",  "tokens_per_s", "mfu",
-                                             "hfu",   "peak_flops", "bubble",      "traffic", "memory"};
+static const char *const summary_fields[] = {"steps",       "val_loss",     "val_samples", "step_s", "step_median_s",
+                                             "step_last_s", "tokens_per_s", "mfu",         "hfu",    "peak_flops",
+                                             "bubble",      "traffic",      "memory"};
 static const char *const purposes[] = {"tp", "dp", "pp", "embedding", "world"};
 static const char *const memory_fields[] = {"rank",       "name",         "used_bytes", "predicted_bytes",
                                             "parameters", "gradients",    "optimizer",  "activations",
