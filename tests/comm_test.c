@@ -189,7 +189,7 @@ static cb_err wait_is_counted(cb_comm *comm, void *arg) {
     cb_comm_traffic_reset(comm);
     for (int attempt = 0; again; attempt++) {
         if (me == 0) {
-            again = traffic->wait_s == 0 && attempt < 1000;
+            again = traffic->exposed_s == 0 && attempt < 1000;
             TRY(send_now(comm, 1, 1, again));
             if (again) TRY(recv_now(comm, 1, 2, &answer));
         } else {
@@ -198,7 +198,7 @@ static cb_err wait_is_counted(cb_comm *comm, void *arg) {
             if (again) TRY(send_now(comm, 0, 2, 1));
         }
     }
-    if (me == 0) CHECK(traffic->wait_s > 0);
+    if (me == 0) CHECK(traffic->exposed_s > 0);
     return CB_OK;
 }
 

@@ -274,7 +274,7 @@ static void checked_runs(void) {
                 CHECK_OK(cb_machine_check(&it, 1));
                 CHECK(it.checked && it.step_s > 0);
                 CHECK_INT(it.memory_off_bytes, 0);
-                CHECK_INT(it.traffic_off_bytes + it.traffic_off_messages, 0);
+                CHECK_INT(it.traffic_off_bytes + it.traffic_off_messages + it.traffic_off_operations, 0);
                 it.plan.stage[1].memory.bytes[CB_MEM_COMM] += 64; /* a plan that is wrong is found */
                 CHECK_OK(cb_machine_check(&it, 1));
                 CHECK_INT(it.memory_off_bytes, 64 * it.resolved.run.mesh.ranks / 2);

@@ -5,6 +5,29 @@
 #include "support/ranks.h"
 #include "train/plan.h"
 
+/* Of the last step: a rank stands in one operation at a time, and what is under way while it works does not take longer
+ * than the rest of the step. Gradients are on their way over dp while later ones are computed; what a rank waits for at
+ * once overlaps nothing. */
+static bool check_times(const cb_rank *rank) {
+    double exposed_s = 0, step_s = rank->report.step_s;
+    bool ok = true;
+    for (int p = 0; p < CB_PURPOSES; p++)
+        for (int k = 0; k < CB_KINDS; k++)
+            exposed_s += cb_comm_traffic(rank->comm, (cb_purpose)p, (cb_kind)k)->exposed_s;
+    ok &= CHECK(exposed_s <= step_s);
+    for (int p = 0; p < CB_PURPOSES; p++) {
+        for (int k = 0; k < CB_KINDS; k++) {
+            const cb_traffic *t = cb_comm_traffic(rank->comm, (cb_purpose)p, (cb_kind)k);
+            ok &= CHECK((t->exposed_s > 0) ==
+                        (t->operations > 0 || (p == CB_FOR_PP && k == CB_SENDRECV && rank->pp_group.size > 1)));
+            ok &= CHECK(t->overlapped_s >= 0 && t->overlapped_s <= step_s - exposed_s + 1e-9);
+        }
+    }
+    ok &= CHECK(rank->dp_group.size == 1 || cb_comm_traffic(rank->comm, CB_FOR_DP, CB_ALL_REDUCE)->overlapped_s > 0);
+    ok &= CHECK(cb_comm_traffic(rank->comm, CB_FOR_EMB, CB_ALL_REDUCE)->overlapped_s == 0);
+    return ok;
+}
+
 static cb_err count_step(cb_rank *rank, const ranks_case *c) {
     const cb_run *run = rank->run;
     cb_sent expected = cb_run_sent(run, &rank->schedule, rank->world.me);
@@ -16,12 +39,15 @@ static cb_err count_step(cb_rank *rank, const ranks_case *c) {
     for (int p = 0; p < CB_PURPOSES; p++) {
         for (int k = 0; k < CB_KINDS; k++) {
             const cb_traffic *t = cb_comm_traffic(rank->comm, (cb_purpose)p, (cb_kind)k);
+            ok &= CHECK_INT(t->operations, expected.of[p][k].operations);
             ok &= CHECK_INT(t->messages, expected.of[p][k].messages);
             ok &= CHECK_INT(t->bytes, expected.of[p][k].bytes);
+            CHECK_INT(rank->train_traffic[p][k].operations, 2 * expected.of[p][k].operations);
             CHECK_INT(rank->train_traffic[p][k].messages, 2 * expected.of[p][k].messages);
             CHECK_INT(rank->train_traffic[p][k].bytes, 2 * expected.of[p][k].bytes);
         }
     }
+    ok &= check_times(rank);
     if (!ok) fprintf(stderr, "    on %s of %s\n", rank->name, ranks_name(c, name));
     return CB_OK;
 }

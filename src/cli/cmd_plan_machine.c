@@ -185,11 +185,13 @@ static cb_err verdict(const cb_machine_plan *plan) {
     char text[64];
     for (int i = 0; i < plan->count; i++) {
         const cb_machine_layout *it = plan->at[i];
-        if (!it->memory_off_bytes && !it->traffic_off_bytes && !it->traffic_off_messages) continue;
+        if (!cb_machine_is_off(it)) continue;
         return cb_fail(CB_EMISMATCH,
-                       "%s: memory is %lld bytes off what was predicted, traffic %lld bytes and %lld messages",
+                       "%s: memory is %lld bytes off what was predicted, traffic %lld bytes, %lld messages and %lld "
+                       "operations",
                        cb_layout_text(&it->layout, text), (long long)it->memory_off_bytes,
-                       (long long)it->traffic_off_bytes, (long long)it->traffic_off_messages);
+                       (long long)it->traffic_off_bytes, (long long)it->traffic_off_messages,
+                       (long long)it->traffic_off_operations);
     }
     return CB_OK;
 }

@@ -1,7 +1,6 @@
 /* Printing the plan of a run; see plan.h. */
 #include "cli/plan.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,18 +10,13 @@
 enum { BEFORE = 17 }; /* characters of a row before its bytes: 100 with them */
 
 /* What the ranks of a run send in a step, all together. */
-static cb_err sum_sent(const cb_run *run, cb_sent *sum) {
+static cb_err plan_traffic(const cb_run *run, cb_traffic_table *table) {
     cb_schedule schedule;
-    *sum = (cb_sent){0};
+    *table = (cb_traffic_table){.planned = true, .steps = 1};
     TRY(cb_run_schedule(run, &schedule));
     for (int rank = 0; rank < run->mesh.ranks; rank++) {
         cb_sent one = cb_run_sent(run, &schedule, rank);
-        for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
-            for (int kind = 0; kind < CB_KINDS; kind++) {
-                sum->of[purpose][kind].messages += one.of[purpose][kind].messages;
-                sum->of[purpose][kind].bytes += one.of[purpose][kind].bytes;
-            }
-        }
+        cb_traffic_table_add(table, one.of);
     }
     cb_schedule_free(&schedule);
     return CB_OK;
@@ -63,24 +57,12 @@ static void print_fit(const cb_plan *plan, FILE *to) {
             cb_plan_fits(plan) ? "it fits" : "it does NOT fit");
 }
 
-static void print_sent(const cb_sent *sent, FILE *to) {
-    fputs("\ntraffic, sent by all ranks per step\n", to);
-    cb_traffic_table_head(false, to);
-    for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
-        for (int kind = 0; kind < CB_KINDS; kind++) {
-            cb_cost c = sent->of[purpose][kind];
-            if (c.messages == 0) continue;
-            cb_traffic_table_row((cb_purpose)purpose, (cb_kind)kind, (double)c.messages, (double)c.bytes, NAN, to);
-        }
-    }
-}
-
-static void print_text(const cb_run *run, const cb_plan *plan, const cb_sent *sent, FILE *to) {
+static void print_text(const cb_run *run, const cb_plan *plan, const cb_traffic_table *traffic, FILE *to) {
     fprintf(to, "\nschedule %s: %d stage%s, %d microbatch%s, at most %d sends on their way in each direction\n",
             run->schedule, plan->stages, plan->stages == 1 ? "" : "s", run->micro_batches,
             run->micro_batches == 1 ? "" : "es", plan->window);
     print_memory(run, plan, to);
-    print_sent(sent, to);
+    cb_traffic_table_print(traffic, to);
     fputc('\n', to);
     print_fit(plan, to);
     fputs("a dry run: nothing was allocated, trained or written\n", to);
@@ -95,23 +77,7 @@ static json_t *stage_json(const cb_run *run, const cb_plan *plan, int stage) {
     return o;
 }
 
-static json_t *sent_json(const cb_sent *sent) {
-    json_t *all = json_object();
-    for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
-        json_t *kinds = json_object();
-        for (int kind = 0; kind < CB_KINDS; kind++) {
-            cb_cost c = sent->of[purpose][kind];
-            if (c.messages == 0) continue;
-            json_object_set_new(
-                kinds, cb_kind_name((cb_kind)kind),
-                json_pack("{s:I,s:I}", "messages", (json_int_t)c.messages, "bytes", (json_int_t)c.bytes));
-        }
-        json_object_set_new(all, cb_purpose_name((cb_purpose)purpose), kinds);
-    }
-    return all;
-}
-
-static void print_json(const cb_run *run, const cb_plan *plan, const cb_sent *sent, FILE *to) {
+static void print_json(const cb_run *run, const cb_plan *plan, const cb_traffic_table *traffic, FILE *to) {
     const int *size = run->mesh.size;
     json_t *o = json_pack("{s:s,s:I,s:i,s:i,s:i,s:i,s:s,s:i,s:i,s:i,s:I,s:b,s:i,s:I,s:I,s:I}", "model", run->model.name,
                           "parameters", (json_int_t)cb_model_parameters(&run->model), "ranks", run->mesh.ranks, "dp",
@@ -125,7 +91,7 @@ static void print_json(const cb_run *run, const cb_plan *plan, const cb_sent *se
     json_t *stages = json_array();
     for (int stage = 0; stage < plan->stages; stage++) json_array_append_new(stages, stage_json(run, plan, stage));
     json_object_set_new(o, "stages", stages);
-    json_object_set_new(o, "traffic", sent_json(sent));
+    json_object_set_new(o, "traffic", cb_traffic_table_json(traffic));
     json_dumpf(o, to, JSON_COMPACT);
     fputc('\n', to);
     json_decref(o);
@@ -133,12 +99,12 @@ static void print_json(const cb_run *run, const cb_plan *plan, const cb_sent *se
 
 cb_err cb_plan_print(const cb_run *run, bool json, FILE *to) {
     cb_plan plan;
-    cb_sent sent;
+    cb_traffic_table traffic;
     TRY(cb_run_plan(run, &plan));
-    TRY(sum_sent(run, &sent));
+    TRY(plan_traffic(run, &traffic));
     if (json)
-        print_json(run, &plan, &sent, to);
+        print_json(run, &plan, &traffic, to);
     else
-        print_text(run, &plan, &sent, to);
+        print_text(run, &plan, &traffic, to);
     return CB_OK;
 }

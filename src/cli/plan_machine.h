@@ -17,9 +17,10 @@ typedef struct cb_machine_layout {
     bool fits;
     /* by --check: */
     bool checked;
-    double step_s;                                   /* measured: the median step after the first */
-    int64_t memory_off_bytes;                        /* of all ranks and kinds: allocated against predicted */
-    int64_t traffic_off_bytes, traffic_off_messages; /* of all ranks, purposes and kinds: counted against predicted */
+    double step_s;            /* measured: the median step after the first */
+    int64_t memory_off_bytes; /* of all ranks and kinds: allocated against predicted */
+    /* of all ranks, purposes and kinds: counted against predicted */
+    int64_t traffic_off_bytes, traffic_off_messages, traffic_off_operations;
 } cb_machine_layout;
 
 typedef struct cb_machine_plan {
@@ -38,6 +39,8 @@ CB_MUST_USE cb_err cb_machine_check(cb_machine_layout *layout, int steps);
 
 /* A table of all, then the first one explained, or one JSON object. */
 CB_MUST_USE cb_err cb_machine_print(const cb_machine_plan *plan, bool json, FILE *to);
+/* Something that was predicted to the byte is not so. */
+bool cb_machine_is_off(const cb_machine_layout *layout);
 /* How far the measured step is from the predicted one: predicted over measured, less one. */
 double cb_machine_error(const cb_machine_layout *layout);
 

@@ -34,10 +34,10 @@ static void compare_rank(checked *c, const cb_run_summary *summary, int rank) {
     }
     for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
         for (int kind = 0; kind < CB_KINDS; kind++) {
-            cb_cost predicted = sent.of[purpose][kind];
-            const cb_traffic *counted = &found->traffic[purpose][kind];
-            c->it->traffic_off_bytes += apart(counted->bytes, summary->steps * predicted.bytes);
-            c->it->traffic_off_messages += apart(counted->messages, summary->steps * predicted.messages);
+            const cb_traffic *predicted = &sent.of[purpose][kind], *counted = &found->traffic[purpose][kind];
+            c->it->traffic_off_bytes += apart(counted->bytes, summary->steps * predicted->bytes);
+            c->it->traffic_off_messages += apart(counted->messages, summary->steps * predicted->messages);
+            c->it->traffic_off_operations += apart(counted->operations, summary->steps * predicted->operations);
         }
     }
 }
@@ -75,6 +75,10 @@ cb_err cb_machine_check(cb_machine_layout *it, int steps) {
     free(c);
     cb_schedule_free(&schedule);
     return e;
+}
+
+bool cb_machine_is_off(const cb_machine_layout *it) {
+    return it->memory_off_bytes || it->traffic_off_bytes || it->traffic_off_messages || it->traffic_off_operations;
 }
 
 double cb_machine_error(const cb_machine_layout *it) {

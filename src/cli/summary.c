@@ -10,30 +10,10 @@
 
 enum { NAME_WIDTH = 11 }; /* "d0 p11 t3" */
 
-/* Traffic of a purpose and kind over all ranks. */
-static cb_traffic total(const cb_run_summary *s, int purpose, int kind) {
-    cb_traffic sum = {0};
-    for (int r = 0; r < s->ranks; r++) {
-        const cb_traffic *t = &s->rank[r].traffic[purpose][kind];
-        sum.messages += t->messages;
-        sum.bytes += t->bytes;
-        sum.wait_s += t->wait_s;
-    }
-    return sum;
-}
-
-static void print_traffic(const cb_run_summary *s, FILE *to) {
-    fputs("\ntraffic, sent by all ranks per step\n", to);
-    cb_traffic_table_head(true, to);
-    double steps = s->steps > 0 ? (double)s->steps : 1;
-    for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
-        for (int kind = 0; kind < CB_KINDS; kind++) {
-            cb_traffic t = total(s, purpose, kind);
-            if (t.messages == 0) continue;
-            cb_traffic_table_row((cb_purpose)purpose, (cb_kind)kind, (double)t.messages / steps, (double)t.bytes / steps,
-                                 t.wait_s / steps / s->ranks, to);
-        }
-    }
+static cb_traffic_table traffic(const cb_run_summary *s) {
+    cb_traffic_table table = {.steps = s->steps};
+    for (int r = 0; r < s->ranks; r++) cb_traffic_table_add(&table, s->rank[r].traffic);
+    return table;
 }
 
 static int64_t used(const cb_rank_summary *rank, bool predicted) {
@@ -155,29 +135,14 @@ void cb_summary_print(const cb_progress *p, const cb_run_summary *s, FILE *to) {
         fputc('\n', to);
         cb_err_free(cb_timeline_text(s->timeline, columns - 14, cb_os_wants_colour(STDOUT_FILENO), to));
     }
-    if (s->steps > 0) print_traffic(s, to);
+    cb_traffic_table table = traffic(s);
+    if (s->steps > 0) cb_traffic_table_print(&table, to);
     print_memory(p, s, to);
     fputc('\n', to);
     print_speed(p, s, to);
 }
 
 static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
-
-static json_t *traffic_json(const cb_run_summary *s) {
-    json_t *all = json_object();
-    for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
-        json_t *kinds = json_object();
-        for (int kind = 0; kind < CB_KINDS; kind++) {
-            cb_traffic t = total(s, purpose, kind);
-            if (t.messages == 0) continue;
-            json_object_set_new(kinds, cb_kind_name((cb_kind)kind),
-                                json_pack("{s:I,s:I,s:f}", "messages", (json_int_t)t.messages, "bytes", (json_int_t)t.bytes,
-                                          "wait_s", t.wait_s));
-        }
-        json_object_set_new(all, cb_purpose_name((cb_purpose)purpose), kinds);
-    }
-    return all;
-}
 
 static json_t *memory_json(const cb_progress *p, const cb_run_summary *s) {
     json_t *ranks = json_array();
@@ -197,6 +162,7 @@ static json_t *memory_json(const cb_progress *p, const cb_run_summary *s) {
 
 json_t *cb_summary_json(const cb_progress *p, const cb_run_summary *s) {
     double step_s = s->steps > 0 ? s->train_s / (double)s->steps : NAN;
+    cb_traffic_table table = traffic(s);
     json_t *o = json_object();
     json_object_set_new(o, "steps", json_integer(s->steps));
     json_object_set_new(o, "val_loss", number(s->val_loss));
@@ -209,7 +175,7 @@ json_t *cb_summary_json(const cb_progress *p, const cb_run_summary *s) {
     json_object_set_new(o, "hfu", number(cb_progress_hfu(p, step_s)));
     json_object_set_new(o, "peak_flops", number(p->peak_flops));
     json_object_set_new(o, "bubble", s->timeline ? number(s->bubble) : json_null());
-    json_object_set_new(o, "traffic", traffic_json(s));
+    json_object_set_new(o, "traffic", cb_traffic_table_json(&table));
     json_object_set_new(o, "memory", memory_json(p, s));
     return o;
 }

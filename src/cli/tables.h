@@ -14,8 +14,18 @@ void cb_memory_table_row(const char *before, int width, const int64_t bytes[CB_M
 /* A field for each kind. */
 void cb_memory_to_json(json_t *to, const int64_t bytes[CB_MEM_KINDS]);
 
-/* Messages and bytes of a step by purpose and kind; wait_s NaN: not measured, its column is left out. */
-void cb_traffic_table_head(bool waiting, FILE *to);
-void cb_traffic_table_row(cb_purpose purpose, cb_kind kind, double messages, double bytes, double wait_s, FILE *to);
+/* Traffic by purpose and kind, planned for one step or counted over several. */
+typedef struct cb_traffic_table {
+    bool planned; /* times are not known */
+    int ranks;
+    int64_t steps;
+    cb_traffic all[CB_PURPOSES][CB_KINDS];                                        /* of all ranks and steps */
+    double exposed_s[CB_PURPOSES][CB_KINDS], overlapped_s[CB_PURPOSES][CB_KINDS]; /* of the rank that has most */
+} cb_traffic_table;
+void cb_traffic_table_add(cb_traffic_table *table, const cb_traffic of_rank[CB_PURPOSES][CB_KINDS]);
+/* Of a step: counts of all ranks, times of a rank. */
+void cb_traffic_table_print(const cb_traffic_table *table, FILE *to);
+/* Of all steps: {"tp": {"all-reduce": {"operations", "messages", "bytes"[, times]}}} */
+json_t *cb_traffic_table_json(const cb_traffic_table *table);
 
 #endif

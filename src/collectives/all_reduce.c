@@ -3,10 +3,8 @@
  * take the same path through `advance`, so split and blocking calls do the same sums. Cost: see the ways; chosen in
  * cost.c. */
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "collectives/algorithms.h"
 
 enum { FAILED = -1, ALIGNMENT = 64 };
@@ -108,36 +106,30 @@ static cb_err prepare(cb_pending *p, const cb_group *group) {
     return allocate(p, group->size, p->exchange.type);
 }
 
-/* When a recorded operation holds up its rank: from here on, */
-static void note_wait(cb_pending *p) {
-    if (p->exchange.event) p->exchange.event->wait_s = cb_now_s();
+/* Posts the first messages, and stays in the operation. */
+static cb_err begin(cb_pending *p, cb_group *group, cb_type type) {
+    p->exchange = cb_exchange_begin(group, CB_ALL_REDUCE, type, NULL, 1);
+    cb_err e = prepare(p, group);
+    if (!e && !is_done(p)) e = post(p);
+    return e ? release(p, e) : CB_OK;
 }
 
-/* no more, as its first messages are posted, */
-static void note_posted(cb_pending *p) {
-    if (!p->exchange.event) return;
-    p->exchange.event->posted_s = cb_now_s();
-    p->exchange.event->wait_s = INFINITY;
-}
-
-/* no more, as it was moved on and is not through. */
-static void note_moved(cb_pending *p) {
-    cb_comm_event *event = p->exchange.event;
-    if (!event) return;
-    event->beside_s += cb_now_s() - event->wait_s;
-    event->wait_s = INFINITY;
+static cb_err finish(cb_pending *p) {
+    cb_err e = CB_OK;
+    while (!e && !is_done(p)) {
+        e = cb_exchange_wait(&p->exchange);
+        if (!e) e = advance(p);
+    }
+    return release(p, e);
 }
 
 cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *p, cb_group *group, void *data, int64_t count,
                               cb_type type, cb_reduce_op op, void *scratch) {
     assert(count >= 0);
-    *p = (cb_pending){.data = data, .scratch = scratch, .count = count, .op = op, .way = way, .phase = FAILED};
-    p->exchange = cb_exchange_begin(group, CB_ALL_REDUCE, type, NULL, 1);
-    TRY(prepare(p, group));
-    p->phase = 0;
-    cb_err e = is_done(p) ? CB_OK : post(p);
-    note_posted(p);
-    return e ? release(p, e) : CB_OK;
+    *p = (cb_pending){.data = data, .scratch = scratch, .count = count, .op = op, .way = way};
+    TRY(begin(p, group, type));
+    cb_exchange_pause(&p->exchange);
+    return CB_OK;
 }
 
 cb_err cb_all_reduce_start(cb_pending *pending, cb_group *group, void *data, int64_t count, cb_type type,
@@ -150,7 +142,7 @@ cb_err cb_all_reduce_progress(cb_pending *p, bool *done) {
     if (p->phase == FAILED) return already_failed(p);
     cb_err e = CB_OK;
     bool through = true;
-    note_wait(p);
+    cb_exchange_resume(&p->exchange);
     while (!e && !is_done(p)) {
         e = cb_exchange_test(&p->exchange, &through);
         if (!e && !through) break;
@@ -158,23 +150,19 @@ cb_err cb_all_reduce_progress(cb_pending *p, bool *done) {
     }
     if (done) *done = is_done(p);
     if (e || is_done(p)) return release(p, e);
-    note_moved(p);
+    cb_exchange_pause(&p->exchange);
     return CB_OK;
 }
 
 cb_err cb_all_reduce_finish(cb_pending *p) {
     if (p->phase == FAILED) return already_failed(p);
-    cb_err e = CB_OK;
-    note_wait(p);
-    while (!e && !is_done(p)) {
-        e = cb_exchange_wait(&p->exchange);
-        if (!e) e = advance(p);
-    }
-    return release(p, e);
+    cb_exchange_resume(&p->exchange);
+    return finish(p);
 }
 
 cb_err cb_all_reduce(cb_group *group, void *data, int64_t count, cb_type type, cb_reduce_op op, void *scratch) {
-    cb_pending pending;
-    TRY(cb_all_reduce_start(&pending, group, data, count, type, op, scratch));
-    return cb_all_reduce_finish(&pending);
+    cb_all_reduce_way way = cb_all_reduce_choose(group->board, group->size, count);
+    cb_pending p = {.data = data, .scratch = scratch, .count = count, .op = op, .way = way};
+    TRY(begin(&p, group, type));
+    return finish(&p);
 }

@@ -2,21 +2,37 @@
 #include "collectives/exchange.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stddef.h>
+
+#include "base/clock.h"
 
 cb_exchange cb_exchange_begin(cb_group *group, cb_kind kind, cb_type type, cb_req **reqs, int room) {
     unsigned sequence = group->sequence++;
-    cb_comm_event *event = NULL;
-    if (group->size > 1) {
-        event = cb_comm_event_begin(group->comm, group->purpose, kind, -1, (int)(sequence & 0x7fffffff));
-    }
-    return (cb_exchange){.group = group,
-                         .kind = kind,
-                         .type = type,
-                         .sequence = sequence,
-                         .reqs = reqs,
-                         .room = room,
-                         .event = event};
+    cb_exchange x = {.group = group, .kind = kind, .type = type, .sequence = sequence, .reqs = reqs, .room = room};
+    if (group->size == 1) return x;
+    x.counted = true;
+    cb_comm_enter(group->comm);
+    cb_comm_begin_operation(group->comm, group->purpose, kind);
+    x.event = cb_comm_event_begin(group->comm, group->purpose, kind, -1, (int)(sequence & 0x7fffffff));
+    return x;
+}
+
+/* The first pause is when the first messages are posted; after the others the operation was moved on and is not
+ * through. */
+void cb_exchange_pause(cb_exchange *x) {
+    cb_comm_event *event = x->event;
+    if (event && event->wait_s == event->begin_s)
+        event->posted_s = cb_now_s();
+    else if (event)
+        event->beside_s += cb_now_s() - event->wait_s;
+    if (event) event->wait_s = INFINITY;
+    if (x->counted) cb_comm_leave(x->group->comm, x->group->purpose, x->kind);
+}
+
+void cb_exchange_resume(cb_exchange *x) {
+    if (x->counted) cb_comm_enter(x->group->comm);
+    if (x->event) x->event->wait_s = cb_now_s();
 }
 
 static cb_msg message(const cb_exchange *x, int member, void *data, int64_t count) {
@@ -65,15 +81,18 @@ cb_err cb_exchange_test(cb_exchange *x, bool *done) {
 }
 
 cb_err cb_exchange_end(cb_exchange *x, cb_err e) {
+    cb_comm *comm = x->group->comm;
+    assert(e || x->posted == 0);
     if (x->event) cb_comm_event_end(x->event);
-    x->event = NULL;
-    if (!e) {
-        assert(x->posted == 0);
-        return CB_OK;
-    }
-    cb_comm_abort(x->group->comm);
+    if (e) cb_comm_abort(comm);
     for (int i = 0; i < x->posted; i++)
-        if (x->reqs[i]) cb_err_free(cb_comm_wait(x->group->comm, &x->reqs[i]));
+        if (x->reqs[i]) cb_err_free(cb_comm_wait(comm, &x->reqs[i]));
+    if (x->counted) {
+        cb_comm_end_operation(comm, x->group->purpose, x->kind);
+        cb_comm_leave(comm, x->group->purpose, x->kind);
+    }
+    x->event = NULL;
+    x->counted = false;
     x->posted = 0;
     return e;
 }

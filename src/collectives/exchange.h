@@ -3,6 +3,7 @@
 #ifndef CB_COLLECTIVES_EXCHANGE_H
 #define CB_COLLECTIVES_EXCHANGE_H
 
+#include "comm/account.h"
 #include "comm/group.h"
 #include "comm/record.h"
 
@@ -17,10 +18,12 @@ typedef struct cb_exchange {
     int phase;         /* part of the tag */
     int posted, room;
     cb_req **reqs; /* (room), the caller's */
+    bool counted;  /* in the rank's account, until its end */
     cb_comm_event *event; /* NULL where it is not recorded, and after its end */
 } cb_exchange;
 
-/* Opens the group's next operation. reqs (room): memory for the requests of a phase. */
+/* Opens the group's next operation, in which the rank stays (comm/account.h) until the end or a pause. reqs (room):
+ * memory for the requests of a phase. */
 cb_exchange cb_exchange_begin(cb_group *group, cb_kind kind, cb_type type, cb_req **reqs, int room);
 /* Post a message of count elements from or to a member of the group; neither waits. */
 CB_MUST_USE cb_err cb_exchange_recv(cb_exchange *exchange, int from, void *data, int64_t count);
@@ -32,6 +35,9 @@ CB_MUST_USE cb_err cb_exchange_meet_and_part(cb_group *group, const cb_call *cal
 /* Wait for all that was posted, or see whether all is through. */
 CB_MUST_USE cb_err cb_exchange_wait(cb_exchange *exchange);
 CB_MUST_USE cb_err cb_exchange_test(cb_exchange *exchange, bool *done);
+/* The rank goes on with other work, and comes back to the operation. */
+void cb_exchange_pause(cb_exchange *exchange);
+void cb_exchange_resume(cb_exchange *exchange);
 /* Ends the operation with result e, which it returns. A failed one ends the world, as its members are out of step for
  * good; then what is still posted ends at once, and nobody reads or writes the operation's memory any more. */
 CB_MUST_USE cb_err cb_exchange_end(cb_exchange *exchange, cb_err e);

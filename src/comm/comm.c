@@ -172,6 +172,7 @@ static cb_err start(cb_comm *comm, const cb_msg *msg, bool is_send, cb_req **req
     }
     TRY((is_send ? comm->ops->isend : comm->ops->irecv)(comm, msg, req));
     (*req)->event = event;
+    (*req)->counted = is_send && msg->kind == CB_SENDRECV;
     if (!event) return CB_OK;
     event->is_send = is_send;
     event->bytes = cb_msg_bytes(msg);
@@ -180,18 +181,35 @@ static cb_err start(cb_comm *comm, const cb_msg *msg, bool is_send, cb_req **req
     return CB_OK;
 }
 
+static cb_err start_counted(cb_comm *comm, const cb_msg *msg, bool is_send, cb_req **req) {
+    cb_comm_enter(comm);
+    cb_err e = start(comm, msg, is_send, req);
+    if (!e && is_send) {
+        cb_traffic *traffic = &comm->traffic[msg->purpose][msg->kind];
+        traffic->messages++;
+        traffic->bytes += cb_msg_bytes(msg);
+        if ((*req)->counted) cb_comm_begin_operation(comm, msg->purpose, msg->kind);
+    }
+    cb_comm_leave(comm, msg->purpose, msg->kind);
+    return e;
+}
+
 cb_err cb_comm_isend(cb_comm *comm, const cb_msg *msg, cb_req **req) {
     TRY(check_msg(comm, msg, "sends to"));
-    TRY(start(comm, msg, true, req));
-    cb_traffic *traffic = &comm->traffic[msg->purpose][msg->kind];
-    traffic->messages++;
-    traffic->bytes += cb_msg_bytes(msg);
-    return CB_OK;
+    return start_counted(comm, msg, true, req);
 }
 
 cb_err cb_comm_irecv(cb_comm *comm, const cb_msg *msg, cb_req **req) {
     TRY(check_msg(comm, msg, "receives from"));
-    return start(comm, msg, false, req);
+    return start_counted(comm, msg, false, req);
+}
+
+/* A request has ended; the pool still has it as it was. */
+static void note_end(cb_comm *comm, cb_req *ended) {
+    if (ended->event) cb_comm_event_end(ended->event);
+    if (ended->counted) cb_comm_end_operation(comm, ended->msg.purpose, ended->msg.kind);
+    ended->event = NULL;
+    ended->counted = false;
 }
 
 /* What is through after a few looks was not waited for: the clock is not read. In one process they take some tenths of a
@@ -200,25 +218,22 @@ cb_err cb_comm_wait(cb_comm *comm, cb_req **req) {
     bool done = false;
     for (int look = comm->in_process ? 0 : LOOKS - 1; look < LOOKS && !done; look++) TRY(cb_comm_test(comm, req, &done));
     if (done) return CB_OK;
-    cb_comm_event *event = (*req)->event;
-    double *wait_s = &comm->traffic[(*req)->msg.purpose][(*req)->msg.kind].wait_s;
-    double start_s = cb_now_s();
+    cb_req *waited = *req;
+    cb_comm_enter(comm);
+    if (waited->event) waited->event->wait_s = cb_now_s();
     cb_err e = comm->ops->wait(comm, req);
-    *wait_s += cb_now_s() - start_s;
-    if (event) {
-        event->wait_s = start_s;
-        cb_comm_event_end(event);
-    }
+    note_end(comm, waited);
+    cb_comm_leave(comm, waited->msg.purpose, waited->msg.kind);
     return e;
 }
 
 cb_err cb_comm_test(cb_comm *comm, cb_req **req, bool *done) {
     *done = true;
     if (!*req) return CB_OK;
-    cb_comm_event *event = (*req)->event;
-    TRY(comm->ops->test(comm, req, done));
-    if (event && *done) cb_comm_event_end(event);
-    return CB_OK;
+    cb_req *tested = *req;
+    cb_err e = comm->ops->test(comm, req, done);
+    if (!*req) note_end(comm, tested);
+    return e;
 }
 
 void cb_comm_abort(cb_comm *comm) {
@@ -236,12 +251,4 @@ cb_err cb_comm_native(cb_comm *comm, const cb_call *call) {
 void cb_comm_native_name(const cb_comm *comm, char out[64]) {
     out[0] = '\0';
     if (comm->ops->native_name) comm->ops->native_name(out);
-}
-
-const cb_traffic *cb_comm_traffic(const cb_comm *comm, cb_purpose purpose, cb_kind kind) {
-    return &comm->traffic[purpose][kind];
-}
-
-void cb_comm_traffic_reset(cb_comm *comm) {
-    memset(comm->traffic, 0, sizeof comm->traffic);
 }

@@ -38,9 +38,12 @@ const char *cb_purpose_name(cb_purpose purpose); /* "tp" "dp" "pp" "embedding" "
 const char *cb_kind_name(cb_kind kind);          /* "send/recv" "all-reduce" ... */
 
 typedef struct cb_traffic {
+    int64_t operations;      /* begun by this rank: collective ones of more than one rank, single messages sent */
     int64_t messages, bytes; /* sent by this rank */
-    double wait_s;           /* time this rank was blocked in wait */
+    double exposed_s;        /* time this rank stood in them: starting, moving on, waiting, adding */
+    double overlapped_s;     /* time they were under way, until this rank noticed their end, while it did other work */
 } cb_traffic;
+void cb_traffic_add(cb_traffic *to, const cb_traffic *more);
 
 /* One message. Both sides fill all fields alike except peer and data; the checking wrapper compares them. */
 typedef struct cb_msg {
@@ -119,6 +122,6 @@ CB_MUST_USE cb_err cb_comm_native(cb_comm *comm, const struct cb_call *call);
 void cb_comm_native_name(const cb_comm *comm, char out[64]);
 
 const cb_traffic *cb_comm_traffic(const cb_comm *comm, cb_purpose purpose, cb_kind kind);
-void cb_comm_traffic_reset(cb_comm *comm);
+void cb_comm_traffic_reset(cb_comm *comm); /* while nothing is under way */
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "comm/account.h"
 #include "comm/meeting.h"
 #include "comm/record.h"
 
@@ -14,6 +15,7 @@ struct cb_req {
     cb_msg msg;
     bool is_send, in_use;
     cb_comm_event *event; /* comm.c's: NULL where it is not recorded */
+    bool counted;         /* comm.c's: a message that is an operation of its own, under way */
     cb_req *prev, *next; /* the pool's: in the ring of those in use, or (next) in the queue of free ones */
 };
 
@@ -48,6 +50,7 @@ struct cb_comm {
     bool in_process;
     double deadline_s;
     cb_traffic traffic[CB_PURPOSES][CB_KINDS];
+    cb_account account;
     cb_comm_recorder *recorder; /* NULL: nothing is recorded */
 };
 

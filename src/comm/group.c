@@ -54,6 +54,7 @@ cb_err cb_group_meet(cb_group *group, const cb_call *call, const cb_work *work, 
     cb_comm *comm = group->comm;
     TRY(comm->ops->meet(comm, group->board, group->me, &msg, call, work, req));
     (*req)->event = NULL;
+    (*req)->counted = false;
     return CB_OK;
 }
 

@@ -76,6 +76,7 @@ static cb_err compute(cb_rank *rank, cb_instr in, const cb_instr_list *list, int
     float *buffer;
     TRY(take_buffer(rank, in, &buffer));
     TRY(cb_post_ahead(rank, list, index));
+    TRY(cb_rings_look(rank));
     if (in.kind == CB_F) return forward(rank, chunk, in.micro_batch, buffer);
     if (in.kind == CB_B) return backward(rank, chunk, in.micro_batch, buffer);
     return weight_gradients(rank, chunk, in.micro_batch);

@@ -94,11 +94,8 @@ static void zero_gradients(cb_rank *rank) {
 static void add_traffic(cb_rank *rank) {
     for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
         for (int kind = 0; kind < CB_KINDS; kind++) {
-            const cb_traffic *now = cb_comm_traffic(rank->comm, (cb_purpose)purpose, (cb_kind)kind);
-            cb_traffic *sum = &rank->train_traffic[purpose][kind];
-            sum->messages += now->messages;
-            sum->bytes += now->bytes;
-            sum->wait_s += now->wait_s;
+            cb_traffic_add(&rank->train_traffic[purpose][kind],
+                           cb_comm_traffic(rank->comm, (cb_purpose)purpose, (cb_kind)kind));
         }
     }
 }

@@ -133,6 +133,20 @@ cb_err cb_rings_drain(cb_rank *rank) {
     return CB_OK;
 }
 
+static cb_err look(cb_rank *rank, cb_ring *ring) {
+    bool through;
+    for (int i = 0; i < ring->size; i++) TRY(cb_comm_test(rank->comm, &ring->sent[i], &through));
+    return CB_OK;
+}
+
+cb_err cb_rings_look(cb_rank *rank) {
+    for (int r = 0; r < CB_RINGS; r++) {
+        TRY(look(rank, &rank->out[r]));
+        TRY(look(rank, &rank->grad[r]));
+    }
+    return CB_OK;
+}
+
 static void abandon(cb_rank *rank, cb_ring *ring) {
     for (int i = 0; i < ring->size; i++) cb_err_free(cb_comm_wait(rank->comm, &ring->sent[i]));
 }

@@ -25,12 +25,12 @@ typedef struct cb_plan {
 CB_MUST_USE cb_err cb_run_plan(const cb_run *run, cb_plan *plan);
 bool cb_plan_fits(const cb_plan *plan);
 
-/* Messages and bytes by purpose and kind. */
+/* By purpose and kind; of cb_traffic all but the times. */
 typedef struct cb_sent {
-    cb_cost of[CB_PURPOSES][CB_KINDS];
+    cb_traffic of[CB_PURPOSES][CB_KINDS];
 } cb_sent;
 
-/* What world rank `rank` sends in one training step. schedule: the run's, lowered. */
+/* What world rank `rank` begins and sends in one training step. schedule: the run's, lowered. */
 cb_sent cb_run_sent(const cb_run *run, const cb_schedule *schedule, int rank);
 
 #endif

@@ -160,6 +160,7 @@ CB_MUST_USE cb_err cb_send_forward(cb_rank *rank, cb_chunk *chunk, int micro_bat
 CB_MUST_USE cb_err cb_send_backward(cb_rank *rank, cb_chunk *chunk, int micro_batch);
 /* The ring's next buffer, once its last send is through, becomes the one in use. */
 CB_MUST_USE cb_err cb_ring_advance(cb_rank *rank, cb_ring *ring, float **buffer);
+CB_MUST_USE cb_err cb_rings_look(cb_rank *rank); /* which sends are through; never waits */
 CB_MUST_USE cb_err cb_rings_drain(cb_rank *rank);
 void cb_rings_abandon(cb_rank *rank); /* after the world was aborted: lets go of all messages */
 

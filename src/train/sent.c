@@ -1,7 +1,7 @@
-/* The messages of a training step, counted before it is done: over tp four all-reduces of the residual stream per layer
- * and microbatch (Shoeybi et al. 2019), a fifth where it is recomputed in full, and those of embedding, head and loss;
- * over dp every gradient once; over pp what the schedule's list says; the tied table between first and last stage; and
- * the numbers that all agree on. */
+/* The operations and messages of a training step, counted before it is done: over tp four all-reduces of the residual
+ * stream per layer and microbatch (Shoeybi et al. 2019), a fifth where it is recomputed in full, and those of
+ * embedding, head and loss; over dp every gradient once; over pp what the schedule's list says; the tied table between
+ * first and last stage; and the numbers that all agree on. */
 #include "base/arena.h"
 #include "train/plan.h"
 
@@ -16,8 +16,10 @@ typedef struct place {
 /* n all-reduces of `count` elements in a group of `size`, in which this rank is number `index`. */
 static void add(const place *at, cb_purpose purpose, int size, int index, int64_t n, int64_t count, cb_type type) {
     if (size < 2 || count == 0) return;
-    cb_cost one = cb_collective_cost(cb_comm_launch_shares(&at->run->launch), CB_ALL_REDUCE, size, index, count, type),
-            *to = &at->sent->of[purpose][CB_ALL_REDUCE];
+    bool shared = cb_comm_launch_shares(&at->run->launch);
+    cb_cost one = cb_collective_cost(shared, CB_ALL_REDUCE, size, index, count, type);
+    cb_traffic *to = &at->sent->of[purpose][CB_ALL_REDUCE];
+    to->operations += n;
     to->messages += n * one.messages;
     to->bytes += n * one.bytes;
 }
@@ -74,10 +76,11 @@ static void add_data_parallel(const place *at) {
 static void add_pipeline(const place *at, const cb_schedule *schedule) {
     const cb_run *run = at->run;
     const cb_instr_list *list = &schedule->list[at->coord[CB_PP]];
-    cb_cost *to = &at->sent->of[CB_FOR_PP][CB_SENDRECV];
+    cb_traffic *to = &at->sent->of[CB_FOR_PP][CB_SENDRECV];
     for (int i = 0; i < list->count; i++) {
-        if (list->at[i].kind == CB_SEND_F || list->at[i].kind == CB_SEND_B) to->messages++;
+        if (list->at[i].kind == CB_SEND_F || list->at[i].kind == CB_SEND_B) to->operations++;
     }
+    to->messages = to->operations;
     to->bytes = to->messages * 4 * run->B * run->T * run->model.channels;
     int64_t norms = (int64_t)cb_params_count(&run->model) * run->shards + 2;
     add_along(at, CB_TP, 1, norms, CB_F64);
