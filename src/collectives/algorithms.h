@@ -9,6 +9,9 @@
  * cb_all_reduce_scratch_by, or NULL. For tests and measurements. */
 CB_MUST_USE cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *pending, cb_group *group, void *data,
                                           int64_t count, cb_type type, cb_reduce_op op, void *scratch);
+/* The same, waited for. */
+CB_MUST_USE cb_err cb_all_reduce_by(cb_all_reduce_way way, cb_group *group, void *data, int64_t count, cb_type type,
+                                    cb_reduce_op op, void *scratch);
 /* NULL: CB_BY_MEETING, which is none. */
 const cb_pattern *cb_all_reduce_pattern(cb_all_reduce_way way);
 cb_all_reduce_way cb_all_reduce_way_of(const cb_pattern *pattern);

@@ -162,6 +162,11 @@ cb_err cb_all_reduce_finish(cb_pending *p) {
 
 cb_err cb_all_reduce(cb_group *group, void *data, int64_t count, cb_type type, cb_reduce_op op, void *scratch) {
     cb_all_reduce_way way = cb_all_reduce_choose(group->board, group->size, count);
+    return cb_all_reduce_by(way, group, data, count, type, op, scratch);
+}
+
+cb_err cb_all_reduce_by(cb_all_reduce_way way, cb_group *group, void *data, int64_t count, cb_type type,
+                        cb_reduce_op op, void *scratch) {
     cb_pending p = {.data = data, .scratch = scratch, .count = count, .op = op, .way = way};
     TRY(begin(&p, group, type));
     return finish(&p);

@@ -92,10 +92,7 @@ static cb_err run_alone(const operation *o) {
 }
 
 static cb_err all_reduce_by(const cb_pattern *pattern, cb_group *group, const cb_call *c, void *scratch) {
-    cb_pending pending;
-    cb_all_reduce_way way = cb_all_reduce_way_of(pattern);
-    TRY(cb_all_reduce_start_by(way, &pending, group, c->to, c->count, c->type, c->op, scratch));
-    return cb_all_reduce_finish(&pending);
+    return cb_all_reduce_by(cb_all_reduce_way_of(pattern), group, c->to, c->count, c->type, c->op, scratch);
 }
 
 cb_err cb_algorithm_run(const cb_algorithm *algorithm, cb_group *group, const cb_call *call, void *scratch) {
