@@ -108,7 +108,7 @@ static cb_err prepare(cb_pending *p, const cb_group *group) {
 
 /* Posts the first messages, and stays in the operation. */
 static cb_err begin(cb_pending *p, cb_group *group, cb_type type) {
-    p->exchange = cb_exchange_begin(group, CB_ALL_REDUCE, type, NULL, 1);
+    p->exchange = cb_exchange_begin(group, CB_ALL_REDUCE, type, p->way == CB_BY_MEETING, NULL, 1);
     cb_err e = prepare(p, group);
     if (!e && !is_done(p)) e = post(p);
     return e ? release(p, e) : CB_OK;

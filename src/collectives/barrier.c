@@ -24,6 +24,6 @@ cb_err cb_barrier(cb_group *group) {
         return cb_exchange_meet_and_part(group, &call);
     }
     cb_req *reqs[2];
-    cb_exchange x = cb_exchange_begin(group, CB_BARRIER, CB_U8, reqs, 2);
+    cb_exchange x = cb_exchange_begin(group, CB_BARRIER, CB_U8, false, reqs, 2);
     return cb_exchange_end(&x, exchange(&x));
 }

@@ -7,14 +7,19 @@
 
 #include "base/clock.h"
 
-cb_exchange cb_exchange_begin(cb_group *group, cb_kind kind, cb_type type, cb_req **reqs, int room) {
-    unsigned sequence = group->sequence++;
-    cb_exchange x = {.group = group, .kind = kind, .type = type, .sequence = sequence, .reqs = reqs, .room = room};
-    if (group->size == 1) return x;
-    x.counted = true;
+void cb_exchange_open(cb_exchange *x) {
+    cb_group *group = x->group;
+    if (group->size == 1) return;
+    x->counted = true;
     cb_comm_enter(group->comm);
-    cb_comm_begin_operation(group->comm, group->purpose, kind);
-    x.event = cb_comm_event_begin(group->comm, group->purpose, kind, -1, (int)(sequence & 0x7fffffff));
+    cb_comm_begin_operation(group->comm, group->purpose, x->kind);
+    x->event = cb_comm_event_begin(group->comm, group->purpose, x->kind, -1, (int)(x->sequence & 0x7fffffff));
+}
+
+cb_exchange cb_exchange_begin(cb_group *group, cb_kind kind, cb_type type, bool meets, cb_req **reqs, int room) {
+    cb_exchange x = {
+        .group = group, .kind = kind, .type = type, .sequence = group->sequence++, .reqs = reqs, .room = room};
+    if (!meets) cb_exchange_open(&x);
     return x;
 }
 

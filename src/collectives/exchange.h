@@ -22,9 +22,11 @@ typedef struct cb_exchange {
     cb_comm_event *event; /* NULL where it is not recorded, and after its end */
 } cb_exchange;
 
-/* Opens the group's next operation, in which the rank stays (comm/account.h) until the end or a pause. reqs (room):
- * memory for the requests of a phase. */
-cb_exchange cb_exchange_begin(cb_group *group, cb_kind kind, cb_type type, cb_req **reqs, int room);
+/* Begins the group's next operation. reqs (room): memory for the requests of a phase. meets: cb_exchange_meet follows,
+ * and opens it when the call stands where the others look for it: they do not wait for a look at the clock. */
+cb_exchange cb_exchange_begin(cb_group *group, cb_kind kind, cb_type type, bool meets, cb_req **reqs, int room);
+/* From now on the rank stays in the operation (comm/account.h), until the end or a pause. */
+void cb_exchange_open(cb_exchange *exchange);
 /* Post a message of count elements from or to a member of the group; neither waits. */
 CB_MUST_USE cb_err cb_exchange_recv(cb_exchange *exchange, int from, void *data, int64_t count);
 CB_MUST_USE cb_err cb_exchange_send(cb_exchange *exchange, int to, const void *data, int64_t count);

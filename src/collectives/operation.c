@@ -102,7 +102,7 @@ cb_err cb_algorithm_run(const cb_algorithm *algorithm, cb_group *group, const cb
     if (!pattern) return cb_exchange_meet_and_part(group, call);
     const int size = group->size;
     const int64_t E = cb_type_bytes(call->type);
-    cb_exchange x = cb_exchange_begin(group, call->kind, call->type, NULL, 0);
+    cb_exchange x = cb_exchange_begin(group, call->kind, call->type, false, NULL, 0);
     operation o = {.group = group, .call = call, .block_bytes = call->count * E};
     o.course = (cb_course){.pattern = pattern, .exchange = &x, .root = call->root, .op = call->op};
     o.course.shape = (cb_shape){size, cb_modulo(group->me - call->root, size), 0, call->count};

@@ -164,6 +164,7 @@ static cb_work work_of(const cb_call *call, int size) {
 cb_err cb_exchange_meet(cb_exchange *x, const cb_call *call) {
     cb_work work = work_of(call, x->group->size);
     TRY(cb_group_meet(x->group, call, &work, (int)(x->sequence & 0x7fffffff), &x->reqs[x->posted]));
+    cb_exchange_open(x);
     cb_traffic sent = sends_of(x->group, call); /* after the call stands where the others look for it */
     cb_group_count(x->group, call->kind, &sent);
     if (x->event) x->event->bytes += sent.bytes;
@@ -173,7 +174,7 @@ cb_err cb_exchange_meet(cb_exchange *x, const cb_call *call) {
 
 cb_err cb_exchange_meet_and_part(cb_group *group, const cb_call *call) {
     cb_req *req;
-    cb_exchange x = cb_exchange_begin(group, call->kind, call->type, &req, 1);
+    cb_exchange x = cb_exchange_begin(group, call->kind, call->type, true, &req, 1);
     cb_err e = cb_exchange_meet(&x, call);
     return cb_exchange_end(&x, e ? e : cb_exchange_wait(&x));
 }
