@@ -90,6 +90,10 @@ J
     shows "a100-80g" "mi300x-192g" "x100" "h100:8x16" "a100,a100-80gb-sxm"
     narrow 100
     validates
+    run plan --list-hardware --json
+    cp "$out" all.json
+    run plan --list-hardware --hardware all.json --json
+    check "what it lists it reads" equal "$rc $(cmp "$out" all.json && echo same)" "0 same"
     printf '{"devices": [{"name": "x",\n "family": "pascal"}]}' >own.json
     refuses 1 "own.json: line 2, column 2: family: expected one of volta" plan --model demo --cluster own.json
     printf '{"devices": [,' >own.json
@@ -114,7 +118,7 @@ refused_words() {
     refuses 2 "network 'wifi': give KIND-GBITS" plan --model demo --cluster a100-80g:8x1:wifi
     refuses 2 "no stack 'megatron'; did you mean 'megatron-2021' or 'megatron-core'?" plan --model demo --cluster a100-80g:8 \
         --stack megatron
-    refuses 2 "a100-80g has no matrix products in 8 bit" plan --model demo --cluster a100-80g:8 --precision 8
+    refuses 2 "a100-80g has no matrix products in 8 bit; it has 32 bit, 16 bit" plan --model demo --cluster a100-80g:8 --precision 8
     refuses 2 "--tokens is 9e18; it can be 1 to 1e+18" plan --model demo --cluster a100-80g:8 --tokens 9e18
     refuses 2 "--price goes with --tokens" plan --model demo --cluster a100-80g:8 --price 2
     refuses 2 "--seq-length 4096 is more than the 2048 positions of gpt3-175b" plan --model gpt3-175b --cluster a100-80g:8 \
@@ -129,6 +133,10 @@ refused_layouts() {
     refuses 2 "dp x tp x pp is 8; the cluster has 64 devices; --dp can be 16; --tp can be 16; --pp can be 16" plan --model gpt3-175b --cluster a100-80g:8x8 --tp 2 --pp 2 --dp 2
     refuses 2 "--tp can be 1, 2, 4, 8, 16 or 32; --pp can be 1, 2, 4, 8, 16, 32 or 64" plan --model gpt3-175b --cluster a100-80g:8x8 \
         --tp 3 --pp 5
+    refuses 2 "--tp can be 1, 2, 4, 8, 16 or 32; --micro-batch-size can be 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024 or 2048" \
+        plan --model gpt3-175b --cluster a100-80g:8x8 --tp 3 --micro-batch-size 5
+    refuses 2 "does not divide the 16 devices; --pp can be 1 or 2; as it is, it works on a100-80g:8x6" \
+        plan --model gpt3-175b --cluster a100-80g:8x2 --tp 8 --pp 6
     refuses 2 "padded vocabulary; --tp can be 1, 2 or 4" plan --model gpt2-124m --cluster a100-80g:8 --tp 8
     refuses 2 "microbatch 3, 1 chunk on 8 devices with 64 sequences: dp x microbatch divides the global batch; --micro-batch-size can be 1, 2, 4, 8, 16, 32 or 64" \
         plan --model gpt2-124m --cluster a100-80g:8 --tp 4 --micro-batch-size 3 --global-batch-size 64

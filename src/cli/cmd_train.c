@@ -62,7 +62,9 @@ static cb_err plan(const cb_options *options, const cb_resolved *resolved) {
     if (cb_comm_mpiexec_rank() > 0) return CB_OK;
     TRY(cb_outputs_check(options, &resolved->run));
     if (!options->json) print_configuration(options, resolved);
-    return cb_plan_print(&resolved->run, options->json, stdout);
+    TRY(cb_plan_print(&resolved->run, options->json, stdout));
+    if (!options->json) puts("a dry run: nothing was allocated, trained or written");
+    return CB_OK;
 }
 
 /* Three digits are what a measurement of a fraction of a second is worth. */

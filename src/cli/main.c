@@ -16,7 +16,7 @@ static const struct {
 } commands[] = {
     {"train", cb_cmd_train, "train a model on a mesh of data, tensor and pipeline parallel ranks"},
     {"verify", cb_cmd_verify, "train the same run in many layouts and compare every bit"},
-    {"plan", cb_cmd_plan, "predict the time of training steps, held against published measurements"},
+    {"plan", cb_cmd_plan, "which layout of a model is best on a cluster: memory, time, traffic and cost of a step"},
     {"model", cb_cmd_model, "list the models, or show one: parameters, FLOPs, what each stage holds"},
     {"schedule", cb_cmd_schedule, "draw, list and compare pipeline schedules: bubble, time, memory, messages"},
     {"trace", cb_cmd_trace, "draw a traced step below its simulation, and say where its time went"},

@@ -65,7 +65,6 @@ static void print_text(const cb_run *run, const cb_plan *plan, const cb_traffic_
     cb_traffic_table_print(traffic, to);
     fputc('\n', to);
     print_fit(plan, to);
-    fputs("a dry run: nothing was allocated, trained or written\n", to);
 }
 
 static json_t *stage_json(const cb_run *run, const cb_plan *plan, int stage) {

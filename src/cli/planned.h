@@ -53,8 +53,9 @@ char *cb_planned_layout(const cb_split *split, char out[160]);
 /* "stage 0 needs 93.1 GiB of 80.0: 46% optimizer". Returns out. */
 char *cb_planned_shortfall(const cb_device_memory *memory, double room_bytes, char out[128]);
 
-/* planned_advice.c: e, that nothing is possible, and which values of what was fixed would be, all else as it is. */
-CB_MUST_USE cb_err cb_planned_advise(const cb_planned *p, cb_err e);
+/* planned_advice.c: e, that nothing is possible, and which values of what was fixed would be, all else as it is; or on
+ * which cluster it would. */
+CB_MUST_USE cb_err cb_planned_advise(cb_planned *p, cb_err e);
 /* Where nothing fits: sets p->smallest; the error that says so. */
 void cb_planned_find_smallest(cb_planned *p);
 CB_MUST_USE cb_err cb_planned_too_small(const cb_planned *p);
@@ -87,6 +88,7 @@ void cb_planned_print_layout(const cb_planned *p, const cb_layout *layout, FILE 
 /* planned_timeline.c: the timeline of its step; to --svg too, if given. */
 CB_MUST_USE cb_err cb_planned_print_timeline(const cb_planned *p, const cb_layout *layout, FILE *to);
 /* planned_json.c */
+void cb_planned_print_hardware_json(const cb_hardware *hardware, FILE *to);
 json_t *cb_planned_json(const cb_planned *p, const cb_way ways[CB_WAYS], const cb_layout *explained);
 
 #endif

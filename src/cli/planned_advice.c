@@ -93,51 +93,6 @@ static void say(const values *v, char *out, size_t size) {
         snprintf(out + used, size - used, ", ... or %s", word(v->which, v->at[v->count - 1], number));
 }
 
-/* Adds the legal values under one wish. */
-static void look(const cb_planned *p, cb_wish wish, values *v) {
-    cb_search search;
-    cb_search_spec spec = {.job = &p->job, .constants = &p->constants, .wish = wish, .on_legal = on_legal, .arg = v};
-    cb_err e = cb_search_run(&spec, &search);
-    if (!e) cb_search_free(&search);
-    cb_err_free(e);
-}
-
-/* The search leaves out context parallelism that it takes for a waste; asked for, it is legal. */
-static void look_for_cp(const cb_planned *p, cb_wish wish, values *v) {
-    for (int cp = 1; cp <= p->cluster.devices && cp <= p->job.seq_length; cp++) {
-        wish.cp = cp;
-        if (p->cluster.devices % cp == 0) look(p, wish, v);
-    }
-}
-
-/* Of each fixed field the values that are legal where it, or where all sizes of the mesh, are open. */
-static void advise(const cb_planned *p, bool whole_mesh, values *v, char *text, size_t size) {
-    cb_wish given = p->wish, none = cb_wish_none();
-    for (int i = 0; i < (whole_mesh ? MESH_SIZES : FIXED); i++) {
-        cb_wish wish = p->wish;
-        if (*field(&given, i) == *field(&none, i)) continue;
-        for (int k = 0; k < FIXED; k++)
-            if (k == i || (whole_mesh && k < MESH_SIZES)) *field(&wish, k) = *field(&none, k);
-        v->which = i, v->count = 0;
-        if (fixed[i].wish == offsetof(cb_wish, cp))
-            look_for_cp(p, wish, v);
-        else
-            look(p, wish, v);
-        if (v->count) say(v, text, size);
-    }
-}
-
-cb_err cb_planned_advise(const cb_planned *p, cb_err e) {
-    char text[640] = "";
-    values *v = malloc(sizeof *v);
-    for (int whole_mesh = 0; v && whole_mesh < 2 && !*text; whole_mesh++) advise(p, whole_mesh, v, text, sizeof text);
-    free(v);
-    if (!*text) return e;
-    cb_err advised = cb_fail(cb_err_code(e), "%s%s", cb_err_text(e), text);
-    cb_err_free(e);
-    return advised;
-}
-
 static int least_nodes(const cb_planned *p, bool dp_open) {
     cb_search_spec spec = {.job = &p->job, .constants = &p->constants, .wish = p->wish};
     if (dp_open) spec.wish.dp = 0;
@@ -156,6 +111,63 @@ void cb_planned_find_smallest(cb_planned *p) {
     cb_err_free(e);
     snprintf(s->cluster, sizeof s->cluster, "%s:%dx%d%s%s", c->device.name, c->node_devices, s->nodes, usual ? "" : ":",
              usual ? "" : c->network.name);
+}
+
+/* Adds the legal values under one wish. */
+static void look(const cb_planned *p, cb_wish wish, values *v) {
+    cb_search search;
+    cb_search_spec spec = {.job = &p->job, .constants = &p->constants, .wish = wish, .on_legal = on_legal, .arg = v};
+    cb_err e = cb_search_run(&spec, &search);
+    if (!e) cb_search_free(&search);
+    cb_err_free(e);
+}
+
+/* The search leaves out context parallelism that it takes for a waste; asked for, it is legal. */
+static void look_for_cp(const cb_planned *p, cb_wish wish, values *v) {
+    for (int cp = 1; cp <= p->cluster.devices && cp <= p->job.seq_length; cp++) {
+        wish.cp = cp;
+        if (p->cluster.devices % cp == 0) look(p, wish, v);
+    }
+}
+
+/* Of each fixed field the values that are legal where it alone, or where everything is open. */
+static void advise(const cb_planned *p, bool all_open, values *v, char *text, size_t size) {
+    cb_wish given = p->wish, none = cb_wish_none();
+    for (int i = 0; i < FIXED; i++) {
+        cb_wish wish = all_open ? none : given;
+        if (*field(&given, i) == *field(&none, i)) continue;
+        *field(&wish, i) = *field(&none, i);
+        v->which = i, v->count = 0;
+        if (fixed[i].wish == offsetof(cb_wish, cp))
+            look_for_cp(p, wish, v);
+        else
+            look(p, wish, v);
+        if (v->count) say(v, text, size);
+    }
+}
+
+/* Where the sizes that are fixed are no part of the cluster, one of which they are and on which something fits. */
+static void add_cluster(cb_planned *p, char *text, size_t size) {
+    const int sizes[] = {p->wish.dp, p->wish.tp, p->wish.pp, p->wish.cp};
+    int64_t product = 1;
+    for (int i = 0; i < MESH_SIZES; i++) product *= sizes[i] ? sizes[i] : 1;
+    if (p->cluster.devices % product == 0) return;
+    cb_planned_find_smallest(p);
+    size_t used = strlen(text);
+    if (p->smallest.nodes && !p->smallest.dp_open)
+        snprintf(text + used, size - used, "; as it is, it works on %s", p->smallest.cluster);
+}
+
+cb_err cb_planned_advise(cb_planned *p, cb_err e) {
+    char text[640] = "";
+    values *v = malloc(sizeof *v);
+    for (int all_open = 0; v && all_open < 2 && !*text; all_open++) advise(p, all_open, v, text, sizeof text);
+    free(v);
+    add_cluster(p, text, sizeof text);
+    if (!*text) return e;
+    cb_err advised = cb_fail(cb_err_code(e), "%s%s", cb_err_text(e), text);
+    cb_err_free(e);
+    return advised;
 }
 
 cb_err cb_planned_too_small(const cb_planned *p) {

@@ -147,3 +147,26 @@ json_t *cb_planned_json(const cb_planned *p, const cb_way ways[CB_WAYS], const c
     }
     return o;
 }
+
+static json_t *device_json(const cb_device_row *row) {
+    const cb_accelerator *d = &row->device;
+    json_t *peaks = json_object();
+    static const char *const bits[CB_PRECISIONS] = {"32", "16", "8", "4"};
+    for (int i = 0; i < CB_PRECISIONS; i++)
+        if (d->peak_flops[i] > 0) json_object_set_new(peaks, bits[i], json_real(d->peak_flops[i] / 1e12));
+    return json_pack("{s:s, s:s, s:s, s:o, s:f, s:f, s:f, s:i, s:i, s:s, s:s}", "name", d->name, "aliases",
+                     row->aliases, "family", cb_accelerator_family_name(d->family), "peak_tflops", peaks, "memory_gib",
+                     d->memory_bytes / (1 << 30), "memory_gb_per_s", d->memory_bytes_per_s / 1e9, "link_gb_per_s",
+                     d->link_bytes_per_s / 1e9, "multiprocessors", d->multiprocessors, "node_devices",
+                     row->node_devices, "network", row->network, "source", row->source);
+}
+
+/* As --hardware reads it, with aliases and sources beside. */
+void cb_planned_print_hardware_json(const cb_hardware *hardware, FILE *to) {
+    json_t *devices = json_array();
+    for (int i = 0; i < hardware->count; i++) json_array_append_new(devices, device_json(&hardware->device[i]));
+    json_t *o = json_pack("{s:o}", "devices", devices);
+    json_dumpf(o, to, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    fputc('\n', to);
+    json_decref(o);
+}

@@ -67,7 +67,7 @@ static const cb_arg table[] = {
      .offset = FIELD(stack_name),
      .fallback = "megatron-core",
      .help = "the program that trains, which decides what is fused, overlapped and kept: megatron-core, megatron-2021, "
-             "deepspeed-2021, fsdp, torchtitan, nanotron, ..."},
+             "deepspeed-2021, fsdp, torchtitan, nanotron, static-graph, cuboid"},
     {.name = "precision",
      .type = CB_ARG_CHOICE,
      .offset = FIELD(precision),
@@ -111,7 +111,7 @@ static const cb_arg table[] = {
      .type = CB_ARG_BOOL,
      .offset = FIELD(sequence_parallel),
      .fallback = "false",
-     .help = "cut what lies between the matrices along the sequence; not given: searched"},
+     .help = "cut what lies between the matrices along the sequence, or --no-sequence-parallel; not given: searched"},
     {.name = "zero",
      .type = CB_ARG_INT,
      .offset = FIELD(zero),
@@ -159,8 +159,7 @@ static const cb_arg table[] = {
     {.name = "price",
      .type = CB_ARG_REAL,
      .offset = FIELD(price),
-     .unit = "per device-hour",
-     .help = "with --tokens: what it costs",
+     .help = "with --tokens: of a device-hour, in any currency; what the training costs",
      .derived = "not asked",
      .min = 0,
      .max = 1e9},
@@ -234,6 +233,18 @@ static cb_err find_stack(const char *name, cb_stack *stack) {
                    cb_args_suggest(name, names, near)[0] ? near : ";", all);
 }
 
+static cb_err wrong_precision(const cb_planned *p) {
+    const cb_accelerator *device = &p->cluster.device;
+    char has[64] = "";
+    for (int i = 0; i < CB_PRECISIONS; i++) {
+        size_t used = strlen(has);
+        if (device->peak_flops[i] > 0)
+            snprintf(has + used, sizeof has - used, "%s%s", used ? ", " : "", cb_precision_word((cb_precision)i));
+    }
+    return cb_fail(CB_EINVAL, "%s has no matrix products in %s; it has %s", device->name,
+                   cb_precision_word(p->job.precision), has);
+}
+
 static cb_err resolve_job(cb_planned *p) {
     static const cb_precision precisions[] = {CB_MATH_32, CB_MATH_16, CB_MATH_8, CB_MATH_4};
     cb_stack stack;
@@ -246,9 +257,7 @@ static cb_err resolve_job(cb_planned *p) {
                       .seq_length = p->seq_length,
                       .global_batch = p->global_batch,
                       .grads_32 = p->grads_32};
-    if (p->cluster.device.peak_flops[p->job.precision] > 0) return CB_OK;
-    return cb_fail(CB_EINVAL, "%s has no matrix products in %s", p->cluster.device.name,
-                   cb_precision_word(p->job.precision));
+    return p->cluster.device.peak_flops[p->job.precision] > 0 ? CB_OK : wrong_precision(p);
 }
 
 static int least0(int64_t value) {
@@ -279,14 +288,17 @@ cb_err cb_planned_resolve(cb_planned *p, int argc, char **argv, bool *done) {
     if (p->help) {
         cb_args_help(table, ROWS,
                      "cuboid plan --model gpt3-175b --cluster a100-80g:8x128 [--tp 8 --pp 16]\n"
-                     "cuboid plan --validate FILE.csv | --show-constants   (see their --help)",
+                     "cuboid plan --this-machine ... | --validate FILE.csv | --show-constants   (each has a --help)",
                      stdout);
         return CB_OK;
     }
     if (p->list_hardware) {
         char unused[128];
         if (p->hardware) TRY(cb_hardware_read(&p->devices, p->hardware, unused));
-        cb_hardware_print(&p->devices, stdout);
+        if (p->json)
+            cb_planned_print_hardware_json(&p->devices, stdout);
+        else
+            cb_hardware_print(&p->devices, stdout);
         return CB_OK;
     }
     TRY(resolve_model(p));

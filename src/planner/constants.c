@@ -133,7 +133,7 @@ static cb_err set(cb_constants *constants, const char *path, const char *name, c
 cb_err cb_constants_read(cb_constants *constants, const char *path) {
     json_error_t error;
     json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (!root && error.line < 0) return cb_fail(CB_EIO, "%s: %s", path, error.text);
+    if (!root && error.line < 0) return cb_fail(CB_EIO, "%s", error.text); /* names the file */
     if (!root) return cb_fail(CB_EFORMAT, "%s:%d:%d: %s", path, error.line, error.column, error.text);
     cb_err e = json_is_object(root) ? CB_OK : cb_fail(CB_EFORMAT, "%s: not an object of names and numbers", path);
     const char *name;
