@@ -50,7 +50,7 @@ static void broken_csv(void) {
     cb_csv csv;
     CHECK_FAILS(parse(&csv, ""), CB_EFORMAT, "t.csv:1:1: empty");
     CHECK_FAILS(parse(&csv, "a,b\n1,2,3\n"), CB_EFORMAT, "t.csv:2:5: a field too many; the first line names 2 columns");
-    CHECK_FAILS(parse(&csv, "a,b\n1,2\n3\n"), CB_EFORMAT, "t.csv:3:1: 1 fields; the first line names 2");
+    CHECK_FAILS(parse(&csv, "a,b\n1,2\n3\n"), CB_EFORMAT, "t.csv:3:1: 1 field; the first line names 2");
     CHECK_FAILS(parse(&csv, "a,b\n1,\"2\n"), CB_EFORMAT, "t.csv:2:3: a quote that is not closed");
     CHECK_FAILS(parse(&csv, "a,b\n\"1\"x,2\n"), CB_EFORMAT, "t.csv:2:4: text behind a closing quote");
     CHECK_FAILS(

@@ -166,7 +166,7 @@ static void report_shards(const bench *b, const cb_bench_case *c, double fast_s,
         putchar('\n');
         json_decref(o);
     } else {
-        printf("tp %d, %d shards against %-12d %8.3f s  against %6.3f s: %.3f x\n", c->tp, c->shards, c->tp, exact_s,
+        printf("tp %d, shards %d against %-12d %8.3f s  against %6.3f s: %.3f x\n", c->tp, c->shards, c->tp, exact_s,
                fast_s, exact_s / fast_s);
     }
     fflush(stdout);
@@ -179,7 +179,7 @@ static cb_err bench_single(const bench *b) {
     char name[64];
     c.threads = (int)b->o.threads;
     c.micro_batches = 1;
-    snprintf(name, sizeof name, "1 rank x %d threads", c.threads);
+    snprintf(name, sizeof name, "1 rank x %d thread%s", c.threads, c.threads == 1 ? "" : "s");
     TRY(cb_bench_measure(&c, &t));
     report(b, name, &c, &t, 0);
     return CB_OK;
@@ -227,7 +227,8 @@ static cb_err bench_layout(const bench *b, const char *dim, double alone_s) {
     cb_bench_time t;
     char name[64];
     TRY(layout_case(b, dim, &c));
-    snprintf(name, sizeof name, "%s %d, %d microbatches", dim, (int)b->o.ranks, c.micro_batches);
+    snprintf(name, sizeof name, "%s %d, %d microbatch%s", dim, (int)b->o.ranks, c.micro_batches,
+             c.micro_batches == 1 ? "" : "es");
     TRY(cb_bench_measure(&c, &t));
     report(b, name, &c, &t, alone_s / t.step_s);
     return CB_OK;

@@ -21,13 +21,16 @@ static void print_data(const cb_options *options, const cb_run *run, const cb_to
     int64_t asked = options->eval_iters * options->global_batch_size, taken = run->eval_samples;
     printf("data: %s, %lld tokens", cb_tokens_format_name(tokens), (long long)cb_tokens_count(tokens));
     if (run->steps > 0) {
-        printf("; %lld samples of %d tokens for training, %lld a step", (long long)run->train.samples, run->T,
-               (long long)run->global_batch);
+        printf("; %lld sample%s of %d tokens for training, %lld a step", (long long)run->train.samples,
+               run->train.samples == 1 ? "" : "s", run->T, (long long)run->global_batch);
     }
     printf("\nvalidation: ");
     if (taken == 0) printf("none\n");
-    else if (taken == asked) printf("%lld samples\n", (long long)taken);
-    else printf("%lld samples; %lld were asked for, there are %lld\n", (long long)taken, (long long)asked, (long long)run->validation.samples);
+    else if (taken == asked)
+        printf("%lld sample%s\n", (long long)taken, taken == 1 ? "" : "s");
+    else
+        printf("%lld sample%s; %lld were asked for, there are %lld\n", (long long)taken, taken == 1 ? "" : "s",
+               (long long)asked, (long long)run->validation.samples);
 }
 
 /* Text is read as bytes, whatever the model's tokens were. */

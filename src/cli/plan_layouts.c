@@ -31,10 +31,10 @@ static const cb_layout *chosen(const cb_planned *p) {
 }
 
 static void print_title(const cb_planned *p) {
-    printf("%s on %d x %s, %d a node, network %s\n%lld sequences of %lld tokens a step; %s, %s\n", p->model.name,
+    printf("%s on %d x %s, %d a node, network %s\n%lld sequence%s of %lld tokens a step; %s, %s\n", p->model.name,
            p->cluster.devices, p->cluster.device.name, p->cluster.node_devices, p->cluster.network.name,
-           (long long)p->job.global_batch, (long long)p->job.seq_length, cb_stack_traits_of(p->job.stack)->name,
-           cb_precision_word(p->job.precision));
+           (long long)p->job.global_batch, p->job.global_batch == 1 ? "" : "s", (long long)p->job.seq_length,
+           cb_stack_traits_of(p->job.stack)->name, cb_precision_word(p->job.precision));
 }
 
 static cb_err print_explained(const cb_planned *p, const cb_layout *layout) {

@@ -146,7 +146,7 @@ static void print_way(const cb_planned *p, const cb_way *way, FILE *to) {
 }
 
 void cb_planned_print_ways(const cb_planned *p, const cb_way ways[CB_WAYS], FILE *to) {
-    fprintf(to, "\nWAYS PAST IT   each by itself at its best, then together, on %d devices; sends: of one rank\n",
-            p->cluster.devices);
+    fprintf(to, "\nWAYS PAST IT   each by itself at its best, then together, on %d device%s; sends: of one rank\n",
+            p->cluster.devices, p->cluster.devices == 1 ? "" : "s");
     for (int i = 0; i < CB_WAYS; i++) print_way(p, &ways[i], to);
 }

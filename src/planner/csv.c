@@ -66,7 +66,8 @@ static cb_err read_line(cursor *c, cb_csv *csv) {
     if (csv->rows < 0) csv->columns = columns;
     if (columns < csv->columns) {
         char what[80];
-        snprintf(what, sizeof what, "%d fields; the first line names %d columns", columns, csv->columns);
+        snprintf(what, sizeof what, "%d field%s; the first line names %d columns", columns, columns == 1 ? "" : "s",
+                 csv->columns);
         return broken(c, c->line_start, what);
     }
     csv->line[++csv->rows] = c->line;

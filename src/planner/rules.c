@@ -135,7 +135,8 @@ cb_err cb_rules_check(const cb_job *job, const cb_split *s) {
     int broken = cb_rule_broken(job, s);
     if (broken < 0) return CB_OK;
     return cb_fail(CB_EINVAL,
-                   "dp %d tp %d pp %d cp %d, microbatch %d, %d chunk%s on %d devices with %lld sequences: %s", s->dp,
+                   "dp %d tp %d pp %d cp %d, microbatch %d, %d chunk%s on %d device%s with %lld sequence%s: %s", s->dp,
                    s->tp, s->pp, s->cp, s->micro_batch, s->chunks, s->chunks == 1 ? "" : "s", job->cluster->devices,
-                   (long long)job->global_batch, rules[broken].rule.reason);
+                   job->cluster->devices == 1 ? "" : "s", (long long)job->global_batch,
+                   job->global_batch == 1 ? "" : "s", rules[broken].rule.reason);
 }

@@ -230,11 +230,11 @@ static cb_err nothing_legal(const walk *w) {
     for (int i = 0; i < 4; i++) fixed *= sizes[i] ? sizes[i] : 1;
     if (w->furthest > 0) return cb_rules_check(w->job, &w->furthest_split);
     if (devices % fixed)
-        return cb_fail(CB_EINVAL, "what is fixed of dp x tp x pp x cp is %lld, which does not divide the %lld devices",
-                       (long long)fixed, (long long)devices);
+        return cb_fail(CB_EINVAL, "what is fixed of dp x tp x pp x cp is %lld, which does not divide the %lld device%s",
+                       (long long)fixed, (long long)devices, devices == 1 ? "" : "s");
     if (wish->dp && wish->tp && wish->pp)
-        return cb_fail(CB_EINVAL, "dp x tp x pp is %lld; the cluster has %lld devices", (long long)fixed,
-                       (long long)devices);
+        return cb_fail(CB_EINVAL, "dp x tp x pp is %lld; the cluster has %lld device%s", (long long)fixed,
+                       (long long)devices, devices == 1 ? "" : "s");
     return cb_fail(CB_EINVAL, "no layout is possible: %s", cb_rule_at(w->furthest)->reason);
 }
 
