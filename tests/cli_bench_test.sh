@@ -59,7 +59,7 @@ gemm() {
 tensor_parallel() {
     refuses "tp=3 does not divide the 768 inputs, 3072 outputs and 1024 tokens; tp can be 1, 2, 4, 8, 16, 32 or 64" tp --tp 2,3
     refuses "3 shards are not a multiple of tp=2, at most 64 a rank, that divides the 768 inputs" tp --tp 2 --shards 3
-    refuses "--dtype: 'bf16' is none of its choices; it can be f32" tp --dtype bf16
+    refuses "--dtype: 'f16' is none of its choices, did you mean 'bf16'? it can be f32 or bf16" tp --dtype f16
     refuses "--cluster x100:8: no device 'x100'" tp --cluster x100:8
     refuses "no model 'gpt5'" tp --cluster-model gpt5
     refuses "--svg draws the passes at --draw 16, which is not in --tp 1,2" tp --tp 1,2 --svg t.svg --draw 16
@@ -71,7 +71,9 @@ tensor_parallel() {
     check "tp stays inside a node" grep -qE "^from tp [0-9]+ on the collectives take longer" "$out"
     run bench tp --tokens 16 --in 32 --out 64 --tp 2 --repeats 1 --compute ref --json
     rows_have 10 variant pass error flops bytes_sent messages together_us efficiency hidden
-    check "an all-reduce of 16 x 32 numbers" grep -q '"bytes_sent":2048.0,"messages":2.0' "$out"
+    check "an all-reduce of 16 x 32 numbers, 4 bytes each" grep -q '"bytes_sent":2048.0,"messages":2.0' "$out"
+    run bench tp --tokens 16 --in 32 --out 64 --tp 2 --repeats 1 --dtype bf16 --json
+    check "and 2 bytes each" grep -q '"bytes_sent":1024.0,"messages":2.0' "$out"
 }
 
 communication() {

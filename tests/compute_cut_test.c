@@ -117,7 +117,7 @@ static void check_gemm_sum(const char *backend, int64_t m, int64_t n, int64_t k,
         cb_gemm g[64];
         for (int s = 0; s < count; s++) {
             from[s] = parts + s * m * n;
-            g[s] = (cb_gemm){false, true, m, n, k, a + s * m * k, b + s * n * k, from[s], k, k, n, 0};
+            g[s] = (cb_gemm){false, true, m, n, k, a + s * m * k, b + s * n * k, from[s], k, k, n, 0, CB_F32};
             c->ops->gemm_sum(c, &g[s], 1, NULL);
         }
         g[0].c = to;

@@ -34,7 +34,7 @@ static void run_gemm(cb_compute *c, shape s, room *out) {
         int64_t lda = (ta ? s.m : s.k) + 3, ldb = (tb ? s.k : s.n) + 5, ldc = s.n + 2;
         float *a = floats_new(1, (ta ? s.k : s.m) * lda, 1), *b = floats_new(2, (tb ? s.n : s.k) * ldb, 1);
         float *to = floats_new(3, s.m * ldc, 1);
-        cb_gemm g = {ta, tb, s.m, s.n, s.k, a, b, to, lda, ldb, ldc, variant & 4 ? 1.0f : 0.0f};
+        cb_gemm g = {ta, tb, s.m, s.n, s.k, a, b, to, lda, ldb, ldc, variant & 4 ? 1.0f : 0.0f, CB_F32};
         c->ops->gemm(c, &g, 1);
         keep_free(out, to, s.m * ldc);
         free(a), free(b);
@@ -196,10 +196,17 @@ static const struct row {
 };
 enum { ROWS = sizeof table / sizeof *table };
 
+/* backend: one of compute.h's, or the same with bf16 products. */
+static cb_err create(cb_compute **c, const char *backend, int threads) {
+    if (strcmp(backend, "cpu bf16") == 0) return cb_compute_create_bf16(c, "cpu", threads);
+    if (strcmp(backend, "ref bf16") == 0) return cb_compute_create_bf16(c, "ref", threads);
+    return cb_compute_create(c, backend, threads);
+}
+
 static room run_on(const char *backend, int threads, const struct row *row, shape s) {
     room out = {0};
     cb_compute *c;
-    if (!CHECK_OK(cb_compute_create(&c, backend, threads))) return out;
+    if (!CHECK_OK(create(&c, backend, threads))) return out;
     row->run(c, s, &out);
     cb_compute_destroy(c);
     return out;
@@ -244,7 +251,7 @@ enum { SHAPES = 6 };
 /* Products of one and of many tiles: GPT-2's, and some that divide into nothing. */
 static void products_keep_their_bits(void) {
     static const shape shapes[SHAPES] = {{768, 768, 256},  {1024, 2304, 192}, {1024, 5003, 77},
-                                        {300, 3001, 400}, {3072, 281, 130},  {541, 545, 1100}};
+                                         {300, 3001, 400}, {3072, 281, 130},  {541, 545, 1100}};
     for (int i = 0; i < 4 * SHAPES; i++) {
         shape s = shapes[i / 4];
         bool ta = i & 1, tb = i & 2;
@@ -253,7 +260,7 @@ static void products_keep_their_bits(void) {
             cb_compute *c;
             to[threads - 1] = floats_new(3, s.m * s.n, 0);
             if (!CHECK_OK(cb_compute_create(&c, "cpu", threads))) continue;
-            cb_gemm g = {ta, tb, s.m, s.n, s.k, a, b, to[threads - 1], ta ? s.m : s.k, tb ? s.k : s.n, s.n, 0};
+            cb_gemm g = {ta, tb, s.m, s.n, s.k, a, b, to[threads - 1], ta ? s.m : s.k, tb ? s.k : s.n, s.n, 0, CB_F32};
             c->ops->gemm(c, &g, 1);
             cb_compute_destroy(c);
         }
@@ -261,6 +268,46 @@ static void products_keep_their_bits(void) {
         CHECK(memcmp(to[0], to[2], (size_t)(s.m * s.n) * sizeof(float)) == 0);
         free(a), free(b), free(to[0]), free(to[1]), free(to[2]);
     }
+}
+
+static double distance_between(const char *one, int threads, const char *other, const struct row *row, shape s) {
+    room a = run_on(one, threads, row, s), b = run_on(other, 1, row, s);
+    double d = a.count == b.count ? floats_distance(a.data, b.data, a.count) : INFINITY;
+    free(a.data), free(b.data);
+    return d;
+}
+
+/* cpu's bf16 products, of whatever instructions, against ref's on the same rounded operands; which are not the f32's.
+ */
+static void bf16_products_agree(void) {
+    const struct row *row = &table[0];
+    for (const shape *s = row->shapes; s->m > 0; s++) {
+        double apart = distance_between("cpu bf16", 2, "ref bf16", row, *s);
+        if (!CHECK(apart <= row->bound))
+            fprintf(stderr, "    %lld x %lld x %lld: distance %g\n", (long long)s->m, (long long)s->n, (long long)s->k,
+                    apart);
+        CHECK(distance_between("cpu bf16", 1, "cpu bf16", row, *s) == 0);
+        CHECK(distance_between("cpu bf16", 3, "cpu bf16", row, *s) == 0);
+        CHECK(distance_between("ref bf16", 1, "ref", row, *s) > 1e-4);
+    }
+}
+
+/* ref's bf16 product is that of the rounded operands. */
+static void bf16_products_round_their_operands(void) {
+    enum { M = 5, N = 7, K = 11 };
+    float *a = floats_new(1, M * K, 1), *b = floats_new(2, N * K, 1), *to = floats_new(3, M * N, 1), rounded[M * N];
+    cb_compute *bf16, *f32;
+    CHECK_OK(create(&bf16, "ref bf16", 1));
+    CHECK_OK(create(&f32, "ref", 1));
+    cb_gemm g = {.tb = true, .m = M, .n = N, .k = K, .a = a, .b = b, .c = rounded, .lda = K, .ldb = K, .ldc = N};
+    bf16->ops->gemm(bf16, &g, 1);
+    for (int i = 0; i < M * K; i++) a[i] = cb_bf16_widen(cb_bf16_narrow(a[i]));
+    for (int i = 0; i < N * K; i++) b[i] = cb_bf16_widen(cb_bf16_narrow(b[i]));
+    g.c = to;
+    f32->ops->gemm(f32, &g, 1);
+    CHECK(memcmp(to, rounded, sizeof rounded) == 0);
+    cb_compute_destroy(bf16), cb_compute_destroy(f32);
+    free(a), free(b), free(to);
 }
 
 static void unknown_backends_are_named(void) {
@@ -275,6 +322,8 @@ int main(void) {
     RUN(cpu_agrees_with_ref);
     RUN(threads_change_no_bit);
     RUN(products_keep_their_bits);
+    RUN(bf16_products_agree);
+    RUN(bf16_products_round_their_operands);
     RUN(unknown_backends_are_named);
     return test_end();
 }

@@ -1,7 +1,8 @@
 /* The sequence-parallel form of a column- and a row-parallel layer against the all-reduce form, which
- * tensor_parallel_test.c holds against plain loops: the same bits in every output and gradient, for every number of ranks
- * and shards, whether ranks meet on one memory or send messages; and two gathers and two scatters, which send the bytes
- * of the two all-reduces that they replace. All memory has exactly its promised size, for the address sanitizer. */
+ * tensor_parallel_test.c holds against plain loops: the same bits in every output and gradient, for every number of
+ * ranks and shards, whether ranks meet on one memory or send messages; and two gathers and two scatters, which send the
+ * bytes of the two all-reduces that they replace. All memory has exactly its promised size, for the address sanitizer.
+ */
 #include "support/ranks.h"
 
 enum { C = 16, F = 48, MOST_RANKS = 8 };
@@ -21,8 +22,7 @@ typedef struct pass {
 
 /* One room of n floats after the other, each its own. */
 static void make_pass(pass *p, int64_t M, int64_t local, int64_t rows) {
-    float **to[] = {&p->y,   &p->z,   &p->dy,  &p->dx,    &p->dw1,
-                    &p->dw2, &p->db1, &p->db2, &p->whole, &p->room};
+    float **to[] = {&p->y, &p->z, &p->dy, &p->dx, &p->dw1, &p->dw2, &p->db1, &p->db2, &p->whole, &p->room};
     int64_t n[] = {M * local, rows * C, M * local, rows * C, local * C, local * C, local, C, M * C, M * C};
     for (int i = 0; i < 10; i++) *to[i] = floats_new(50, n[i], 1);
 }
@@ -33,14 +33,16 @@ static void free_pass(pass *p) {
 }
 
 /* C -> F by columns, F -> C by rows, and back, without anything between. */
-static cb_err by_all_reduce(cb_tp *tp, cb_linear one, cb_linear two, pass *p, const float *x, const float *dz, int64_t M) {
+static cb_err by_all_reduce(cb_tp *tp, cb_linear one, cb_linear two, pass *p, const float *x, const float *dz,
+                            int64_t M) {
     cb_column_forward(tp, &one, p->y, x, M);
     TRY(cb_row_forward(tp, &two, p->z, p->y, M));
     cb_row_backward(tp, &two, p->dy, dz, p->y, M);
     return cb_column_backward(tp, &one, p->dx, p->dy, x, M);
 }
 
-static cb_err by_sequence(cb_tp *tp, cb_linear one, cb_linear two, pass *p, const float *x, const float *dz, int64_t M) {
+static cb_err by_sequence(cb_tp *tp, cb_linear one, cb_linear two, pass *p, const float *x, const float *dz,
+                          int64_t M) {
     int64_t first = tp->group->me * (M / tp->group->size) * C;
     float *gathered = floats_new(0, M * C, 1);
     cb_err e = cb_sequence_column_forward(tp, &one, p->y, p->whole, x + first, M);
@@ -125,7 +127,12 @@ static cb_err live(cb_comm *comm, void *arg) {
     TRY(cb_group_make(&group, comm, CB_FOR_TP, all, s->ranks));
     TRY(cb_compute_create(&compute, s->compute, 1));
     float *sum_scratch = malloc((size_t)cb_gemm_sum_scratch_bytes(s->M, C, owned, 1) + 1);
-    cb_tp tp = {&group, compute, s->shards, me * owned, owned, sum_scratch, NULL};
+    cb_tp tp = {.group = &group,
+                .compute = compute,
+                .shards = s->shards,
+                .first = me * owned,
+                .owned = owned,
+                .sum_scratch = sum_scratch};
     cb_err e = j->run(&tp, s);
     free(sum_scratch);
     cb_compute_destroy(compute);

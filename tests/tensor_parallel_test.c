@@ -190,7 +190,13 @@ static cb_err live(cb_comm *comm, void *arg) {
     TRY(cb_compute_create(&compute, s->compute, 1));
     float *sum_scratch = malloc((size_t)cb_gemm_sum_scratch_bytes(s->M, IN, owned, 1) + 1);
     char *scratch = malloc((size_t)cb_all_reduce_scratch_most(false, s->ranks, s->M * IN, CB_F32) + 1);
-    cb_tp tp = {&group, compute, s->shards, me * owned, owned, sum_scratch, (float *)(void *)scratch};
+    cb_tp tp = {.group = &group,
+                .compute = compute,
+                .shards = s->shards,
+                .first = me * owned,
+                .owned = owned,
+                .sum_scratch = sum_scratch,
+                .scratch = (float *)(void *)scratch};
     cb_err e = column(&tp, s);
     if (!e) e = row(&tp, s);
     if (!e) e = vocabulary(&tp, s);
@@ -349,7 +355,8 @@ static void shards_have_their_bits_anywhere(void) {
 static void check_all_reduces(const cb_rank *rank, int n) {
     const cb_run *run = rank->run;
     int64_t count = (int64_t)run->B * run->T * run->model.channels;
-    cb_cost one = cb_collective_cost(rank->tp_group.board, CB_ALL_REDUCE, run->mesh.size[CB_TP], rank->tp_group.me, count, CB_F32);
+    cb_cost one = cb_collective_cost(rank->tp_group.board, CB_ALL_REDUCE, run->mesh.size[CB_TP], rank->tp_group.me,
+                                     count, CB_F32);
     for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
         for (int kind = 0; kind < CB_KINDS; kind++) {
             const cb_traffic *t = cb_comm_traffic(rank->comm, (cb_purpose)purpose, (cb_kind)kind);
@@ -361,7 +368,8 @@ static void check_all_reduces(const cb_rank *rank, int n) {
 }
 
 static cb_err pass_block(cb_rank *rank) {
-    float **act = cb_slot_layer(&rank->chunk[0].slot[0], 1), *dx = rank->grad[0].buffer[0], *out = rank->transformer.stream;
+    float **act = cb_slot_layer(&rank->chunk[0].slot[0], 1), *dx = rank->grad[0].buffer[0],
+          *out = rank->transformer.stream;
     int64_t count = (int64_t)rank->run->B * rank->run->T * rank->run->model.channels;
     TRY(cb_rank_initialise(rank));
     for (int64_t i = 0; i < count; i++) act[CB_ACT_X][i] = dx[i] = float_at(1, i);

@@ -6,51 +6,61 @@
 
 enum { M = 24, C = 48, F = 96 };
 
-static cb_tp_setup setup_of(int tp, int shards) {
-    return (cb_tp_setup){
-        .size = {.M = M, .C = C, .F = F, .tp = tp, .shards = shards}, .compute = "ref", .threads = 1, .repeats = 1};
+static cb_tp_setup setup_of(int tp, int shards, cb_type type) {
+    return (cb_tp_setup){.size = {.M = M, .C = C, .F = F, .tp = tp, .shards = shards, .type = type},
+                         .compute = "ref",
+                         .threads = 1,
+                         .repeats = 1};
 }
 
-static double bytes_of(const cb_tp_pass *pass, int tp) {
+static double bytes_of(const cb_tp_pass *pass, int tp, cb_type type) {
     double bytes = 0;
     for (int i = 0; i < pass->comms; i++) {
-        double whole = 4.0 * M * (pass->comm[i].wide ? F : C);
+        double whole = (double)cb_type_bytes(type) * M * (pass->comm[i].wide ? F : C);
         bytes += (pass->comm[i].kind == CB_ALL_REDUCE ? 2 : 1) * whole * (tp - 1) / tp;
     }
     return bytes;
 }
 
-static void check_result(const cb_tp_variant *v, const cb_tp_result *result, int tp) {
-    CHECK(result->error < 2e-6); /* sums of at most 96 products in another order, of numbers around 1 */
+/* f32: sums of at most 96 products in another order, of numbers around 1. bf16: what travels and is summed in up to 3
+ * levels, and what goes into a product after another, rounded to 8 bits each time. */
+static void check_result(const cb_tp_variant *v, const cb_tp_result *result, int tp, cb_type type) {
+    CHECK(result->error < (type == CB_F32 ? 2e-6 : 6 * 0x1p-9));
+    CHECK(type == CB_F32 || tp == 1 || result->error > 1e-5);
     for (int p = 0; p < 2; p++) {
-        CHECK_NEAR(result->pass[p].bytes, bytes_of(&v->pass[p], tp), 0.5);
+        CHECK_NEAR(result->pass[p].bytes, bytes_of(&v->pass[p], tp, type), 0.5);
         CHECK_NEAR(result->pass[p].flops, (p + 1) * (v->pass[0].products) * 2.0 * M * C * F / tp, 0.5);
         double hidden = cb_tp_time_hidden(&result->pass[p]);
         CHECK(v->pass[p].comms && tp > 1 ? hidden >= 0 && hidden <= 1 : isnan(hidden));
     }
 }
 
-static void every_way_against_the_uncut_layer(void) {
+static void check_all(cb_type type) {
     static const int sizes[] = {1, 2, 3, 4, 6, 8};
     for (int v = 0; v < CB_TP_VARIANTS; v++) {
         cb_tp_layer uncut;
-        cb_tp_setup one = setup_of(1, 1);
+        cb_tp_setup one = setup_of(1, 1, type);
         if (!CHECK_OK(cb_tp_measure_uncut(&one, cb_tp_variant_at(v), &uncut))) continue;
         for (int i = 0; i < 6; i++) {
             for (int owned = 1; owned <= 2; owned++) {
-                cb_tp_setup setup = setup_of(sizes[i], sizes[i] * owned);
+                cb_tp_setup setup = setup_of(sizes[i], sizes[i] * owned, type);
                 cb_tp_result result;
                 if (CHECK_OK(cb_tp_measure(&setup, cb_tp_variant_at(v), &uncut, &result, NULL)))
-                    check_result(cb_tp_variant_at(v), &result, sizes[i]);
+                    check_result(cb_tp_variant_at(v), &result, sizes[i], type);
             }
         }
         cb_tp_layer_free(&uncut);
     }
 }
 
+static void every_way_against_the_uncut_layer(void) {
+    check_all(CB_F32);
+    check_all(CB_BF16);
+}
+
 /* A column-parallel backward pass: the all-reduce is begun before the weight gradient and ended after it. */
 static void a_watched_pass(void) {
-    cb_tp_setup setup = setup_of(2, 2);
+    cb_tp_setup setup = setup_of(2, 2, CB_F32);
     cb_tp_result result;
     cb_tp_watch watch[2];
     cb_tp_step step[CB_TP_MOST_STEPS];
@@ -64,7 +74,8 @@ static void a_watched_pass(void) {
 
 static void sizes_that_do_not_divide(void) {
     cb_tp_sizes s = {.M = 24, .C = 48, .F = 96, .tp = 5, .shards = 5};
-    CHECK_FAILS(cb_tp_sizes_check(&s), CB_EINVAL, "tp=5 does not divide the 48 inputs, 96 outputs and 24 tokens; tp can be 1, 2");
+    CHECK_FAILS(cb_tp_sizes_check(&s), CB_EINVAL,
+                "tp=5 does not divide the 48 inputs, 96 outputs and 24 tokens; tp can be 1, 2");
     s = (cb_tp_sizes){.M = 24, .C = 48, .F = 96, .tp = 2, .shards = 3};
     CHECK_FAILS(cb_tp_sizes_check(&s), CB_EINVAL, "3 shards are not a multiple of tp=2");
 }

@@ -19,9 +19,11 @@ typedef struct tp_options {
 } tp_options;
 
 #define FIELD(name) offsetof(tp_options, name)
-#define SIZE(field, default_, unit_, help_)                                                                            \
-    {.name = #field, .type = CB_ARG_INT, .offset = FIELD(field), .fallback = default_, .unit = unit_, .help = help_,   \
-     .min = 1, .max = 1 << 20}
+#define SIZE(field, default_, unit_, help_)                                                              \
+    {                                                                                                    \
+        .name = #field, .type = CB_ARG_INT, .offset = FIELD(field), .fallback = default_, .unit = unit_, \
+        .help = help_, .min = 1, .max = 1 << 20                                                          \
+    }
 static const cb_arg table[] = {
     SIZE(tokens, "1024", "tokens", "rows of X"),
     SIZE(in, "768", "features", "columns of X"),
@@ -38,8 +40,8 @@ static const cb_arg table[] = {
      .type = CB_ARG_CHOICE,
      .offset = FIELD(dtype),
      .fallback = "f32",
-     .help = "type of the elements",
-     .choices = "f32"},
+     .help = "of the products' operands and of what travels; sums of products are f32",
+     .choices = "f32,bf16"},
     {.name = "compute", .type = CB_ARG_STRING, .offset = FIELD(compute), .fallback = "cpu", .help = "cpu or ref"},
     {.name = "threads",
      .type = CB_ARG_INT,
@@ -134,7 +136,7 @@ static cb_err draw(FILE *to, const void *report) {
 /* All that can be refused is refused before anything is measured. */
 static cb_err resolve(cb_tp_report *r, const tp_options *o) {
     int64_t in = o->in, out = o->out;
-    r->setup = (cb_tp_setup){.size = {.M = o->tokens, .C = o->in, .F = o->out},
+    r->setup = (cb_tp_setup){.size = {.M = o->tokens, .C = o->in, .F = o->out, .type = o->dtype ? CB_BF16 : CB_F32},
                              .compute = o->compute,
                              .threads = (int)o->threads,
                              .repeats = (int)o->repeats};

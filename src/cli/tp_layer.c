@@ -10,26 +10,40 @@
 
 typedef enum how_cut { WHOLE, ROWS, COLUMNS, PART, ALL_SHARDS } how_cut;
 
-/* A tensor's global shape in letters, how it is cut, and for operands the numbers in it: tensors of one seed are one. */
+/* A tensor's global shape in letters, how it is cut, and for operands the numbers in it: tensors of one seed are one.
+ */
 static const struct {
     char rows, cols;
     how_cut cut;
     unsigned seed;
 } tensors[CB_TP_TENSORS] = {
-    [CB_TP_X] = {'M', 'C', WHOLE, 1},        [CB_TP_X_PART] = {'M', 'C', PART, 1},
-    [CB_TP_X_CUT] = {'M', 'C', COLUMNS, 1},  [CB_TP_A] = {'F', 'C', ROWS, 2},
-    [CB_TP_A_ROW] = {'F', 'C', COLUMNS, 2},  [CB_TP_B] = {'C', 'F', COLUMNS, 3},
+    [CB_TP_X] = {'M', 'C', WHOLE, 1},
+    [CB_TP_X_PART] = {'M', 'C', PART, 1},
+    [CB_TP_X_CUT] = {'M', 'C', COLUMNS, 1},
+    [CB_TP_A] = {'F', 'C', ROWS, 2},
+    [CB_TP_A_ROW] = {'F', 'C', COLUMNS, 2},
+    [CB_TP_B] = {'C', 'F', COLUMNS, 3},
     [CB_TP_BIAS] = {'F', '1', ROWS, 6},
-    [CB_TP_DY] = {'M', 'F', COLUMNS, 4},     [CB_TP_DY_WHOLE] = {'M', 'F', WHOLE, 4},
-    [CB_TP_DZ] = {'M', 'C', WHOLE, 5},       [CB_TP_DZ_PART] = {'M', 'C', PART, 5},
-    [CB_TP_Y] = {'M', 'F', COLUMNS, 0},      [CB_TP_Y_GATHERED] = {'M', 'F', ALL_SHARDS, 0},
-    [CB_TP_Y_WHOLE] = {'M', 'F', WHOLE, 0},  [CB_TP_H] = {'M', 'F', COLUMNS, 0},
-    [CB_TP_Z] = {'M', 'C', WHOLE, 0},        [CB_TP_Z_PART] = {'M', 'C', PART, 0},
-    [CB_TP_DX] = {'M', 'C', WHOLE, 0},       [CB_TP_DX_PART] = {'M', 'C', PART, 0},
-    [CB_TP_DX_CUT] = {'M', 'C', COLUMNS, 0}, [CB_TP_DH] = {'M', 'F', COLUMNS, 0},
-    [CB_TP_DA] = {'F', 'C', ROWS, 0},        [CB_TP_DA_ROW] = {'F', 'C', COLUMNS, 0},
-    [CB_TP_DB] = {'C', 'F', COLUMNS, 0},     [CB_TP_WHOLE] = {'M', 'C', WHOLE, 0},
-    [CB_TP_ROOM] = {'M', 'C', WHOLE, 0},     [CB_TP_GATHERED] = {'M', 'C', WHOLE, 0},
+    [CB_TP_DY] = {'M', 'F', COLUMNS, 4},
+    [CB_TP_DY_WHOLE] = {'M', 'F', WHOLE, 4},
+    [CB_TP_DZ] = {'M', 'C', WHOLE, 5},
+    [CB_TP_DZ_PART] = {'M', 'C', PART, 5},
+    [CB_TP_Y] = {'M', 'F', COLUMNS, 0},
+    [CB_TP_Y_GATHERED] = {'M', 'F', ALL_SHARDS, 0},
+    [CB_TP_Y_WHOLE] = {'M', 'F', WHOLE, 0},
+    [CB_TP_H] = {'M', 'F', COLUMNS, 0},
+    [CB_TP_Z] = {'M', 'C', WHOLE, 0},
+    [CB_TP_Z_PART] = {'M', 'C', PART, 0},
+    [CB_TP_DX] = {'M', 'C', WHOLE, 0},
+    [CB_TP_DX_PART] = {'M', 'C', PART, 0},
+    [CB_TP_DX_CUT] = {'M', 'C', COLUMNS, 0},
+    [CB_TP_DH] = {'M', 'F', COLUMNS, 0},
+    [CB_TP_DA] = {'F', 'C', ROWS, 0},
+    [CB_TP_DA_ROW] = {'F', 'C', COLUMNS, 0},
+    [CB_TP_DB] = {'C', 'F', COLUMNS, 0},
+    [CB_TP_WHOLE] = {'M', 'C', WHOLE, 0},
+    [CB_TP_ROOM] = {'M', 'C', WHOLE, 0},
+    [CB_TP_GATHERED] = {'M', 'C', WHOLE, 0},
 };
 
 static int64_t extent(const cb_tp_sizes *s, char letter) {
@@ -92,7 +106,7 @@ static void fill(cb_tp_layer *l, cb_tp_tensor t) {
 
 static cb_err allocate(cb_tp_layer *l, bool shared) {
     const cb_tp_sizes *s = &l->size;
-    int64_t wide = s->C > s->F ? s->C : s->F, scratch = cb_all_reduce_scratch_most(shared, s->tp, s->M * wide, CB_F32);
+    int64_t wide = s->C > s->F ? s->C : s->F, scratch = cb_all_reduce_scratch_most(shared, s->tp, s->M * wide, s->type);
     bool all = true;
     for (int t = 0; t < CB_TP_TENSORS; t++) {
         blocks b = blocks_of(l, (cb_tp_tensor)t);
@@ -101,9 +115,11 @@ static cb_err allocate(cb_tp_layer *l, bool shared) {
     }
     l->sum_scratch = malloc((size_t)cb_gemm_sum_scratch_bytes(s->M, wide, l->tp.owned, l->tp.compute->threads) + 1);
     l->scratch = malloc((size_t)scratch + 1);
+    l->wire_room = malloc((size_t)(s->M * wide) * sizeof *l->wire_room);
+    l->tp.wire_room = l->wire_room;
     l->tp.sum_scratch = l->sum_scratch;
     l->tp.scratch = l->scratch;
-    if (all && l->sum_scratch && l->scratch) return CB_OK;
+    if (all && l->sum_scratch && l->scratch && l->wire_room) return CB_OK;
     return cb_fail(CB_ENOMEM, "no memory for a layer of %lld tokens, %lld inputs and %lld outputs at tp=%d",
                    (long long)s->M, (long long)s->C, (long long)s->F, s->tp);
 }
@@ -115,7 +131,8 @@ cb_err cb_tp_layer_make(cb_tp_layer *l, const cb_tp_sizes *size, cb_group *group
                               .compute = compute,
                               .shards = size->shards,
                               .first = group->me * owned,
-                              .owned = owned}};
+                              .owned = owned,
+                              .wire = size->type}};
     TRY(allocate(l, shared));
     for (int t = 0; t < CB_TP_GIVEN; t++) fill(l, (cb_tp_tensor)t);
     return CB_OK;
@@ -125,6 +142,7 @@ void cb_tp_layer_free(cb_tp_layer *l) {
     for (int t = 0; t < CB_TP_TENSORS; t++) free(l->at[t]);
     free(l->sum_scratch);
     free(l->scratch);
+    free(l->wire_room);
     *l = (cb_tp_layer){0};
 }
 
@@ -147,19 +165,20 @@ double cb_tp_layer_error(const cb_tp_layer *cut, const cb_tp_layer *uncut, const
 
 cb_err cb_tp_layer_communicate(cb_tp_layer *l, const cb_tp_pass *pass) {
     cb_group *group = l->tp.group;
+    const cb_type type = l->size.type;
     for (int i = 0; i < pass->comms; i++) {
         bool wide = pass->comm[i].wide;
         int64_t count = l->size.M * (wide ? l->size.F : l->size.C);
         float *whole = l->at[wide ? CB_TP_Y_WHOLE : CB_TP_ROOM], *part = l->at[wide ? CB_TP_Y : CB_TP_X_PART];
         switch (pass->comm[i].kind) {
         case CB_ALL_GATHER:
-            TRY(cb_all_gather(group, whole, part, count / group->size, CB_F32));
+            TRY(cb_all_gather(group, whole, part, count / group->size, type));
             break;
         case CB_REDUCE_SCATTER:
-            TRY(cb_reduce_scatter(group, l->at[CB_TP_DX_PART], whole, count / group->size, CB_F32, CB_SUM));
+            TRY(cb_reduce_scatter(group, l->at[CB_TP_DX_PART], whole, count / group->size, type, CB_SUM));
             break;
         default:
-            TRY(cb_all_reduce(group, whole, count, CB_F32, CB_SUM, l->scratch));
+            TRY(cb_all_reduce(group, whole, count, type, CB_SUM, l->scratch));
         }
     }
     return CB_OK;
@@ -174,14 +193,15 @@ cb_err cb_tp_sizes_check(const cb_tp_sizes *s) {
     char divisors[256];
     if (s->C % s->tp || s->F % s->tp || s->M % s->tp) {
         cb_shard_common_divisors(all, 3, 64, divisors, sizeof divisors);
-        return cb_fail(CB_EINVAL, "tp=%d does not divide the %lld inputs, %lld outputs and %lld tokens; tp can be %s", s->tp,
-                       (long long)s->C, (long long)s->F, (long long)s->M, divisors);
+        return cb_fail(CB_EINVAL, "tp=%d does not divide the %lld inputs, %lld outputs and %lld tokens; tp can be %s",
+                       s->tp, (long long)s->C, (long long)s->F, (long long)s->M, divisors);
     }
     bool divides = s->C % s->shards == 0 && s->F % s->shards == 0;
     if (divides && s->shards % s->tp == 0 && s->shards / s->tp <= CB_MOST_OWNED_SHARDS) return CB_OK;
     cb_shard_common_divisors(cut, 2, CB_MOST_OWNED_SHARDS, divisors, sizeof divisors);
-    return cb_fail(CB_EINVAL,
-                   "%d shards are not a multiple of tp=%d, at most %d a rank, that divides the %lld inputs and %lld outputs, "
-                   "as do %s",
-                   s->shards, s->tp, CB_MOST_OWNED_SHARDS, (long long)s->C, (long long)s->F, divisors);
+    return cb_fail(
+        CB_EINVAL,
+        "%d shards are not a multiple of tp=%d, at most %d a rank, that divides the %lld inputs and %lld outputs, "
+        "as do %s",
+        s->shards, s->tp, CB_MOST_OWNED_SHARDS, (long long)s->C, (long long)s->F, divisors);
 }

@@ -9,6 +9,7 @@
 typedef struct cb_tp_sizes {
     int64_t M, C, F;
     int tp, shards;
+    cb_type type; /* CB_F32, or CB_BF16: of the products' operands and of what travels; sums of products are f32 */
 } cb_tp_sizes;
 
 /* Operands and results. *_PART: a rank's rows of M; *_CUT: a rank's columns. */
@@ -50,6 +51,7 @@ typedef struct cb_tp_layer {
     cb_tp tp;
     float *at[CB_TP_TENSORS];
     float *sum_scratch, *scratch;
+    uint16_t *wire_room;
 } cb_tp_layer;
 
 /* An operation of a pass: of an (M, C) or (M, F) tensor. */

@@ -44,8 +44,8 @@ static void print_steps(const cb_tp_report *r, int v) {
 
 static void print_cluster(const cb_tp_report *r) {
     const cb_tp_cluster *c = &r->cluster;
-    printf("The pair on %d x %s, %d to a node, by the planner's model (16 bits, nothing hidden):\n", c->devices, c->name,
-           c->node_devices);
+    printf("The pair on %d x %s, %d to a node, by the planner's model (16 bits, nothing hidden):\n", c->devices,
+           c->name, c->node_devices);
     printf("  %4s %6s %12s %12s %8s\n", "tp", "nodes", "compute, us", "comm, us", "ratio");
     for (int i = 0; i < c->count; i++) {
         const cb_tp_cluster_row *row = &c->row[i];
@@ -61,8 +61,9 @@ static void print_cluster(const cb_tp_report *r) {
 
 cb_err cb_tp_report_print(const cb_tp_report *r, int columns, bool colour) {
     const cb_tp_sizes *s = &r->setup.size;
-    printf("Y = X A of f32: %lld tokens, %lld inputs, %lld outputs; %d thread%s a rank, %d cores\n", (long long)s->M,
-           (long long)s->C, (long long)s->F, r->setup.threads, r->setup.threads == 1 ? "" : "s", r->cores);
+    printf("Y = X A of %s: %lld tokens, %lld inputs, %lld outputs; %d thread%s a rank, %d cores\n",
+           cb_type_name(s->type), (long long)s->M, (long long)s->C, (long long)s->F, r->setup.threads,
+           r->setup.threads == 1 ? "" : "s", r->cores);
     puts("times in ms; eff.: the uncut time over that of the ranks that run at once");
     for (int v = 0; v < CB_TP_VARIANTS; v++) {
         printf("\n%s: %s\n", cb_tp_variant_at(v)->name, cb_tp_variant_at(v)->meaning);
@@ -92,9 +93,9 @@ static json_t *row_json(const cb_tp_report *r, int v, int i, int p) {
 static json_t *cluster_json(const cb_tp_cluster *c) {
     json_t *rows = json_array();
     for (int i = 0; i < c->count; i++) {
-        json_array_append_new(rows, json_pack("{s:i,s:i,s:f,s:f}", "tp", c->row[i].tp, "nodes", c->row[i].nodes,
-                                              "compute_us", c->row[i].compute_s * 1e6, "comm_us",
-                                              c->row[i].comm_s * 1e6));
+        json_array_append_new(rows,
+                              json_pack("{s:i,s:i,s:f,s:f}", "tp", c->row[i].tp, "nodes", c->row[i].nodes, "compute_us",
+                                        c->row[i].compute_s * 1e6, "comm_us", c->row[i].comm_s * 1e6));
     }
     int crossing = cb_tp_cluster_crossing(c);
     return json_pack("{s:s,s:i,s:i,s:o,s:o}", "device", c->name, "devices", c->devices, "node_devices", c->node_devices,
@@ -109,9 +110,9 @@ void cb_tp_report_json(const cb_tp_report *r) {
             for (int p = 0; p < 2; p++) json_array_append_new(rows, row_json(r, v, i, p));
         }
     }
-    json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:i,s:i,s:o,s:o}", "dtype", "f32", "tokens", (json_int_t)s->M, "in",
-                          (json_int_t)s->C, "out", (json_int_t)s->F, "threads", r->setup.threads, "cores", r->cores,
-                          "rows", rows, "cluster", cluster_json(&r->cluster));
+    json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:i,s:i,s:o,s:o}", "dtype", cb_type_name(s->type), "tokens",
+                          (json_int_t)s->M, "in", (json_int_t)s->C, "out", (json_int_t)s->F, "threads",
+                          r->setup.threads, "cores", r->cores, "rows", rows, "cluster", cluster_json(&r->cluster));
     json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(o);

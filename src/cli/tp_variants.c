@@ -28,7 +28,7 @@ static cb_err column_backward(cb_tp_layer *l) {
 /* Backward every rank has all of dy and takes its columns: the column-parallel backward as it is. */
 static cb_err gathered_forward(cb_tp_layer *l) {
     TRY(column_forward(l));
-    return cb_all_gather(l->tp.group, l->at[CB_TP_Y_GATHERED], l->at[CB_TP_Y], l->size.M * l->size.F / l->size.tp, CB_F32);
+    return cb_tp_gather(&l->tp, l->at[CB_TP_Y_GATHERED], l->at[CB_TP_Y], l->size.M * l->size.F / l->size.tp);
 }
 
 static cb_err row_forward(cb_tp_layer *l) {

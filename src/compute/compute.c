@@ -38,7 +38,10 @@ cb_err cb_compute_create(cb_compute **compute, const char *backend, int threads)
 }
 
 void cb_compute_destroy(cb_compute *compute) {
-    free(compute);
+    if (compute && compute->destroy)
+        compute->destroy(compute);
+    else
+        free(compute);
 }
 
 /* See CB_ATTENTION_PAD. */

@@ -8,18 +8,20 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "device/device.h"
 
 typedef struct cb_compute cb_compute;
 
 /* C (m, n) = op(A) op(B) + beta C; op is transposition where ta/tb. ld*: elements from row to row as stored. beta: 0
- * or 1. */
+ * or 1. type: of A and B, CB_F32 or, on a compute with bf16 products, CB_BF16; sums and C are f32. */
 typedef struct cb_gemm {
     bool ta, tb;
     int64_t m, n, k;
-    const float *a, *b;
+    const void *a, *b;
     float *c;
     int64_t lda, ldb, ldc;
     float beta;
+    cb_type type;
 } cb_gemm;
 
 /* Causal self-attention of one shard of heads. qkv (B*T, 3*H*D): in each row q of all heads, then k, then v; out (B*T,
@@ -43,6 +45,8 @@ typedef struct cb_adamw {
 
 typedef struct cb_compute_ops {
     const char *name;
+    /* The products below take CB_BF16 operands, on this processor. */
+    bool (*takes_bf16)(void);
     /* `count` products of one shape: those of a layer's shards. Their outputs are apart. */
     void (*gemm)(cb_compute *c, const cb_gemm *g, int count);
     /* g[0].c = the sum of `count` products of one shape (beta 0) as the balanced binary tree over them (see tree_sum);
@@ -100,15 +104,20 @@ typedef struct cb_compute_ops {
 
 struct cb_compute {
     const cb_compute_ops *ops;
-    int threads; /* used by each call; the calling thread owns them */
+    int threads;                          /* used by each call; the calling thread owns them */
+    void (*destroy)(cb_compute *compute); /* NULL: nothing beside this struct */
 };
 
 /* backend: "cpu" or "ref". Must be called on the thread that will call the operations (it sets that thread's OpenMP
  * width; of several on one thread the last created has its width). threads: 1 to CB_MOST_THREADS.
  * Error CB_EUSAGE: unknown name, with the known ones; threads out of range. */
 CB_MUST_USE cb_err cb_compute_create(cb_compute **compute, const char *backend, int threads);
-void cb_compute_destroy(cb_compute *compute);
-const char *cb_compute_backends(void); /* "cpu, ref" */
+/* The same, but products round their operands to bf16 and sum in f32, as mixed precision does; by the processor's own
+ * bf16 products where the backend has them. Takes memory for the rounded operands as products need it; without it they
+ * are NaN. For measurements: the trainer's memory is counted beforehand. */
+CB_MUST_USE cb_err cb_compute_create_bf16(cb_compute **compute, const char *backend, int threads);
+void cb_compute_destroy(cb_compute *compute); /* NULL is allowed */
+const char *cb_compute_backends(void);        /* "cpu, ref" */
 
 enum { CB_MOST_THREADS = 16 };
 

@@ -133,6 +133,7 @@ void cb_cpu_tree_sum(cb_compute *c, float *to, float *const *from, int n, int64_
 
 const cb_compute_ops cb_cpu_ops = {
     .name = "cpu",
+    .takes_bf16 = cb_cpu_takes_bf16,
     .gemm = cb_cpu_gemm,
     .gemm_sum = cb_cpu_gemm_sum,
     .bias_add = cb_cpu_bias_add,

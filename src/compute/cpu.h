@@ -11,6 +11,10 @@ static inline int cb_cpu_width(const cb_compute *c, int64_t elements) {
     return elements < 16384 ? 1 : c->threads;
 }
 
+/* Whether this processor multiplies bf16, and one such product, on the calling thread: false if it failed. */
+bool cb_cpu_takes_bf16(void);
+bool cb_cpu_product_bf16(const cb_gemm *g);
+
 void cb_cpu_gemm(cb_compute *c, const cb_gemm *g, int count);
 void cb_cpu_gemm_sum(cb_compute *c, const cb_gemm *g, int count, float *scratch);
 /* The same on the calling thread, which is in a parallel region where there are several. */

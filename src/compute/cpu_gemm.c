@@ -40,12 +40,26 @@ static tile tile_at(const cb_gemm *g, tile_size size, int64_t t) {
     return (tile){i, j, g->m - i < size.m ? g->m - i : size.m, g->n - j < size.n ? g->n - j : size.n};
 }
 
+static const void *operand(const cb_gemm *g, const void *from, int64_t elements) {
+    return (const char *)from + elements * cb_type_bytes(g->type);
+}
+
+static bool multiply(const cb_gemm *g) {
+    if (g->type == CB_BF16) return cb_cpu_product_bf16(g);
+    return dnnl_sgemm(g->ta ? 'T' : 'N', g->tb ? 'T' : 'N', g->m, g->n, g->k, 1.0f, g->a, g->lda, g->b, g->ldb, g->beta,
+                      g->c, g->ldc) == dnnl_success;
+}
+
 /* c (t.m, t.n) = that tile of the product, + beta c. The calling thread has one thread only: see cb_compute_create. */
 static void product(const cb_gemm *g, tile t, float *c, int64_t ldc) {
-    const float *a = g->a + (g->ta ? t.i : t.i * g->lda), *b = g->b + (g->tb ? t.j * g->ldb : t.j);
-    dnnl_status_t status =
-        dnnl_sgemm(g->ta ? 'T' : 'N', g->tb ? 'T' : 'N', t.m, t.n, g->k, 1.0f, a, g->lda, b, g->ldb, g->beta, c, ldc);
-    if (status == dnnl_success) return;
+    cb_gemm one = *g;
+    one.m = t.m;
+    one.n = t.n;
+    one.a = operand(g, g->a, g->ta ? t.i : t.i * g->lda);
+    one.b = operand(g, g->b, g->tb ? t.j * g->ldb : t.j);
+    one.c = c;
+    one.ldc = ldc;
+    if (multiply(&one)) return;
     for (int64_t r = 0; r < t.m; r++) { /* out of memory: NaN reaches the loss, where it is reported */
         for (int64_t s = 0; s < t.n; s++) c[r * ldc + s] = NAN;
     }

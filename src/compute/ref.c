@@ -5,16 +5,21 @@
 
 #include "compute/ref.h"
 
-static float at(const float *x, bool transposed, int64_t ld, int64_t row, int64_t column) {
-    return transposed ? x[column * ld + row] : x[row * ld + column];
+static double at(const void *x, cb_type type, bool transposed, int64_t ld, int64_t row, int64_t column) {
+    int64_t i = transposed ? column * ld + row : row * ld + column;
+    return (double)(type == CB_BF16 ? cb_bf16_widen(((const uint16_t *)x)[i]) : ((const float *)x)[i]);
 }
 
 static double element(const cb_gemm *g, int64_t i, int64_t j) {
     double sum = 0;
     for (int64_t l = 0; l < g->k; l++) {
-        sum += (double)at(g->a, g->ta, g->lda, i, l) * (double)at(g->b, g->tb, g->ldb, l, j);
+        sum += at(g->a, g->type, g->ta, g->lda, i, l) * at(g->b, g->type, g->tb, g->ldb, l, j);
     }
     return sum;
+}
+
+static bool takes_bf16(void) {
+    return true;
 }
 
 static void gemm(cb_compute *c, const cb_gemm *g, int count) {
@@ -169,6 +174,7 @@ static int64_t first_nonfinite(cb_compute *c, const float *x, int64_t n) {
 
 const cb_compute_ops cb_ref_ops = {
     .name = "ref",
+    .takes_bf16 = takes_bf16,
     .gemm = gemm,
     .gemm_sum = gemm_sum,
     .bias_add = bias_add,

@@ -4,6 +4,7 @@
 #define CB_DEVICE_DEVICE_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "base/err.h"
 
@@ -14,6 +15,23 @@ int64_t cb_type_bytes(cb_type type);
 const char *cb_type_name(cb_type type);
 const char *cb_reduce_op_name(cb_reduce_op op); /* "sum" "max" "min" */
 
+/* bf16: the upper half of an f32. */
+static inline float cb_bf16_widen(uint16_t bits) {
+    uint32_t wide = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &wide, sizeof value);
+    return value;
+}
+/* To the nearest, ties to even; NaN stays one. */
+static inline uint16_t cb_bf16_narrow(float value) {
+    uint32_t wide;
+    memcpy(&wide, &value, sizeof wide);
+    if (value != value) return (uint16_t)(wide >> 16 | 0x40); /* rounding must not make it infinite */
+    return (uint16_t)((wide + 0x7fff + (wide >> 16 & 1)) >> 16);
+}
+void cb_bf16_narrow_all(uint16_t *to, const float *from, int64_t count);
+void cb_bf16_widen_all(float *to, const uint16_t *from, int64_t count);
+
 typedef struct cb_device cb_device;
 const cb_device *cb_device_host(void);
 
@@ -21,8 +39,9 @@ struct cb_device {
     const char *name;
     /* required */
     void (*copy)(void *to, const void *from, int64_t bytes);
-    /* to[i] = from[0][i] op from[1][i] op ..., as the balanced binary tree of cb_tree (pairs (0,1), (2,3), ..., then pairs
-     * of those; a lone last one moves up unchanged). `to` may be any of the `from`. n from 1 to 64 at a time or more. */
+    /* to[i] = from[0][i] op from[1][i] op ..., as the balanced binary tree of cb_tree (pairs (0,1), (2,3), ..., then
+     * pairs of those; a lone last one moves up unchanged). `to` may be any of the `from`. n from 1 to 64 at a time or
+     * more. */
     void (*reduce)(void *to, const void *const *from, int n, int64_t count, cb_type type, cb_reduce_op op);
 };
 

@@ -49,34 +49,28 @@ PAIR(i64, int64_t)
 PAIR(u8, uint8_t)
 #undef PAIR
 
-/* bf16: the upper half of an f32. Sums are taken in f32 and rounded to the nearest, ties to even, in every pair. */
-static float widen(uint16_t bits) {
-    uint32_t wide = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-static uint16_t narrow(float value) {
-    uint32_t wide;
-    memcpy(&wide, &value, sizeof wide);
-    if (value != value) return (uint16_t)(wide >> 16 | 0x40); /* rounding must not make a NaN infinite */
-    return (uint16_t)((wide + 0x7fff + (wide >> 16 & 1)) >> 16);
-}
-
+/* bf16: sums are taken in f32 and rounded in every pair. */
 static void sum_bf16(void *out, const void *a, const void *b, int64_t n) {
     const uint16_t *x = a, *y = b;
-    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = narrow(widen(x[i]) + widen(y[i]));
+    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = cb_bf16_narrow(cb_bf16_widen(x[i]) + cb_bf16_widen(y[i]));
 }
 
 static void max_bf16(void *out, const void *a, const void *b, int64_t n) {
     const uint16_t *x = a, *y = b;
-    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = widen(y[i]) > widen(x[i]) ? y[i] : x[i];
+    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = cb_bf16_widen(y[i]) > cb_bf16_widen(x[i]) ? y[i] : x[i];
 }
 
 static void min_bf16(void *out, const void *a, const void *b, int64_t n) {
     const uint16_t *x = a, *y = b;
-    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = widen(y[i]) < widen(x[i]) ? y[i] : x[i];
+    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = cb_bf16_widen(y[i]) < cb_bf16_widen(x[i]) ? y[i] : x[i];
+}
+
+void cb_bf16_narrow_all(uint16_t *to, const float *from, int64_t count) {
+    for (int64_t i = 0; i < count; i++) to[i] = cb_bf16_narrow(from[i]);
+}
+
+void cb_bf16_widen_all(float *to, const uint16_t *from, int64_t count) {
+    for (int64_t i = 0; i < count; i++) to[i] = cb_bf16_widen(from[i]);
 }
 
 typedef void (*pair_fn)(void *out, const void *a, const void *b, int64_t n);

@@ -17,13 +17,13 @@ cb_err cb_sequence_check(const cb_tp *tp, int64_t M) {
 /* whole (M, width) from all ranks' part */
 static cb_err gather(cb_tp *tp, float *whole, const float *part, int64_t M, int64_t width) {
     TRY(cb_sequence_check(tp, M));
-    return cb_all_gather(tp->group, whole, part, M / tp->group->size * width, CB_F32);
+    return cb_tp_gather(tp, whole, part, M / tp->group->size * width);
 }
 
 /* part = this rank's rows of the sum over ranks of whole (M, width) */
 static cb_err scatter(cb_tp *tp, float *part, const float *whole, int64_t M, int64_t width) {
     TRY(cb_sequence_check(tp, M));
-    return cb_reduce_scatter(tp->group, part, whole, M / tp->group->size * width, CB_F32, CB_SUM);
+    return cb_tp_reduce_scatter(tp, part, whole, M / tp->group->size * width);
 }
 
 cb_err cb_sequence_column_forward(cb_tp *tp, const cb_linear *l, float *y, float *whole, const float *part, int64_t M) {

@@ -1,7 +1,8 @@
 /* Tensor parallelism (Shoeybi et al. 2019, "Megatron-LM"): column- and row-parallel linear layers, vocabulary-parallel
- * embedding and cross-entropy. A cut dimension consists of S shards; this rank owns `owned` of them, S/tp, and computes them one
- * by one with the same shapes wherever they live; a sum over the cut dimension is the binary tree over the shards, its lower
- * levels inside the rank, its upper ones between ranks. Cut tensors hold the owned shards one after the other, each dense. */
+ * embedding and cross-entropy. A cut dimension consists of S shards; this rank owns `owned` of them, S/tp, and computes
+ * them one by one with the same shapes wherever they live; a sum over the cut dimension is the binary tree over the
+ * shards, its lower levels inside the rank, its upper ones between ranks. Cut tensors hold the owned shards one after
+ * the other, each dense. */
 #ifndef CB_TENSOR_PARALLEL_TENSOR_PARALLEL_H
 #define CB_TENSOR_PARALLEL_TENSOR_PARALLEL_H
 
@@ -14,6 +15,8 @@ typedef struct cb_tp {
     int shards, first, owned; /* S; this rank's shards are first .. first+owned-1 */
     float *sum_scratch;       /* of gemm_sum over the owned shards with outputs (M, C) */
     float *scratch;           /* of an all-reduce of (M, C) over the group */
+    cb_type wire;             /* in which sums over ranks and gathered rows travel: CB_F32, or CB_BF16, rounded */
+    uint16_t *wire_room;      /* of CB_BF16: (M, C) */
 } cb_tp;
 
 /* A linear layer: global sizes, local weights (out, in) and bias, and their gradients. */
@@ -43,6 +46,10 @@ void cb_row_weight_gradient(cb_tp *tp, const cb_linear *linear, const float *dy,
  * of the rows, those from t M/tp on, called `part` below. An all-gather before the column-parallel layer and a
  * reduce-scatter after the row-parallel one send as many bytes as the all-reduce that they replace, and what lies
  * between pairs is computed and kept once, not tp times. The sums are those of the all-reduce, bit for bit. */
+/* whole (size*count) = all ranks' part (count), as the wire carries it. *Collective over tp.* */
+CB_MUST_USE cb_err cb_tp_gather(cb_tp *tp, float *whole, const float *part, int64_t count);
+/* part (count) = this rank's block of the sum over ranks of whole (size*count). *Collective over tp.* */
+CB_MUST_USE cb_err cb_tp_reduce_scatter(cb_tp *tp, float *part, const float *whole, int64_t count);
 /* CB_EINVAL where tp does not divide M rows. */
 CB_MUST_USE cb_err cb_sequence_check(const cb_tp *tp, int64_t M);
 /* whole (M, in) = all ranks' part (M/tp, in); y as cb_column_forward of it. whole is what backward needs.
@@ -78,10 +85,11 @@ void cb_vocab_embed_backward(cb_tp *tp, const cb_vocab *vocab, const int32_t *to
 
 /* logits (owned, M, V/S) = h (M, C) table^T. Not collective. */
 void cb_vocab_logits(cb_tp *tp, const cb_vocab *vocab, float *logits, const float *h, int64_t M);
-/* logits become exponentials; sum (M) over the whole vocabulary; *loss = sum over rows of -log softmax[target], f64, rows in
- * order. rows: ((owned + 1) * 2 * M) workspace. No rank sees the whole vocabulary's logits. *Collective over tp.* */
-CB_MUST_USE cb_err cb_vocab_cross_entropy(cb_tp *tp, const cb_vocab *vocab, float *logits, float *sum, const int32_t *targets,
-                                          int64_t M, float *rows, double *loss);
+/* logits become exponentials; sum (M) over the whole vocabulary; *loss = sum over rows of -log softmax[target], f64,
+ * rows in order. rows: ((owned + 1) * 2 * M) workspace. No rank sees the whole vocabulary's logits. *Collective over
+ * tp.* */
+CB_MUST_USE cb_err cb_vocab_cross_entropy(cb_tp *tp, const cb_vocab *vocab, float *logits, float *sum,
+                                          const int32_t *targets, int64_t M, float *rows, double *loss);
 /* exps become dlogits * scale; dh (M, C) = dlogits table, reduced over shards while dtable += dlogits^T h is computed.
  * *Collective over tp.* */
 CB_MUST_USE cb_err cb_vocab_backward(cb_tp *tp, const cb_vocab *vocab, float *dh, float *exps, const float *sum,
