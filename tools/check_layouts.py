@@ -9,13 +9,21 @@ Prints per row the layout's number among all that fit, and how much slower it is
 import argparse, csv, json, os, subprocess, tempfile
 
 
+def tied(row):
+    """Whether the head is the embedding: what comes nearer to the number of parameters."""
+    hidden, ffn, vocab, kv = (int(row[k]) for k in ("hidden", "ffn", "vocab", "kv_heads"))
+    layers = int(row["layers"]) * hidden * (2 * hidden + 2 * hidden * kv / int(row["heads"]) + 3 * ffn)
+    once, twice = (abs(layers + n * vocab * hidden - float(row["params_b"]) * 1e9) for n in (1, 2))
+    return once <= twice
+
+
 def plan(arguments, row, folder):
     model = os.path.join(folder, "model.json")
     with open(model, "w") as f:
         json.dump({"model_type": "llama", "hidden_size": int(row["hidden"]), "intermediate_size": int(row["ffn"]),
                    "num_attention_heads": int(row["heads"]), "num_key_value_heads": int(row["kv_heads"]),
                    "num_hidden_layers": int(row["layers"]), "max_position_embeddings": int(row["seq"]),
-                   "vocab_size": int(row["vocab"]), "tie_word_embeddings": True}, f)
+                   "vocab_size": int(row["vocab"]), "tie_word_embeddings": tied(row)}, f)
     node = int(arguments.cluster.split(":")[1])
     command = [arguments.cuboid, "plan", "--json", "--model", model, "--stack", arguments.stack, "--cluster",
                "%sx%d:%s" % (arguments.cluster, int(row["gpus"]) // node, arguments.network), "--global-batch-size",

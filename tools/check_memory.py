@@ -11,7 +11,6 @@ import argparse, csv, json, os, subprocess, sys, tempfile
 
 MODELS = {"llama3-8b": (4096, 14336, 32, 8), "llama3-70b": (8192, 28672, 64, 8), "llama3-405b": (16384, 53248, 128, 8)}
 MIB = 2.0**20
-CONTEXT = 1573 * MIB
 
 
 def predict(cuboid, row, folder):
@@ -33,7 +32,7 @@ def predict(cuboid, row, folder):
         sys.exit("%s: %s" % (row["case"], answer.stderr))
     stages = json.loads(answer.stdout)["explained"]["stages"]
     stage = next(s for s in stages if s["stage"] == int(row["pp_stage"]))
-    return stage["all"] - stage["framework"], stage["all"] - CONTEXT
+    return stage["allocated"], stage["all"] - stage["outside"]
 
 
 def main():

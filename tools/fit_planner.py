@@ -69,6 +69,11 @@ class Program:
         return result
 
 
+def prior_of(program):
+    """The priors; what step times say nothing of, as memory's constants, keeps the table's value."""
+    return {**{c["name"]: c["value"] for c in program.constants}, **PRIORS}
+
+
 class Space:
     """Constants as unbounded coordinates: the logistic of x places a value between min and max (in logs where min > 0)."""
 
@@ -222,18 +227,18 @@ def main():
     o = a.parse_args()
     program = Program(o.cuboid, o.table)
     fixed = set(o.fixed.split(","))
-    fit = Fit(program, PRIORS, o.pull, [n for n in program.names if n not in fixed])
-    start = dict(PRIORS)
+    fit = Fit(program, prior_of(program), o.pull, [n for n in program.names if n in PRIORS and n not in fixed])
+    start = prior_of(program)
     if o.start:
         start.update(json.load(open(o.start)))
     x = np.array([fit.space.coordinate(i, start[n]) for i, n in enumerate(program.names)])
     everything = np.ones(len(program.rows), bool)
     x = fit.run(x, everything, o.steps, log=True)
     table(fit, fit.residuals(x), "fitted on all rows")
-    values = fit.space.values(x)
+    values, start_of = fit.space.values(x), prior_of(program)
     print("\nconstants")
     for c in program.constants:
-        print(f"  {c['name']:26s} {values[c['name']]:10.4g} {c['unit']:12s} prior {PRIORS[c['name']]:.4g}  [{c['min']:g}, {c['max']:g}]")
+        print(f"  {c['name']:26s} {values[c['name']]:10.4g} {c['unit']:12s} prior {start_of[c['name']]:.4g}  [{c['min']:g}, {c['max']:g}]")
     if o.out:
         json.dump(values, open(o.out, "w"), indent=1)
     informed(fit, x)

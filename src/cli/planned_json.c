@@ -10,7 +10,8 @@ static json_t *layout_json(const cb_split *s) {
 }
 
 static json_t *memory_json(const cb_device_memory *m) {
-    json_t *o = json_pack("{s:i,s:f,s:f}", "stage", m->stage, "live", m->live, "all", m->total_bytes);
+    json_t *o = json_pack("{s:i,s:f,s:f,s:f,s:f}", "stage", m->stage, "live", m->live, "all", m->total_bytes, "allocated",
+                          m->allocated_bytes, "outside", m->outside_bytes);
     for (int kind = 0; kind < CB_DEVICE_KINDS; kind++)
         json_object_set_new(o, cb_device_kind_name((cb_device_kind)kind), json_real(m->bytes[kind]));
     return o;

@@ -256,7 +256,8 @@ static cb_err resolve_job(cb_planned *p) {
                       .precision = precisions[p->precision],
                       .seq_length = p->seq_length,
                       .global_batch = p->global_batch,
-                      .grads_32 = p->grads_32};
+                      .grads_32 = p->grads_32,
+                      .constants = &p->constants};
     return p->cluster.device.peak_flops[p->job.precision] > 0 ? CB_OK : wrong_precision(p);
 }
 

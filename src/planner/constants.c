@@ -9,6 +9,8 @@
 
 #define AT(field) offsetof(cb_constants, field)
 
+enum { MIB = 1 << 20 };
+
 static const struct row {
     cb_constant constant;
     size_t offset;
@@ -81,6 +83,13 @@ static const struct row {
     ROW(pp_exposed, "pp_exposed", "1", 0.4594, 0, 1, "share of messages between stages that is waited for", "fit"),
     ROW(pp_latency_s, "pp_latency_s", "s", 4.302e-05, 5e-6, 1e-3, "start of a message between stages", "fit"),
     ROW(optimizer_bytes, "optimizer_bytes", "B/parameter", 11.74, 8, 80, "moved by an optimizer step", "fit"),
+    ROW(unused, "unused", "of dynamic", 0.22, 0.05, 0.45,
+        "of what comes and goes in a step, kept by the allocator in pieces that fit nothing", "B200"),
+    ROW(unused_full, "unused_full", "of dynamic", 0.07, 0, 0.2, "the same where the device is full", "B200"),
+    ROW(context_volta, "context_volta", "B", 1113.0 * MIB, 3e8, 3e9, "a process's context on a V100", "BigScience"),
+    ROW(context_other, "context_other", "B", 1573.0 * MIB, 3e8, 3e9, "the same on later devices", "BigScience"),
+    ROW(communicator, "communicator", "B", 544.0 * MIB, 1e8, 1.5e9, "an NCCL communicator with an A100's links",
+        "NCCL"),
 #undef ROW
 };
 enum { ROWS = sizeof table / sizeof table[0] };
@@ -155,7 +164,8 @@ void cb_constants_print(const cb_constants *constants, FILE *to) {
         const cb_constant *row = &table[i].constant;
         snprintf(range, sizeof range, "%.3g .. %.3g", row->min, row->max);
         snprintf(meaning, sizeof meaning, "%s (%s)", row->meaning, row->source);
-        int left = fprintf(to, "%-24s %-9.4g %-11s %-16s ", row->name, cb_constants_value(constants, i), row->unit, range);
+        int left =
+            fprintf(to, "%-24s %-9.4g %-11s %-16s ", row->name, cb_constants_value(constants, i), row->unit, range);
         cb_args_wrap(meaning, left, to);
     }
 }

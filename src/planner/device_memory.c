@@ -5,32 +5,42 @@
 
 #include "model/params.h"
 
-enum { MIB = 1 << 20 };
-
 const char *cb_device_kind_name(cb_device_kind kind) {
     static const char *const names[CB_DEVICE_KINDS] = {"weights", "gradients", "optimizer", "activations",
                                                        "logits",  "buffers",   "framework"};
     return names[kind];
 }
 
+/* What a stack's loss holds of a logit, of a vocabulary in one piece and of a cut one. Megatron: itself and a 32-bit
+ * copy in which all is computed in place; nanotron shifts that into one more. PyTorch's cross entropy: the logarithm of
+ * the softmax and two gradients of 32 bits; its parallel form one more. */
+static void loss_bytes(cb_regime *r, const cb_job *job) {
+    bool sharded = job->stack == CB_FSDP || job->stack == CB_TITAN;
+    r->logit = sharded ? 12 : job->stack == CB_NANOTRON ? 10 : 6;
+    r->logit_cut = sharded ? 16 : r->logit;
+    if (job->precision == CB_MATH_32) r->logit = r->logit_cut = 4;
+}
+
 /* With 32-bit gradients 2 + 4 + 12 bytes a parameter: weight, gradient, master weight and two moments. With 16-bit ones
- * the optimizer makes a 32-bit copy to step with: 2 + 2 + 16. Where autograd's 16-bit gradients stay beside a 32-bit
- * sum, 2 + 6 + 12. FSDP keeps weights in 32 bits and casts what it gathers: 4 + 4 + 8. A logit: itself and the 32-bit
- * copy in which the loss is computed in place, or, in plain PyTorch, that one's logarithm and gradient too. */
+ * the optimizer makes a 32-bit copy to step with. Where autograd's 16-bit gradients stay beside a 32-bit sum, 2 + 6 +
+ * 12. FSDP keeps weights in 32 bits and casts what it gathers: 4 + 4 + 8. Moments of 8 bits are 6 bytes fewer. */
 cb_regime cb_regime_of(const cb_job *job) {
     cb_stack stack = job->stack;
     const cb_stack_traits *traits = cb_stack_traits_of(stack);
-    bool sharded = stack == CB_FSDP || stack == CB_TITAN, in_32 = job->grads_32 || traits->grad_bytes == 4;
+    bool sharded = stack == CB_FSDP || stack == CB_TITAN, in_32 = job->grads_32 || traits->sums_in_32;
     bool both = in_32 && (traits->engine || stack == CB_NANOTRON);
-    cb_regime r = {.weight = 2, .grad = both ? 6 : in_32 ? 4 : 2, .optimizer = in_32 ? 12 : 16};
-    r.activation = 2, r.logit = sharded ? 14 : 6;
-    if (sharded || job->precision == CB_MATH_32) r.weight = 4, r.grad = 4, r.optimizer = 8;
-    if (stack == CB_STATIC_GRAPH) r.optimizer = 12; /* steps with the 16-bit gradient as it is */
-    if (job->precision == CB_MATH_32) r.activation = 4, r.logit = 4;
+    cb_regime r = {.weight = 2, .grad = both ? 6 : in_32 ? 4 : 2, .optimizer = 12, .step = in_32 ? 0 : 4};
+    r.activation = 2;
+    if (sharded || job->precision == CB_MATH_32) r.weight = 4, r.grad = 4, r.optimizer = 8, r.step = 0;
+    if (job->moments_8) r.optimizer -= 6;
+    if (job->precision == CB_MATH_32) r.activation = 4;
+    loss_bytes(&r, job);
     r.scores = !traits->flash;
     r.dropout = !traits->flash && stack != CB_CUBOID;
     r.copies = traits->flash && !traits->compiled && !traits->vendor;
     r.engine = traits->engine;
+    r.outputs = stack == CB_MEGATRON_2021;
+    r.planned = stack == CB_STATIC_GRAPH;
     return r;
 }
 
@@ -87,7 +97,7 @@ static cb_act_set kept_by(cb_split_recompute recompute, const cb_regime *regime)
     case CB_AGAIN_ATTENTION:
         return big;
     case CB_AGAIN_CHEAP: /* see kept_share */
-        return big & ~(CB_ACT_BIT(CB_ACT_LN1) | CB_ACT_BIT(CB_ACT_LN2) | CB_ACT_BIT(CB_ACT_GELU));
+        return CB_ACT_BIT(CB_ACT_X) | CB_ACT_BIT(CB_ACT_QKV) | CB_ACT_BIT(CB_ACT_ATT) | CB_ACT_BIT(CB_ACT_FC);
     case CB_AGAIN_LAYER:
         return CB_ACT_BIT(CB_ACT_X);
     default:
@@ -95,10 +105,13 @@ static cb_act_set kept_by(cb_split_recompute recompute, const cb_regime *regime)
     }
 }
 
-/* Of every two matrix products torchtitan's policy computes one again: of q, k, v and of gate and up about half stays.
- */
-static double kept_share(cb_split_recompute recompute, cb_act act) {
-    return recompute == CB_AGAIN_CHEAP && (act == CB_ACT_QKV || act == CB_ACT_FC) ? 0.5 : 1;
+/* torchtitan's policy keeps every second matrix product from the first on: q and v, gate (or the first product of two),
+ * and the last, whose output serves nobody: compiled, it is not kept. */
+static double kept_share(const cb_job *job, cb_split_recompute recompute, cb_act act) {
+    if (recompute != CB_AGAIN_CHEAP) return 1;
+    double heads = job->model->heads, kv = cb_model_kv_heads(job->model);
+    if (act == CB_ACT_QKV) return (heads + kv) / (heads + 2 * kv);
+    return act == CB_ACT_FC && job->model->gated ? 0.5 : 1;
 }
 
 /* Extra bytes of an element: dropout's masks, two of them where the residual stream is added to, and the probabilities
@@ -117,7 +130,8 @@ static double act_bytes(const cb_job *job, const cb_split *split, const cb_regim
     for (int a = 0; a < CB_LAYER_ACTS; a++) {
         if (!(set & CB_ACT_BIT(a))) continue;
         double elements = (double)cb_act_bytes(&sizes, (cb_act)a) / 4 * element_share(split, (cb_act)a);
-        elements *= kept_share(recompute, (cb_act)a);
+        elements *= kept_share(job, recompute, (cb_act)a);
+        if (a == CB_ACT_X && recompute == CB_AGAIN_CHEAP && job->eager) elements *= 2; /* the last product's output */
         if (a == CB_ACT_PROBS) elements *= split->cp; /* against the keys of all ranks */
         sum += elements * (regime->activation + dropout_bytes(regime, (cb_act)a));
     }
@@ -154,6 +168,13 @@ int64_t cb_split_live_chunks(const cb_job *job, const cb_split *split, int stage
     }
 }
 
+/* A graph that is planned beforehand has as many buffers between forward and backward as twice its stages, the last
+ * stage one (OneFlow, pipeline_buffer_pass.cpp). */
+static int64_t live_chunks(const cb_job *job, const cb_split *split, int stage, const cb_regime *regime) {
+    if (!regime->planned || split->pp == 1) return cb_split_live_chunks(job, split, stage);
+    return stage == split->pp - 1 ? 1 : least(2 * split->pp, cb_split_micro_batches(job, split));
+}
+
 /* The residual stream of a microbatch on one rank. */
 static double stream_bytes(const cb_job *job, const cb_split *split, const cb_regime *regime) {
     double rows = (double)split->micro_batch * (double)(job->seq_length / split->cp);
@@ -180,11 +201,20 @@ static double gathered_bytes(const cb_split *split, const cb_regime *regime, con
                          : (2 * regime->activation + regime->grad) * layer;
 }
 
-/* Two messages each way; an engine's buckets of 5e8 numbers, two to reduce and one to gather, and the input and output
- * of each live microbatch. */
+/* Two messages each way; with each live microbatch an engine keeps the part of its input that this rank received, and
+ * other programs of that time its output. */
 static double message_bytes(const cb_split *split, const cb_regime *regime, double stream_bytes_, double live) {
-    double bytes = split->pp > 1 ? 4 * stream_bytes_ : 0;
-    return regime->engine ? bytes + 2 * live * stream_bytes_ + 3 * 5e8 * 2 : bytes;
+    double kept = regime->engine ? 1.0 / split->tp : regime->outputs ? 1 : 0;
+    return split->pp > 1 ? (4 + kept * live) * stream_bytes_ : 0;
+}
+
+/* What comes and goes with the optimizer's step, when no activation lives: 32-bit copies of gradients, and an engine's
+ * buckets of at most 5e8 numbers, two to reduce sums and one to gather weights (DeepSpeed's defaults). */
+static double step_bytes(const cb_split *split, const cb_regime *regime, double params) {
+    double bucket = params < 5e8 ? params : 5e8, over = split->zero >= 1 ? (double)split->dp * split->cp : 1;
+    bool reduces = regime->engine && (split->zero >= 1 || split->dp > 1);
+    double sum = regime->grad > 2 ? 4 : 2, buckets = split->zero >= 1 ? 2 * sum + 2 : sum;
+    return regime->step * params / over + (reduces ? buckets * bucket : 0);
 }
 
 static void hold_states(cb_device_memory *m, const cb_split *split, const cb_regime *regime, double params) {
@@ -197,7 +227,8 @@ static void hold_states(cb_device_memory *m, const cb_split *split, const cb_reg
 /* The logits are gone when the layers' backward begins, so their memory serves it; the head's weight gradient stays. */
 static void hold_head(cb_device_memory *m, const cb_job *job, const cb_split *split, const cb_regime *regime) {
     double rows = (double)split->micro_batch * (double)(job->seq_length / split->cp);
-    double logits = rows * (double)job->model->vocab_padded / split->tp * regime->logit, *buffers;
+    double logits = rows * (double)job->model->vocab_padded / split->tp, *buffers;
+    logits *= split->tp > 1 ? regime->logit_cut : regime->logit;
     m->bytes[CB_HOLD_LOGITS] = logits;
     m->bytes[CB_HOLD_ACTIVATIONS] += 2 * stream_bytes(job, split, regime); /* final norm, head's input */
     buffers = &m->bytes[CB_HOLD_BUFFERS];
@@ -205,24 +236,52 @@ static void hold_head(cb_device_memory *m, const cb_job *job, const cb_split *sp
     *buffers += (double)(job->model->vocab_padded * job->model->channels) / split->tp * regime->activation;
 }
 
-double cb_context_bytes(cb_accelerator_family family) {
-    return (family == CB_VOLTA ? 1113.0 : 1573.0) * MIB;
+/* What a device holds beside what its allocator sees, as nvidia-smi shows it: a context, and a communicator for each
+ * group of a rank: the world, tp, dp with cp, cp, and a pair with each neighbouring stage. A communicator's buffers
+ * grow with its channels, which follow the links' bandwidth (NVIDIA/nccl, issues 864 and 964). */
+static double outside_bytes(const cb_job *job, const cb_split *split, const cb_constants *c) {
+    const double measured_at = 300e9; /* A100's links */
+    const cb_accelerator *device = &job->cluster->device;
+    if (device->family == CB_PROCESSOR) return 0;
+    int groups = (job->cluster->devices > 1) + (split->tp > 1) + (split->dp * split->cp > 1) + (split->cp > 1) +
+                 2 * (split->pp > 1);
+    return (device->family == CB_VOLTA ? c->context_volta : c->context_other) +
+           groups * c->communicator * device->link_bytes_per_s / measured_at;
 }
 
-static void sum_up(cb_device_memory *memory, const cb_job *job) {
-    double unused = job->stack == CB_STATIC_GRAPH ? 0 : CB_UNUSED_PERCENT / 100.0;
-    memory->total_bytes = 0;
-    for (int kind = 0; kind < CB_HOLD_FRAMEWORK; kind++) memory->total_bytes += memory->bytes[kind];
-    memory->context_bytes = cb_context_bytes(job->cluster->device.family);
-    memory->bytes[CB_HOLD_FRAMEWORK] = memory->total_bytes * unused + memory->context_bytes;
-    memory->total_bytes += memory->bytes[CB_HOLD_FRAMEWORK];
+static double larger(double a, double b) {
+    return a > b ? a : b;
+}
+
+/* From the phases' sizes to what the device holds. Blocks that were cut for activations do not serve the optimizer's
+ * copies, so an allocator keeps both, and pieces that fit nothing; if that is more than the device has, it gives back
+ * what it can. */
+static void sum_up(cb_device_memory *m, const cb_job *job, const cb_split *split, const cb_regime *regime,
+                   double step) {
+    double held = m->bytes[CB_HOLD_WEIGHTS] + m->bytes[CB_HOLD_GRADS] + m->bytes[CB_HOLD_OPTIMIZER];
+    double moving = m->bytes[CB_HOLD_ACTIVATIONS] + m->bytes[CB_HOLD_LOGITS] + m->bytes[CB_HOLD_BUFFERS];
+    cb_constants defaults;
+    const cb_constants *c = job->constants ? job->constants : &defaults;
+    if (!job->constants) defaults = cb_constants_default();
+    double least = regime->planned ? 0 : c->unused_full * moving, unused = regime->planned ? 0 : c->unused * moving;
+    m->outside_bytes = outside_bytes(job, split, c);
+    m->allocated_bytes = held + larger(moving, step);
+    double room = job->cluster->device.memory_bytes - m->outside_bytes;
+    bool calm = !regime->planned && held + moving + step + unused <= room;
+    if (!calm) {
+        step = larger(step - moving, 0);
+        unused = larger(least, regime->planned ? 0 : room - m->allocated_bytes);
+    }
+    m->bytes[CB_HOLD_BUFFERS] += step;
+    m->bytes[CB_HOLD_FRAMEWORK] = m->outside_bytes + unused;
+    m->total_bytes = held + moving + step + m->bytes[CB_HOLD_FRAMEWORK];
 }
 
 cb_device_memory cb_device_memory_of(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage) {
     cb_regime regime = cb_regime_of(job);
     double params = cb_stage_params(job, split, sums, stage), stream = stream_bytes(job, split, &regime);
     cb_device_memory m = {.stage = stage};
-    m.live = (double)cb_split_live_chunks(job, split, stage) / split->chunks;
+    m.live = (double)live_chunks(job, split, stage, &regime) / split->chunks;
     hold_states(&m, split, &regime, params);
     m.bytes[CB_HOLD_ACTIVATIONS] =
         cb_split_layers(job, split, stage) * m.live * cb_layer_activation_bytes(job, split, &regime);
@@ -232,16 +291,16 @@ cb_device_memory cb_device_memory_of(const cb_job *job, const cb_split *split, c
     if (stage == split->pp - 1) hold_head(&m, job, split, &regime);
     m.bytes[CB_HOLD_BUFFERS] +=
         gathered_bytes(split, &regime, sums, params) + message_bytes(split, &regime, stream, m.live);
-    sum_up(&m, job);
+    sum_up(&m, job, split, &regime, step_bytes(split, &regime, params));
     return m;
 }
 
 double cb_device_memory_as(const cb_device_memory *memory, cb_memory_meaning meaning) {
     switch (meaning) {
     case CB_ALLOCATED:
-        return memory->total_bytes - memory->bytes[CB_HOLD_FRAMEWORK];
+        return memory->allocated_bytes;
     case CB_RESERVED:
-        return memory->total_bytes - memory->context_bytes;
+        return memory->total_bytes - memory->outside_bytes;
     default:
         return memory->total_bytes;
     }

@@ -16,7 +16,7 @@ typedef enum cb_device_kind {
     CB_HOLD_OPTIMIZER,
     CB_HOLD_ACTIVATIONS, /* of all live microbatches */
     CB_HOLD_LOGITS,
-    CB_HOLD_BUFFERS,   /* the layer at work, gathered weights, messages, buckets */
+    CB_HOLD_BUFFERS,   /* the layer at work, gathered weights, messages, buckets, the optimizer's copies */
     CB_HOLD_FRAMEWORK, /* context of the device and communicators; what the allocator keeps unused */
     CB_DEVICE_KINDS
 } cb_device_kind;
@@ -25,12 +25,15 @@ const char *cb_device_kind_name(cb_device_kind kind); /* "weights" */
 /* Bytes of one number of each kind. */
 typedef struct cb_regime {
     double weight, grad, optimizer; /* of a parameter; ZeRO cuts the three from the right */
+    double step;                    /* of a parameter that an optimizer's step takes and gives back */
     double activation;              /* of an activation's element */
-    double logit;                   /* all that is held of one logit at the loss */
+    double logit, logit_cut;        /* all that is held of a logit at the loss; of a vocabulary cut over tp */
     bool scores;                    /* attention's probabilities are kept (no attention in blocks) */
     bool dropout;                   /* masks of a byte, and what dropout made of the probabilities */
     bool copies;                    /* eager kernels keep the rotated q and k, and the gate's activation, too */
-    bool engine;                    /* a pipeline engine keeps input and output of each live microbatch, and buckets */
+    bool engine;                    /* a pipeline engine keeps a part of each live microbatch's input, and buckets */
+    bool outputs;                   /* a stage's output is kept with each live microbatch */
+    bool planned;                   /* a graph planned beforehand: phases share memory, nothing is unused */
 } cb_regime;
 cb_regime cb_regime_of(const cb_job *job);
 
@@ -46,8 +49,9 @@ double cb_stage_params(const cb_job *job, const cb_split *split, const cb_param_
 
 typedef struct cb_device_memory {
     double bytes[CB_DEVICE_KINDS];
-    double total_bytes;
-    double context_bytes; /* part of the framework's */
+    double total_bytes;     /* of all kinds: what has to fit */
+    double allocated_bytes; /* by tensors, at the worst moment */
+    double outside_bytes;   /* part of the framework's that no allocator sees: context and communicators */
     double live; /* microbatches of the whole stage whose activations are held at once; not whole with chunks */
     int stage;
 } cb_device_memory;
@@ -63,20 +67,16 @@ cb_device_memory cb_device_memory_of(const cb_job *job, const cb_split *split, c
 /* Of the stage that holds most. Looks at three stages, of which one is it; a test looks at all. */
 cb_device_memory cb_device_memory_worst(const cb_job *job, const cb_split *split, const cb_param_sums *sums);
 
-/* The caching allocator keeps so many hundredths of what is allocated in pieces that fit nothing (reserved over
- * allocated bytes of 136 ranks on B200, SimuMax release 1.2: 1.02 to 1.09); a graph that was planned beforehand keeps
- * none. */
-enum { CB_UNUSED_PERCENT = 5 };
-/* What a device's context takes before anything is allocated, as nvidia-smi shows it: BigScience's notes on V100 and
- * A100. */
-double cb_context_bytes(cb_accelerator_family family);
-
 /* What tools call a device's memory in use. */
 typedef enum cb_memory_meaning {
     CB_ALLOCATED, /* by tensors: torch's max_memory_allocated */
     CB_RESERVED,  /* by the allocator: max_memory_reserved */
     CB_IN_USE,    /* all: nvidia-smi; what has to fit */
 } cb_memory_meaning;
+typedef struct cb_memory_report {
+    cb_memory_meaning meaning;
+    double unit_bytes; /* of a "GB" */
+} cb_memory_report;
 double cb_device_memory_as(const cb_device_memory *memory, cb_memory_meaning meaning);
 
 #endif

@@ -78,11 +78,13 @@ static double data_parallel_s(const cb_terms *t, double params) {
     if (split->zero >= 2 && split->pp == 1) return 0; /* beside each layer */
     double grads = t->stack->grad_bytes * params;
     if (split->zero == 0) return cb_all_reduce_s(t, group, grads);
-    return cb_all_gather_s(t, group, grads) + cb_all_gather_s(t, group, 2 * params);
+    double sum_s = t->stack->zero_waits ? cb_all_reduce_s(t, group, grads) : cb_all_gather_s(t, group, grads);
+    return sum_s + cb_all_gather_s(t, group, 2 * params);
 }
 
 static double hidden_share(const cb_terms *t) {
-    return t->stack->dp_overlap ? t->constants->dp_overlap : 0;
+    bool waits = t->split->zero > 0 && t->stack->zero_waits;
+    return t->stack->dp_overlap && !waits ? t->constants->dp_overlap : 0;
 }
 
 static double tied_s(const cb_terms *t) {

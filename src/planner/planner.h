@@ -23,7 +23,9 @@ typedef struct cb_job {
     bool eager, sync_tp,
         rowwise8; /* departures from the stack: not compiled, tp's collectives not hidden, 8-bit scales by row */
     int64_t seq_length, global_batch; /* tokens of a sequence, sequences of a step */
-    bool grads_32; /* gradients are summed in 32 bits where the stack would in 16: for memory */
+    bool grads_32;                    /* gradients are summed in 32 bits where the stack would in 16: for memory */
+    bool moments_8;                   /* Adam's two moments are kept in 8 bits: for memory */
+    const cb_constants *constants;    /* for memory; NULL: those of the table */
 } cb_job;
 
 typedef enum cb_split_schedule {
@@ -108,8 +110,8 @@ CB_MUST_USE cb_err cb_estimate_time(const cb_job *job, const cb_split *split, co
 /* Fills in the rates. */
 void cb_estimate_rates(const cb_job *job, const cb_split *split, cb_estimate *estimate);
 
-/* What each stage takes and one message between stages, for pictures: stages (pp), *message_s of one way. Errors: those of
- * cb_split_check. */
+/* What each stage takes and one message between stages, for pictures: stages (pp), *message_s of one way. Errors: those
+ * of cb_split_check. */
 CB_MUST_USE cb_err cb_estimate_stages(const cb_job *job, const cb_split *split, const cb_constants *constants,
                                       cb_stage_times *stages, double *message_s);
 

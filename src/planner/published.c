@@ -186,8 +186,11 @@ static void read_hardware(reader *r, cb_published *p, const cb_device_row *devic
              text(r, CB_COL_SCHEDULE), text(r, CB_COL_MODEL), text(r, CB_COL_FILE));
     p->job.eager = strcasestr(all, "eager") != NULL;
     p->job.grads_32 = strcasestr(all, "fp32 gradient accumulation") != NULL;
+    p->job.moments_8 = strcasestr(all, "8-bit Adam") != NULL;
     p->job.sync_tp = p->split.tp > 1 && strcasestr(all, "vanilla TP") != NULL;
     p->job.rowwise8 = strcasestr(all, "rowwise") != NULL || strcasestr(all, "row-wise") != NULL;
+    p->report = cb_recognize_memory(all);
+    if (cb_recognize_zero(all) && p->split.zero == 0) p->split.zero = 1;
     p->stack_guessed = !cb_recognize_stack(all, &p->cluster.device, p->job.precision, p->split.pp > 1, &p->job.stack);
 }
 

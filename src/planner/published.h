@@ -5,16 +5,17 @@
 #define CB_PLANNER_PUBLISHED_H
 
 #include "planner/csv.h"
-#include "planner/planner.h"
+#include "planner/device_memory.h"
 
 typedef struct cb_published {
     cb_model model;
     cb_cluster cluster;
     cb_job job; /* without model and cluster: see cb_published_job */
     cb_split split;
-    double measured_s, memory_gb;                        /* memory_gb: 0 where the row has none */
-    bool network_guessed, stack_guessed;                 /* by the nearest, not by name */
-    char why[256];                                       /* "", or why it cannot be predicted: "no tp" */
+    double measured_s, memory_gb;        /* memory_gb: 0 where the row has none */
+    cb_memory_report report;             /* what memory_gb is */
+    bool network_guessed, stack_guessed; /* by the nearest, not by name */
+    char why[256];                       /* "", or why it cannot be predicted: "no tp" */
 } cb_published;
 
 /* The row's job, which points to its model and cluster. */

@@ -198,7 +198,7 @@ bool cb_recognize_stack(const char *text, const cb_accelerator *device, cb_preci
         *stack = CB_TITAN;
     else if (has(text, "nanotron") || has(text, "picotron"))
         *stack = CB_NANOTRON;
-    else if (has(text, "DeepSpeed") || has(text, "ZeRO-3"))
+    else if (has(text, "DeepSpeed") || has(text, "ZeRO-3") || cb_recognize_zero(text))
         *stack = CB_DEEPSPEED_2021;
     else if (has_any(text, fsdp) && !pipelined)
         *stack = CB_FSDP;
@@ -211,4 +211,20 @@ bool cb_recognize_stack(const char *text, const cb_accelerator *device, cb_preci
         known = false;
     }
     return known;
+}
+
+/* nvidia-smi counts MiB, PyTorch's programs divide by 2^30; zero-bubble's prints the most allocated in 10^6 bytes, and
+ * BigScience's notes are nvidia-smi's. */
+cb_memory_report cb_recognize_memory(const char *text) {
+    const double gib = 1 << 30;
+    if (has(text, "nvidia-smi")) return (cb_memory_report){CB_IN_USE, gib};
+    if (has(text, "allocated")) return (cb_memory_report){CB_ALLOCATED, gib};
+    if (has(text, "reserved")) return (cb_memory_report){CB_RESERVED, gib};
+    if (has(text, "zero bubble") || has(text, "zero-bubble")) return (cb_memory_report){CB_ALLOCATED, 1e9};
+    return (cb_memory_report){has(text, "bigscience") ? CB_IN_USE : CB_RESERVED, gib};
+}
+
+/* BigScience's numbered trainings, tr1 to tr13: Megatron-DeepSpeed, whose scripts set ZERO_STAGE to 1. */
+bool cb_recognize_zero(const char *text) {
+    return has(text, "bigscience experiments/tr");
 }

@@ -3,6 +3,7 @@
 #ifndef CB_PLANNER_RECOGNIZE_H
 #define CB_PLANNER_RECOGNIZE_H
 
+#include "planner/device_memory.h"
 #include "planner/hardware.h"
 #include "planner/stack.h"
 
@@ -19,5 +20,11 @@ bool cb_recognize_network(const char *text, const cb_device_row *device, cb_clus
 /* text: all that a row says of the program. Returns false where it is a guess by device and precision. */
 bool cb_recognize_stack(const char *text, const cb_accelerator *device, cb_precision precision, bool pipelined,
                         cb_stack *stack);
+
+/* What a row's memory is, by what it says or else by what its program prints: reserved, in GiB, where nothing is known.
+ */
+cb_memory_report cb_recognize_memory(const char *text);
+/* A program that cuts optimizer states (ZeRO 1) though its notes do not say so. */
+bool cb_recognize_zero(const char *text);
 
 #endif

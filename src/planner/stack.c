@@ -20,6 +20,7 @@ static const cb_stack_traits stacks[CB_STACKS] = {
                           .tp_overlap = true,
                           .dp_overlap = true,
                           .scatter_gather = true,
+                          .sums_in_32 = true,
                           .gathers = 1,
                           .grad_bytes = 4},
     [CB_FSDP] = {.name = "fsdp", .flash = true, .dp_overlap = true, .gathers = 1, .grad_bytes = 2},
@@ -39,12 +40,19 @@ static const cb_stack_traits stacks[CB_STACKS] = {
     [CB_NANOTRON] = {.name = "nanotron",
                      .split_loss = true,
                      .flash = true,
+                     .zero_waits = true,
                      .dp_overlap = true,
                      .scatter_gather = true,
+                     .sums_in_32 = true,
                      .gathers = 1,
                      .grad_bytes = 4},
-    [CB_CUBOID] =
-        {.name = "cuboid", .compiled = true, .graph = true, .dp_overlap = true, .gathers = 1, .grad_bytes = 4},
+    [CB_CUBOID] = {.name = "cuboid",
+                   .compiled = true,
+                   .graph = true,
+                   .dp_overlap = true,
+                   .sums_in_32 = true,
+                   .gathers = 1,
+                   .grad_bytes = 4},
 };
 
 const cb_stack_traits *cb_stack_traits_of(cb_stack stack) {

@@ -24,6 +24,7 @@ typedef struct cb_stack_traits {
     bool vendor;         /* the vendor's own kernels for attention and norms */
     bool tp_overlap;     /* collectives of tensor parallelism run beside the products they belong to */
     bool dp_overlap;     /* gradients are reduced while backward runs */
+    bool zero_waits;     /* ZeRO 1 adds up whole gradients, after backward */
     bool engine;         /* DeepSpeed's pipeline engine: a fixed cost per microbatch */
     bool scatter_gather; /* stages send each a tp-th of an activation and gather it from the fast links */
     bool sync_messages;  /* the host waits for the device around each message between stages */
@@ -31,6 +32,7 @@ typedef struct cb_stack_traits {
     bool prefetch;       /* weights that are cut over dp are gathered ahead of their layer */
     bool split_loss;     /* over a cut vocabulary, kernel by kernel, in 32 bits */
     bool weights_in_8;   /* gathered in 8 bits where products are */
+    bool sums_in_32;     /* gradients of microbatches are added up in 32 bits, where weights have 16 */
     int grad_bytes;      /* of an element in the reduction over dp */
     int gathers;         /* collectives in which a layer's weights are brought together under ZeRO-3 */
 } cb_stack_traits;

@@ -8,18 +8,12 @@
 #include "planner/columns.h"
 #include "planner/device_memory.h"
 
-/* A program's own report is what its allocator has reserved, unless the row says otherwise. */
-static cb_memory_meaning meaning_of(const char *notes) {
-    if (strcasestr(notes, "nvidia-smi")) return CB_IN_USE;
-    return strcasestr(notes, "allocated") ? CB_ALLOCATED : CB_RESERVED;
-}
-
-/* GiB, which tables call GB. Nothing where the row does not say what is computed again. */
-static double memory_gib(const cb_published *published, const cb_job *job, const cb_csv *csv, int row) {
+/* In the unit of the table. Nothing where the row does not say what is computed again. */
+static double memory_gb(const cb_published *published, const cb_job *job, const cb_csv *csv, int row) {
     cb_param_sums sums = cb_param_sums_of(job->model);
     cb_device_memory memory = cb_device_memory_worst(job, &published->split, &sums);
     if (published->memory_gb <= 0 || !*cb_column_field(csv, row, CB_COL_RECOMPUTE)) return 0;
-    return cb_device_memory_as(&memory, meaning_of(cb_column_field(csv, row, CB_COL_NOTES))) / (1 << 30);
+    return cb_device_memory_as(&memory, published->report.meaning) / published->report.unit_bytes;
 }
 
 static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, int row, const cb_hardware *hardware,
@@ -37,6 +31,7 @@ static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, i
     to->guessed = published.network_guessed || published.stack_guessed;
     if (*to->why) return CB_OK;
     cb_job job = cb_published_job(&published);
+    job.constants = constants;
     cb_err e = cb_estimate_time(&job, &published.split, constants, &estimate);
     if (e) {
         cb_err_free(e);
@@ -44,7 +39,7 @@ static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, i
         return CB_OK;
     }
     to->predicted_s = estimate.step_s;
-    to->predicted_memory_gb = memory_gib(&published, &job, csv, row);
+    to->predicted_memory_gb = memory_gb(&published, &job, csv, row);
     return CB_OK;
 }
 
