@@ -136,9 +136,9 @@ static cb_err measure(const cb_bench_case *c, copy *all, cb_bench_time *time) {
         TRY(make_run(c, &all[i].run));
         all[i].run.observer = (cb_observer){.arg = &all[i], .on_step = on_step};
     }
-    TRY(cb_machine_rate(c->compute, threads, &before));
+    TRY(cb_machine_rate(c->compute, threads, CB_F32, &before));
     TRY(run_copies(all, c->copies));
-    TRY(cb_machine_rate(c->compute, threads, &after));
+    TRY(cb_machine_rate(c->compute, threads, CB_F32, &after));
     take_times(all, c, time);
     time->rate = before > after ? before : after;
     time->flops = (double)c->micro_batches * c->B * c->T * cb_model_flops_per_token(c->model, c->T);

@@ -1,6 +1,6 @@
 /* cuboid bench gemm: the rates of matrix products by shape, forward and both gradients: those of a model's layers at
- * each tp, or of given sizes. Beside them stands the rate of a large square product, which the floor of `bench step` and
- * the peak of MFU are. */
+ * each tp, or of given sizes. Beside them stands the rate of a large square product, which the floor of `bench step`
+ * and the peak of MFU are. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,8 +62,8 @@ static const cb_arg table[] = {
      .type = CB_ARG_CHOICE,
      .offset = FIELD(dtype),
      .fallback = "f32",
-     .help = "type of the elements",
-     .choices = "f32"},
+     .help = "of the operands, which are rounded in the time taken; sums are f32",
+     .choices = "f32,bf16"},
     {.name = "compute", .type = CB_ARG_STRING, .offset = FIELD(compute), .fallback = "cpu", .help = "cpu or ref"},
     {.name = "threads",
      .type = CB_ARG_INT,
@@ -102,6 +102,10 @@ typedef struct report {
     double square; /* FLOP/s of the large square product */
 } report;
 
+static cb_type type_of(const gemm_options *o) {
+    return o->dtype ? CB_BF16 : CB_F32;
+}
+
 static double rate_of(const cb_gemm_rate *r) {
     return r->flops / r->median_s;
 }
@@ -118,8 +122,8 @@ static double best_of(const report *r) {
 
 static void print_text(const report *r) {
     double best = best_of(r);
-    printf("products of f32 by %s, %lld thread%s; a large square one: %.1f GFLOP/s\n\n", r->o->compute,
-           (long long)r->o->threads, r->o->threads == 1 ? "" : "s", r->square / 1e9);
+    printf("products of %s by %s, %lld thread%s; a large square one: %.1f GFLOP/s\n\n", cb_type_name(type_of(r->o)),
+           r->o->compute, (long long)r->o->threads, r->o->threads == 1 ? "" : "s", r->square / 1e9);
     printf("%-10s %-15s %3s %6s %6s %6s %9s %8s %8s\n", "layer", "product", "tp", "m", "n", "k", "ms", "GFLOP/s",
            "of best");
     for (int i = 0; i < r->count; i++) {
@@ -141,8 +145,8 @@ static json_t *row_json(const row *of, cb_gemm_pass pass, double best) {
 }
 
 static void print_json(const report *r) {
-    json_t *o = json_pack("{s:s,s:s,s:I,s:f}", "dtype", "f32", "compute", r->o->compute, "threads",
-                          (json_int_t)r->o->threads, "square_gflops", r->square / 1e9);
+    json_t *o = json_pack("{s:s,s:s,s:I,s:f}", "dtype", cb_type_name(type_of(r->o)), "compute", r->o->compute,
+                          "threads", (json_int_t)r->o->threads, "square_gflops", r->square / 1e9);
     json_t *rows = json_array();
     for (int i = 0; i < r->count; i++) {
         for (int pass = 0; pass < CB_GEMM_PASSES; pass++) {
@@ -185,7 +189,8 @@ static cb_err measure_model(report *r, cb_gemm_setup setup) {
 static cb_err measure_given(report *r, cb_gemm_setup setup) {
     cb_list m, n, k;
     const gemm_options *o = r->o;
-    if (!o->m || !o->n || !o->k) return cb_fail(CB_EUSAGE, "--m, --n and --k go together: give all three, or a --model");
+    if (!o->m || !o->n || !o->k)
+        return cb_fail(CB_EUSAGE, "--m, --n and --k go together: give all three, or a --model");
     TRY(cb_list_parse(&m, "--m", o->m, 1, 1 << 24));
     TRY(cb_list_parse(&n, "--n", o->n, 1, 1 << 24));
     TRY(cb_list_parse(&k, "--k", o->k, 1, 1 << 24));
@@ -207,9 +212,12 @@ cb_err cb_bench_gemm(int argc, char **argv) {
     }
     if (o.threads == 0) o.threads = cb_os_cores() < CB_MOST_THREADS ? cb_os_cores() : CB_MOST_THREADS;
     report r = {.o = &o};
-    cb_gemm_setup setup = {
-        .compute = o.compute, .threads = (int)o.threads, .tokens = o.tokens, .repeats = (int)o.repeats};
-    cb_err e = cb_machine_rate(o.compute, setup.threads, &r.square);
+    cb_gemm_setup setup = {.compute = o.compute,
+                           .threads = (int)o.threads,
+                           .type = type_of(&o),
+                           .tokens = o.tokens,
+                           .repeats = (int)o.repeats};
+    cb_err e = cb_machine_rate(o.compute, setup.threads, setup.type, &r.square);
     if (!e) e = o.m || o.n || o.k ? measure_given(&r, setup) : measure_model(&r, setup);
     if (!e && o.json) print_json(&r);
     if (!e && !o.json) print_text(&r);

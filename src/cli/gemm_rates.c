@@ -121,7 +121,7 @@ cb_err cb_gemm_rates(const cb_gemm_setup *s, const cb_gemm_layer *l, cb_gemm_rat
     operands o = {.layer = l, .M = s->tokens, .alone = {.size = 1}};
     cb_compute *compute;
     TRY(check(s, l));
-    TRY(cb_compute_create(&compute, s->compute, s->threads));
+    TRY(cb_compute_create_for(&compute, s->compute, s->threads, s->type));
     o.tp = (cb_tp){.group = &o.alone, .compute = compute, .shards = s->shards, .owned = s->shards / s->tp};
     cb_err e = allocate(&o, s, l);
     for (int pass = 0; pass < CB_GEMM_PASSES && !e; pass++) {

@@ -29,6 +29,7 @@ void cb_gemm_layers_of(const cb_model *model, cb_gemm_layer layers[CB_GEMM_LAYER
 typedef struct cb_gemm_setup {
     const char *compute;
     int threads;
+    cb_type type;   /* of the operands: CB_F32 or CB_BF16, which are rounded in the time taken */
     int tp, shards; /* a rank computes shards / tp products; see docs/exactness.md */
     int64_t tokens; /* M: rows */
     int repeats;
@@ -41,9 +42,9 @@ typedef struct cb_gemm_rate {
     double median_s, best_s; /* of `repeats` samples, after one that warms up */
 } cb_gemm_rate;
 
-/* Times a layer's products with the same operands each time, so what fits the caches stays there. Must run on the thread
- * that made no other compute backend meanwhile (see cb_compute_create). Errors: CB_EINVAL where tp or shards do not
- * divide the cut size, with what would; CB_EUSAGE for a backend or threads that are not; CB_ENOMEM. */
+/* Times a layer's products with the same operands each time, so what fits the caches stays there. Must run on the
+ * thread that made no other compute backend meanwhile (see cb_compute_create). Errors: CB_EINVAL where tp or shards do
+ * not divide the cut size, with what would; CB_EUSAGE for a backend or threads that are not; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_gemm_rates(const cb_gemm_setup *setup, const cb_gemm_layer *layer,
                                  cb_gemm_rate rates[CB_GEMM_PASSES]);
 

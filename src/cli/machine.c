@@ -10,10 +10,10 @@
 
 enum { SIDE = 1536, REPEATS = 4 };
 
-cb_err cb_machine_rate(const char *compute, int threads, double *flops_per_s) {
+cb_err cb_machine_rate(const char *compute, int threads, cb_type type, double *flops_per_s) {
     cb_compute *c;
     int side = strcmp(compute, "ref") == 0 ? 256 : SIDE;
-    TRY(cb_compute_create(&c, compute, threads));
+    TRY(cb_compute_create_for(&c, compute, threads, type));
     *flops_per_s = cb_compute_measure_rate(c, side, REPEATS);
     cb_compute_destroy(c);
     return CB_OK;
@@ -33,7 +33,7 @@ cb_err cb_machine_peak_flops(const cb_run *run, double *flops_per_s) {
     int here = cb_comm_launch_local_ranks(&run->launch), all = cb_machine_cores(here), mine = cb_os_cores();
     int busy = here * run->threads_per_rank < all ? here * run->threads_per_rank : all,
         measured = busy < mine ? busy : mine;
-    TRY(cb_machine_rate(run->compute, measured, flops_per_s));
+    TRY(cb_machine_rate(run->compute, measured, CB_F32, flops_per_s));
     *flops_per_s *= (double)busy / measured * run->launch.ranks / here;
     return CB_OK;
 }

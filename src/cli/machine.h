@@ -6,8 +6,8 @@
 
 /* Cores that the `here` ranks on this machine have together. */
 int cb_machine_cores(int here);
-/* The f32 rate of a large product with `threads` threads, FLOP/s. */
-CB_MUST_USE cb_err cb_machine_rate(const char *compute, int threads, double *flops_per_s);
+/* The rate of a large product of such operands with `threads` threads, FLOP/s. */
+CB_MUST_USE cb_err cb_machine_rate(const char *compute, int threads, cb_type type, double *flops_per_s);
 /* The rate of all ranks of a run together: measured with the cores they use here, times the machines. */
 CB_MUST_USE cb_err cb_machine_peak_flops(const cb_run *run, double *flops_per_s);
 

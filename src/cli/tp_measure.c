@@ -125,15 +125,11 @@ static cb_err measure(rank *r) {
     return CB_OK;
 }
 
-static cb_err create_compute(cb_compute **compute, const cb_tp_setup *s) {
-    return (s->size.type == CB_BF16 ? cb_compute_create_bf16 : cb_compute_create)(compute, s->compute, s->threads);
-}
-
 static cb_err live(cb_comm *comm, void *arg) {
     rank r = {.job = arg, .comm = comm, .alone = {.size = 1}};
     int all[CB_TP_MOST_RANKS], ranks = r.job->setup->size.tp;
     for (int i = 0; i < ranks; i++) all[i] = i;
-    cb_err e = create_compute(&r.compute, r.job->setup);
+    cb_err e = cb_compute_create_for(&r.compute, r.job->setup->compute, r.job->setup->threads, r.job->setup->size.type);
     if (!e) e = cb_group_make(&r.world, comm, CB_FOR_WORLD, all, ranks);
     if (!e) e = cb_group_make(&r.tp, comm, CB_FOR_TP, all, ranks);
     if (!e) e = measure(&r);

@@ -115,6 +115,10 @@ static void destroy(cb_compute *c) {
     free(w);
 }
 
+cb_err cb_compute_create_for(cb_compute **compute, const char *backend, int threads, cb_type type) {
+    return (type == CB_BF16 ? cb_compute_create_bf16 : cb_compute_create)(compute, backend, threads);
+}
+
 cb_err cb_compute_create_bf16(cb_compute **compute, const char *backend, int threads) {
     cb_compute *real;
     *compute = NULL;

@@ -116,6 +116,8 @@ CB_MUST_USE cb_err cb_compute_create(cb_compute **compute, const char *backend, 
  * bf16 products where the backend has them. Takes memory for the rounded operands as products need it; without it they
  * are NaN. For measurements: the trainer's memory is counted beforehand. */
 CB_MUST_USE cb_err cb_compute_create_bf16(cb_compute **compute, const char *backend, int threads);
+/* The one or the other by the operands' type: CB_F32 or CB_BF16. */
+CB_MUST_USE cb_err cb_compute_create_for(cb_compute **compute, const char *backend, int threads, cb_type type);
 void cb_compute_destroy(cb_compute *compute); /* NULL is allowed */
 const char *cb_compute_backends(void);        /* "cpu, ref" */
 
