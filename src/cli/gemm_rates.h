@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "device/device.h"
 #include "model/model.h"
 
 typedef enum cb_gemm_pass {
