@@ -186,6 +186,7 @@ R
     run plan --validate rows.csv --json --hardware own.json
     shows '"skipped": 3' '"device '"'TPUv4'"' is not known": 2' '"no tp": 1'
     check "and a device of one's own" hasnt "$out" "'x100'"
+    refuses 2 "--rows and --validate are the same file, ./rows.csv" plan --validate rows.csv --rows ./rows.csv
     echo "file,model" >rows.csv
     refuses 1 "rows.csv:1:1: no column 'layers', 'hidden', 'seq'" plan --validate rows.csv
 }

@@ -337,6 +337,7 @@ LAYOUTS
     refused 2 "--dry-run goes with cuboid train" --dry-run
     refused 2 "dp 1 x tp 1 x pp 9 1f1b: pp=9 stages for the 4 layers of test-tiny" --layouts 1x2x1,1x1x9
     refused 2 "dp 1 x tp 3 x pp 1: tp=3 does not divide the 8 heads" --layouts 1x3x1
+    refused 2 "--layouts: '1x1x2:1f1': there is no schedule '1f1'; did you mean '1f1b'?" --layouts 1x2x1,1x1x2:1f1
     works --layouts 1x2x1 --steps 1
     check "one layout" has "$out" "8 shards, 8 data shards, 1 step, 1 layout"
     check "is the one" has "$out" "1 layout gave the same bits in 1 step"

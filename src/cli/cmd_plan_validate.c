@@ -8,6 +8,7 @@
 #include "base/args.h"
 #include "base/file.h"
 #include "base/map.h"
+#include "cli/outputs.h"
 #include "cli/plan_validate.h"
 #include "planner/columns.h"
 #include "planner/validate.h"
@@ -221,6 +222,7 @@ cb_err cb_plan_validate(int argc, char **argv) {
         cb_args_help(table, ROWS, "cuboid plan --validate FILE.csv [--rows out.csv] [--json]", stdout);
         return CB_OK;
     }
+    TRY(cb_outputs_distinct("rows", options.rows, "validate", options.validate));
     TRY(cb_map_open(&map, options.validate));
     cb_err e = cb_csv_parse(&csv, options.validate, (const char *)map.bytes, map.size);
     cb_map_close(&map);

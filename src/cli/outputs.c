@@ -120,12 +120,11 @@ static bool same_file(const char *a, const char *b) {
     return same;
 }
 
-/* An output must not be an input, nor another output; /dev/null and the like may be. */
-static cb_err check_distinct(const output *o, const char *other, const char *other_path) {
+cb_err cb_outputs_distinct(const char *option, const char *path, const char *other, const char *other_path) {
     struct stat status;
-    if (!other_path || !same_file(o->path, other_path)) return CB_OK;
-    if (stat(o->path, &status) == 0 && !S_ISREG(status.st_mode)) return CB_OK;
-    return cb_fail(CB_EUSAGE, "--%s and --%s are the same file, %s", o->option, other, o->path);
+    if (!path || !other_path || !same_file(path, other_path)) return CB_OK;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) return CB_OK;
+    return cb_fail(CB_EUSAGE, "--%s and --%s are the same file, %s", option, other, path);
 }
 
 cb_err cb_outputs_check(const cb_options *options, const cb_run *run) {
@@ -135,9 +134,10 @@ cb_err cb_outputs_check(const cb_options *options, const cb_run *run) {
     for (int i = 0; i < FILES; i++) {
         if (!files[i].path) continue;
         TRY(try_file(&files[i]));
-        TRY(check_distinct(&files[i], "data", options->data));
-        TRY(check_distinct(&files[i], "val-data", options->val_data));
-        for (int j = 0; j < i; j++) TRY(check_distinct(&files[i], files[j].option, files[j].path));
+        TRY(cb_outputs_distinct(files[i].option, files[i].path, "data", options->data));
+        TRY(cb_outputs_distinct(files[i].option, files[i].path, "val-data", options->val_data));
+        for (int j = 0; j < i; j++)
+            TRY(cb_outputs_distinct(files[i].option, files[i].path, files[j].option, files[j].path));
     }
     return options->save ? try_weights(&weights, 4 * cb_model_parameters(&run->model)) : CB_OK;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/args.h"
 #include "cli/verify.h"
 
 char *cb_layout_text(const cb_layout *l, char out[64]) {
@@ -69,6 +70,14 @@ cb_err cb_layouts_schedules(const char *text, const char **out, int most) {
 }
 
 static cb_err wrong_layout(const char *at, size_t length) {
+    const char *colon = memchr(at, ':', length);
+    size_t named = colon ? length - (size_t)(colon + 1 - at) : 0;
+    if (named > 0 && !known_schedule(colon + 1, named)) {
+        char name[64], near[256];
+        snprintf(name, sizeof name, "%.*s", (int)(named < 63 ? named : 63), colon + 1);
+        return cb_fail(CB_EUSAGE, "--layouts: '%.*s': there is no schedule '%s'%s", (int)length, at, name,
+                       cb_args_suggest(name, cb_schedule_names(), near));
+    }
     return cb_fail(CB_EUSAGE, "--layouts: '%.*s' is not DPxTPxPP or DPxTPxPP:SCHEDULE, such as 2x2x2 or 1x1x4:gpipe",
                    (int)length, at);
 }
