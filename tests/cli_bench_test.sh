@@ -39,7 +39,7 @@ step() {
 }
 
 gemm() {
-    refuses "--dtype: 'bf16' is none of its choices; it can be f32" gemm --dtype bf16
+    refuses "--dtype: 'f16' is none of its choices, did you mean 'bf16'? it can be f32 or bf16" gemm --dtype f16
     refuses "tp=3 does not divide the 8 heads" gemm --model test-tiny --tp 1,3
     refuses "--tp: '2,x' is not a list of 1 to 16 whole numbers" gemm --tp 2,x
     refuses "--tp: '2,' is not a list" gemm --tp 2,
@@ -51,7 +51,7 @@ gemm() {
     check "five layers, three products, two sizes" equal "$rc $(grep -cE '^(qkv|projection|fc|fc2|head) ' "$out")" "0 30"
     check "a rank's shape" grep -qE "^fc2 +weight gradient +2 +64 +128 +16 " "$out"
     check "80 columns" equal "$(grep -cE '.{81}' "$out")" 0
-    run bench gemm --m 3,5 --n 7 --k 2,4 --repeats 2 --threads 1 --compute ref --json
+    run bench gemm --m 3,5 --n 7 --k 2,4 --repeats 2 --threads 1 --compute ref --dtype bf16 --json
     check "every combination, each with its gradients" equal "$rc $(grep -o '"flops":84.0,' "$out" | wc -l)" "0 3"
     rows_have 12 layer product tp m n k flops time_us best_us gflops of_best
 }
