@@ -351,8 +351,8 @@ static void refused_sizes(void) {
         "10 microbatches in groups of 4 on 4 stages; a group has at least as many microbatches as there are "
         "stages, and so has the last one. Microbatches can be 8 or 12 with this group, the group can be 5 with");
     CHECK_FAILS(refuse("interleaved", 4, 3, 2, 0), CB_EINVAL,
-                "Microbatches can be 4 with this group, the group can be none with these microbatches");
-    CHECK_FAILS(refuse("interleaved", 4, 8, 2, 3), CB_EINVAL, "With 8 microbatches the group can be 4");
+                "Microbatches can be 4 with this group, no group goes with");
+    CHECK_FAILS(refuse("interleaved", 4, 8, 2, 3), CB_EINVAL, "There are 8 microbatches: the group can be 4");
     CHECK_FAILS(refuse("interleaved", 4, 8, 2, 9), CB_EINVAL,
                 "Microbatches can be 9 with this group, the group can be 8");
     CHECK_FAILS(refuse("interleaved", 4, 8, 2, -1), CB_EINVAL, "groups of -1");

@@ -38,7 +38,7 @@ static bool is_legal(int stages, int micro_batches, int group) {
     return group >= stages && group <= micro_batches && (last == 0 || last >= stages);
 }
 
-/* " 4 or 8": the legal values next to `at`, below it and above; of the microbatches, or of the group. */
+/* "4 or 8": the legal values next to `at`, below it and above; of the microbatches, or of the group; "" for none. */
 static void nearest(const cb_schedule_spec *s, int group, bool of_group, char out[64]) {
     int at = of_group ? group : s->micro_batches, low = at, high = at;
     int most = of_group ? s->micro_batches : s->micro_batches + group + s->stages;
@@ -50,25 +50,30 @@ static void nearest(const cb_schedule_spec *s, int group, bool of_group, char ou
     } else if (low > 0 || high <= most) {
         snprintf(out, 64, "%d", low > 0 ? low : high);
     } else {
-        snprintf(out, 64, "none");
+        out[0] = 0;
     }
 }
 
 cb_err cb_check_interleaved(const cb_schedule_spec *s) {
-    char micro_batches[64], groups[64];
+    char micro_batches[64], groups[64], group_can[128];
     int group = s->group ? s->group : s->stages;
     if (is_legal(s->stages, s->micro_batches, group)) return CB_OK;
+    const char *plural = s->micro_batches == 1 ? "" : "es";
     nearest(s, group, true, groups);
+    if (*groups)
+        snprintf(group_can, sizeof group_can, "the group can be %s with these microbatches", groups);
+    else
+        snprintf(group_can, sizeof group_can, "no group goes with %d microbatch%s", s->micro_batches, plural);
     if (group < s->stages)
-        return cb_fail(CB_EINVAL,
-                       "schedule %s: groups of %d microbatches on %d stages; a group has at least as many microbatches as there "
-                       "are stages. With %d microbatches the group can be %s",
-                       s->name, group, s->stages, s->micro_batches, groups);
+        return cb_fail(
+            CB_EINVAL,
+            "schedule %s: groups of %d microbatches on %d stages; a group has at least as many microbatches as there "
+            "are stages. There are %d microbatch%s: %s",
+            s->name, group, s->stages, s->micro_batches, plural, group_can);
     nearest(s, group, false, micro_batches);
     return cb_fail(
         CB_EINVAL,
-        "schedule %s: %d microbatches in groups of %d on %d stages; a group has at least as many microbatches "
-        "as there are stages, and so has the last one. Microbatches can be %s with this group, the group "
-        "can be %s with these microbatches",
-        s->name, s->micro_batches, group, s->stages, micro_batches, groups);
+        "schedule %s: %d microbatch%s in groups of %d on %d stages; a group has at least as many microbatches "
+        "as there are stages, and so has the last one. Microbatches can be %s with this group, %s",
+        s->name, s->micro_batches, plural, group, s->stages, micro_batches, group_can);
 }
