@@ -266,7 +266,7 @@ schedules() {
     check "a schedule of one's own beside the others" equal "$rc $(grep -cE '^(1f1b|zb-v|list.txt) ' "$out")" "0 3"
     small=(schedule)
     refused 2 "there is no schedule 'zb-h'; did you mean 'zb-h1'? (there are gpipe, 1f1b, interleaved" --schedule zb-h
-    refused 2 "Microbatches can be 8 or 12 with this group, the group can be 5 with these" --schedule interleaved --micro-batches 10
+    refused 2 "Microbatches can be 8 or 12 with this group; with 10 microbatches the group can be 5" --schedule interleaved --micro-batches 10
     refused 2 "512 stages x 4096 microbatches; at most 1048576 altogether, with the chunks: here 2048" --pp 512 --micro-batches 4096
     refused 2 "512 stages x 2048 microbatches x 2 chunks; at most 1048576 altogether: here 1024" --pp 512 --micro-batches 2048 \
         --schedule zb-v

@@ -346,15 +346,15 @@ static void refused_sizes(void) {
     CHECK_FAILS(refuse("interleaved", 4, 8, 1, 0), CB_EINVAL, "it has at least 2 (with 1 it would be 1f1b)");
     CHECK_FAILS(refuse("interleaved", 4, 8, -1, 0), CB_EINVAL, "-1 chunks per stage");
     CHECK_FAILS(refuse("gpipe", 4, 8, 0, 4), CB_EINVAL, "groups of 4 microbatches; only interleaved has groups");
-    CHECK_FAILS(
-        refuse("interleaved", 4, 10, 2, 0), CB_EINVAL,
-        "10 microbatches in groups of 4 on 4 stages; a group has at least as many microbatches as there are "
-        "stages, and so has the last one. Microbatches can be 8 or 12 with this group, the group can be 5 with");
+    CHECK_FAILS(refuse("interleaved", 4, 10, 2, 0), CB_EINVAL,
+                "10 microbatches in groups of 4 on 4 stages; a group has at least as many microbatches as there are "
+                "stages, and so has the last one. Microbatches can be 8 or 12 with this group; with 10 microbatches "
+                "the group can be 5");
     CHECK_FAILS(refuse("interleaved", 4, 3, 2, 0), CB_EINVAL,
-                "Microbatches can be 4 with this group, no group goes with");
-    CHECK_FAILS(refuse("interleaved", 4, 8, 2, 3), CB_EINVAL, "There are 8 microbatches: the group can be 4");
+                "Microbatches can be 4 with this group; with 3 microbatches no group can be");
+    CHECK_FAILS(refuse("interleaved", 4, 8, 2, 3), CB_EINVAL, "with 8 microbatches the group can be 4");
     CHECK_FAILS(refuse("interleaved", 4, 8, 2, 9), CB_EINVAL,
-                "Microbatches can be 9 with this group, the group can be 8");
+                "Microbatches can be 9 with this group; with 8 microbatches the group can be 8");
     CHECK_FAILS(refuse("interleaved", 4, 8, 2, -1), CB_EINVAL, "groups of -1");
     CHECK_FAILS(refuse("zb-v", 0, 8, 0, 0), CB_EINVAL, "0 stages and 8 microbatches");
     CHECK_FAILS(refuse("zb-v", 1, INT_MAX, 0, 0), CB_EINVAL, "at most");

@@ -56,24 +56,23 @@ static void nearest(const cb_schedule_spec *s, int group, bool of_group, char ou
 
 cb_err cb_check_interleaved(const cb_schedule_spec *s) {
     char micro_batches[64], groups[64], group_can[128];
-    int group = s->group ? s->group : s->stages;
-    if (is_legal(s->stages, s->micro_batches, group)) return CB_OK;
-    const char *plural = s->micro_batches == 1 ? "" : "es";
+    int group = s->group ? s->group : s->stages, m = s->micro_batches;
+    const char *plural = m == 1 ? "" : "es";
+    if (is_legal(s->stages, m, group)) return CB_OK;
     nearest(s, group, true, groups);
     if (*groups)
-        snprintf(group_can, sizeof group_can, "the group can be %s with these microbatches", groups);
+        snprintf(group_can, sizeof group_can, "with %d microbatch%s the group can be %s", m, plural, groups);
     else
-        snprintf(group_can, sizeof group_can, "no group goes with %d microbatch%s", s->micro_batches, plural);
+        snprintf(group_can, sizeof group_can, "with %d microbatch%s no group can be", m, plural);
     if (group < s->stages)
-        return cb_fail(
-            CB_EINVAL,
-            "schedule %s: groups of %d microbatches on %d stages; a group has at least as many microbatches as there "
-            "are stages. There are %d microbatch%s: %s",
-            s->name, group, s->stages, s->micro_batches, plural, group_can);
+        return cb_fail(CB_EINVAL,
+                       "schedule %s: groups of %d microbatch%s on %d stages; a group has at least as many microbatches "
+                       "as there are stages; %s",
+                       s->name, group, group == 1 ? "" : "es", s->stages, group_can);
     nearest(s, group, false, micro_batches);
     return cb_fail(
         CB_EINVAL,
         "schedule %s: %d microbatch%s in groups of %d on %d stages; a group has at least as many microbatches "
-        "as there are stages, and so has the last one. Microbatches can be %s with this group, %s",
-        s->name, s->micro_batches, plural, group, s->stages, micro_batches, group_can);
+        "as there are stages, and so has the last one. Microbatches can be %s with this group; %s",
+        s->name, m, plural, group, s->stages, micro_batches, group_can);
 }
