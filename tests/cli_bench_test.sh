@@ -93,7 +93,11 @@ communication() {
     run bench comm --op all --algo all --sizes 1,1000,4k --ranks 3 --repeats 1 --warmup 0 --json
     check "every result right" equal "$rc $(grep -o '"wrong":0[,}]' "$out" | wc -l)" "0 $(grep -o '"wrong":' "$out" | wc -l)"
     check "sizes as nccl-tests count them" grep -q '"op":"all-gather","algo":"ring","comm":"threads","ranks":3,"bytes":996,"count":83,' "$out"
-    rows_have 84 op algo bytes count dtype redop time_us algbw_GBps busbw_GBps wrong
+    rows_have 84 bytes count dtype redop time_us best_us algbw_GBps busbw_GBps wrong predicted_us floor_us
+    check "three sizes are too few for a model" equal "$(grep -o '"predicted_us":null' "$out" | wc -l)" 84
+    run bench comm --algo ring,direct --from 1k --to 64k --ranks 2 --repeats 1 --json
+    check "models" equal "$(grep -o '"alpha_us":[0-9.e-]*,"alpha_large_us":[0-9.e-]*,"split_bytes":' "$out" | wc -l)" 2
+    check "every row predicted" equal "$(grep -o '"predicted_us":[1-9]' "$out" | wc -l) $(grep -o '"floor_us":[0-9]' "$out" | wc -l)" "14 14"
     run bench comm --sizes 64,64k --ranks 2 --repeats 1 --dtype bf16 --redop max
     check "a table" equal "$rc $(grep -cE '^ +(64|65536) +(32|32768) +bf16 +max +shared ' "$out")" "0 2"
     check "100 columns" equal "$(grep -cE '.{101}' "$out")" 0

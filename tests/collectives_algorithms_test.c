@@ -85,8 +85,8 @@ static void check_counters(const cb_algorithm *a, const cb_group *group, const c
     const cb_traffic *now = cb_comm_traffic(group->comm, group->purpose, call->kind);
     const int index = cb_modulo(group->me - call->root, group->size);
     cb_step steps[MOST];
-    cb_cost cost = cb_collective_cost(true, call->kind, group->size, index, call->count, call->type);
-    if (a->pattern) cost = cb_pattern_cost(a->pattern, group->size, index, call->count, call->type, steps);
+    cb_cost cost = cb_collective_cost(cb_means_plain(true), call->kind, group->size, index, call->count, call->type);
+    if (a->pattern) cost = cb_pattern_cost(a->pattern, &(cb_shape){group->size, index, group->node, call->count}, call->type, steps);
     if (group->size == 1) cost = (cb_cost){0};
     CHECK_INT(now->messages - before.messages, cost.messages);
     CHECK_INT(now->bytes - before.bytes, cost.bytes);
@@ -173,19 +173,19 @@ static void costs_of_papers(void) {
     for (int p = 2; p <= 64; p *= 2) {
         const int64_t n = 64 * 30;
         int log = cb_rounds(p);
-        cb_cost ring = cb_pattern_cost(&cb_all_reduce_ring, p, 0, n, CB_F32, steps);
+        cb_cost ring = cb_pattern_cost(&cb_all_reduce_ring, &(cb_shape){.size = p, .me = 0, .count = n}, CB_F32, steps);
         CHECK_INT(ring.messages, 2 * (p - 1));
         CHECK_INT(ring.bytes, 4 * 2 * (p - 1) * n / p);
-        cb_cost halving = cb_pattern_cost(&cb_all_reduce_rabenseifner, p, p - 1, n, CB_F32, steps);
+        cb_cost halving = cb_pattern_cost(&cb_all_reduce_rabenseifner, &(cb_shape){.size = p, .me = p - 1, .count = n}, CB_F32, steps);
         CHECK_INT(halving.messages, 2 * log);
         CHECK_INT(halving.bytes, ring.bytes);
-        cb_cost doubling = cb_pattern_cost(&cb_all_reduce_doubling, p, 0, n, CB_F32, steps);
+        cb_cost doubling = cb_pattern_cost(&cb_all_reduce_doubling, &(cb_shape){.size = p, .me = 0, .count = n}, CB_F32, steps);
         CHECK_INT(doubling.messages, log);
         CHECK_INT(doubling.bytes, 4 * n * log);
-        cb_cost bruck = cb_pattern_cost(&cb_all_gather_bruck, p, p / 2, n, CB_F32, steps);
+        cb_cost bruck = cb_pattern_cost(&cb_all_gather_bruck, &(cb_shape){.size = p, .me = p / 2, .count = n}, CB_F32, steps);
         CHECK_INT(bruck.messages, log);
         CHECK_INT(bruck.bytes, 4 * n * (p - 1));
-        cb_cost all_to_all = cb_pattern_cost(&cb_all_to_all_bruck, p, 0, n, CB_F32, steps);
+        cb_cost all_to_all = cb_pattern_cost(&cb_all_to_all_bruck, &(cb_shape){.size = p, .me = 0, .count = n}, CB_F32, steps);
         CHECK_INT(all_to_all.bytes, 4 * n * p / 2 * log);
     }
 }
@@ -196,7 +196,7 @@ static void the_table_chooses(void) {
         if (kind == CB_BARRIER) continue;
         for (int p = 1; p <= 40; p++)
             for (int64_t n = 0; n < 100000; n = 3 * n + 1) {
-                a = cb_choose((cb_kind)kind, false, p, n);
+                a = cb_choose((cb_kind)kind, cb_means_plain(false), p, n);
                 CHECK(a && a->pattern && (kind != CB_ALL_REDUCE || cb_algorithm_keeps_order(a, p)));
             }
     }
@@ -206,6 +206,73 @@ static void the_table_chooses(void) {
                 "cannot serve 6 ranks (a power of two is needed); these can: direct, ring, bruck");
     CHECK_FAILS(cb_algorithm_find(CB_REDUCE, "shared", false, 6, &a), CB_EUNSUPPORTED, "do not share one memory");
     CHECK_OK(cb_algorithm_find(CB_ALL_GATHER, "doubling", false, 8, &a));
+}
+
+static cb_rule rule_of(cb_kind kind, const char *name, int64_t least, int64_t most, int members) {
+    cb_rule rule = {.least_count = least, .most_count = most, .least_members = 2, .most_members = members};
+    CHECK_OK(cb_algorithm_find(kind, name, false, 0, &rule.algorithm));
+    return rule;
+}
+
+static void rules_go_first(void) {
+    cb_selection s = {.count = 2};
+    const cb_means means = {.selection = &s};
+    s.rule[0] = rule_of(CB_ALL_REDUCE, "tree", 100, 50000, 8);
+    s.rule[1] = rule_of(CB_ALL_GATHER, "bruck", 0, INT64_MAX, 1000);
+    CHECK(cb_choose(CB_ALL_REDUCE, means, 4, 99)->pattern == &cb_all_reduce_direct);
+    CHECK(cb_choose(CB_ALL_REDUCE, means, 4, 100)->pattern == &cb_all_reduce_tree);
+    CHECK(cb_choose(CB_ALL_REDUCE, means, 4, 50000)->pattern == &cb_all_reduce_tree);
+    CHECK(cb_choose(CB_ALL_REDUCE, means, 4, 50001)->pattern == &cb_all_reduce_blocks);
+    CHECK(cb_choose(CB_ALL_REDUCE, means, 9, 50000)->pattern == &cb_all_reduce_blocks);
+    CHECK(cb_choose(CB_ALL_GATHER, means, 9, 5)->pattern == &cb_all_gather_bruck);
+    /* scratch of the tree at 50000, which is more than that of blocks at 60000; what is sent */
+    CHECK_INT(cb_all_reduce_scratch_most(means, 4, 60000, CB_F32), 4 * 50000);
+    CHECK_INT(cb_collective_cost(means, CB_ALL_REDUCE, 4, 3, 200, CB_F32).messages, 1);
+    CHECK_INT(cb_collective_cost(means, CB_ALL_GATHER, 8, 0, 10, CB_F32).messages, 3);
+    CHECK_OK(cb_selection_check(means, 4));
+}
+
+static void rules_that_cannot_be(void) {
+    cb_selection s = {.count = 1};
+    cb_means means = {.selection = &s};
+    s.rule[0] = rule_of(CB_ALL_REDUCE, "ring", 0, 10, 8);
+    CHECK_FAILS(cb_selection_check(means, 8), CB_EINVAL,
+                "all-reduce by 'ring' over 8 ranks sums in another order than the balanced tree, so bits would depend on the "
+                "layout; these keep it: blocks, direct, doubling, tree");
+    CHECK_OK(cb_selection_check(means, 9)); /* not meant */
+    CHECK_OK(cb_selection_check(means, 1));
+    s.rule[0] = rule_of(CB_ALL_REDUCE, "doubling", 0, 10, 8);
+    CHECK_OK(cb_selection_check(means, 8));
+    CHECK_FAILS(cb_selection_check(means, 6), CB_EINVAL, "these keep it: blocks, direct, tree");
+    s.rule[0] = rule_of(CB_REDUCE_SCATTER, "halving", 0, 10, 8);
+    CHECK_FAILS(cb_selection_check(means, 6), CB_EUNSUPPORTED, "(a power of two is needed); these can: direct");
+    s.rule[0] = rule_of(CB_BROADCAST, "shared", 0, 10, 8);
+    CHECK_FAILS(cb_selection_check(means, 6), CB_EUNSUPPORTED, "do not share one memory; these can: binomial");
+    means.shared = true;
+    CHECK_OK(cb_selection_check(means, 6));
+}
+
+/* A rule is what a group then does: its counters show it. */
+static cb_err follow(cb_comm *comm, void *arg) {
+    int ranks[] = {0, 1, 2, 3};
+    float data[400] = {0}, all[400];
+    cb_group group;
+    TRY(cb_group_make(&group, comm, CB_FOR_TP, ranks, 4));
+    group.selection = arg;
+    TRY(cb_all_reduce(&group, data, 200, CB_F32, CB_SUM, NULL));
+    TRY(cb_all_gather(&group, all, data, 100, CB_F32));
+    CHECK_INT(cb_comm_traffic(comm, CB_FOR_TP, CB_ALL_REDUCE)->messages, group.me == 0 ? 2 : group.me == 2 ? 2 : 1);
+    CHECK_INT(cb_comm_traffic(comm, CB_FOR_TP, CB_ALL_GATHER)->messages, 2);
+    cb_group_free(&group);
+    return CB_OK;
+}
+
+static void rules_are_followed(void) {
+    cb_selection s = {.count = 2};
+    s.rule[0] = rule_of(CB_ALL_REDUCE, "tree", 100, 50000, 8);
+    s.rule[1] = rule_of(CB_ALL_GATHER, "bruck", 0, INT64_MAX, 8);
+    cb_launch launch = {.backend = "threads", .ranks = 4, .deadline_s = 20};
+    CHECK_OK(cb_comm_launch(&launch, follow, &s));
 }
 
 /* Members that call different things are told who called what. */
@@ -308,6 +375,9 @@ int main(void) {
     }
     RUN(costs_of_papers);
     RUN(the_table_chooses);
+    RUN(rules_go_first);
+    RUN(rules_that_cannot_be);
+    RUN(rules_are_followed);
     RUN(on_threads);
     RUN(who_called_what);
     RUN(who_did_not_come);

@@ -61,23 +61,23 @@ static void pieces_are_one_tree(void) {
 }
 
 static void ways_are_chosen(void) {
-    CHECK_INT(cb_all_reduce_choose(false, 2, 4095), CB_BY_DIRECT);
-    CHECK_INT(cb_all_reduce_choose(false, 8, 0), CB_BY_DIRECT);
-    CHECK_INT(cb_all_reduce_choose(false, 2, 4096), CB_BY_BLOCKS);
-    CHECK_INT(cb_all_reduce_choose(false, 9, 4095), CB_BY_TREE);
-    CHECK_INT(cb_all_reduce_choose(false, 16, 4095), CB_BY_DOUBLING);
-    CHECK_INT(cb_all_reduce_choose(false, 16, 4096), CB_BY_BLOCKS);
-    CHECK_INT(cb_all_reduce_choose(false, 384, 384 * 256 - 1), CB_BY_TREE);
-    CHECK_INT(cb_all_reduce_choose(false, 384, 384 * 256), CB_BY_BLOCKS);
-    CHECK_INT(cb_all_reduce_choose(true, 16, 5), CB_BY_MEETING);
-    CHECK_INT(cb_all_reduce_choose(true, 1024, 1 << 20), CB_BY_MEETING);
-    CHECK_INT(cb_all_reduce_choose(true, 1025, 1 << 20), CB_BY_BLOCKS);
-    CHECK_INT(cb_all_reduce_scratch_most(true, 16, 1 << 20, CB_F32), 0);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(false), 2, 4095), CB_BY_DIRECT);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(false), 8, 0), CB_BY_DIRECT);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(false), 2, 4096), CB_BY_BLOCKS);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(false), 9, 4095), CB_BY_TREE);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(false), 16, 4095), CB_BY_DOUBLING);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(false), 16, 4096), CB_BY_BLOCKS);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(false), 384, 384 * 256 - 1), CB_BY_TREE);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(false), 384, 384 * 256), CB_BY_BLOCKS);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(true), 16, 5), CB_BY_MEETING);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(true), 1024, 1 << 20), CB_BY_MEETING);
+    CHECK_INT(cb_all_reduce_choose(cb_means_plain(true), 1025, 1 << 20), CB_BY_BLOCKS);
+    CHECK_INT(cb_all_reduce_scratch_most(cb_means_plain(true), 16, 1 << 20, CB_F32), 0);
     CHECK_STR(cb_all_reduce_way_name(CB_BY_DOUBLING), "doubling");
-    CHECK_INT(cb_all_reduce_scratch_bytes(false, 1, 5000, CB_F32), 0);
-    CHECK_INT(cb_all_reduce_scratch_bytes(false, 3, 5000, CB_F32), 2 * 1667 * 4);
-    CHECK_INT(cb_all_reduce_scratch_bytes(false, 3, 5, CB_F64), 2 * 5 * 8);
-    CHECK_INT(cb_all_reduce_scratch_bytes(false, 9, 100, CB_U8), 100);
+    CHECK_INT(cb_all_reduce_scratch_bytes(cb_means_plain(false), 1, 5000, CB_F32), 0);
+    CHECK_INT(cb_all_reduce_scratch_bytes(cb_means_plain(false), 3, 5000, CB_F32), 2 * 1667 * 4);
+    CHECK_INT(cb_all_reduce_scratch_bytes(cb_means_plain(false), 3, 5, CB_F64), 2 * 5 * 8);
+    CHECK_INT(cb_all_reduce_scratch_bytes(cb_means_plain(false), 9, 100, CB_U8), 100);
 }
 
 /* The most is that of the greediest count up to the given one, never more. */
@@ -86,9 +86,9 @@ static void scratch_for_several_counts(void) {
         int64_t most = 0;
         bool equal = true;
         for (int64_t count = 0; count <= 24000; count++) {
-            int64_t bytes = cb_all_reduce_scratch_bytes(false, size, count, CB_F32);
+            int64_t bytes = cb_all_reduce_scratch_bytes(cb_means_plain(false), size, count, CB_F32);
             if (bytes > most) most = bytes;
-            equal &= cb_all_reduce_scratch_most(false, size, count, CB_F32) == most;
+            equal &= cb_all_reduce_scratch_most(cb_means_plain(false), size, count, CB_F32) == most;
         }
         CHECK(equal);
     }
@@ -101,7 +101,7 @@ static void costs_add_up(void) {
             int64_t bytes[CB_KINDS] = {0}, by_tree = 0, by_blocks = 0;
             for (int i = 0; i < p; i++) {
                 for (int kind = 0; kind < CB_KINDS; kind++)
-                    bytes[kind] += cb_collective_cost(false, (cb_kind)kind, p, i, n, CB_F32).bytes;
+                    bytes[kind] += cb_collective_cost(cb_means_plain(false), (cb_kind)kind, p, i, n, CB_F32).bytes;
                 by_tree += cb_all_reduce_cost_by(CB_BY_TREE, p, i, n, CB_F32).messages;
                 by_blocks += cb_all_reduce_cost_by(CB_BY_BLOCKS, p, i, n, CB_F32).bytes;
             }
@@ -122,7 +122,7 @@ enum { BY_CHOICE = CB_ALL_REDUCE_WAYS };
 /* One all-reduce with exactly the scratch that is due: correct bits, counted as by formula, scratch used up to its end.
  */
 static cb_err reduce_once(cb_group *group, int way, int64_t count, cb_type type, cb_reduce_op op) {
-    const cb_all_reduce_way real = way == BY_CHOICE ? cb_all_reduce_choose(group->board, group->size, count) : (cb_all_reduce_way)way;
+    const cb_all_reduce_way real = way == BY_CHOICE ? cb_all_reduce_choose(cb_group_means(group), group->size, count) : (cb_all_reduce_way)way;
     const int64_t bytes = cb_all_reduce_scratch_by(real, group->size, count, type);
     const int salt = (int)group->sequence;
     void *data = elements_of(type, salt, group->me, count);
@@ -398,7 +398,7 @@ static cb_err overlapping_groups(cb_comm *comm, void *arg) {
 
 static void check_cost(const cb_group *group, cb_kind kind, int index, int64_t count, cb_type type) {
     const cb_traffic *traffic = cb_comm_traffic(group->comm, group->purpose, kind);
-    cb_cost cost = cb_collective_cost(group->board, kind, group->size, index, count, type);
+    cb_cost cost = cb_collective_cost(cb_group_means(group), kind, group->size, index, count, type);
     CHECK_INT(traffic->messages, cost.messages);
     CHECK_INT(traffic->bytes, cost.bytes);
     cb_comm_traffic_reset(group->comm);
@@ -507,7 +507,7 @@ static cb_err reports_arrive_in_order(cb_comm *comm, void *arg) {
         if (m % 2) TRY(reduce_once(&group, BY_CHOICE, 10, CB_F32, CB_SUM));
     }
     const cb_traffic *traffic = cb_comm_traffic(comm, CB_FOR_WORLD, CB_SENDRECV);
-    cb_cost cost = cb_collective_cost(false, CB_SENDRECV, group.size, group.me, 1, CB_I32);
+    cb_cost cost = cb_collective_cost(cb_means_plain(false), CB_SENDRECV, group.size, group.me, 1, CB_I32);
     CHECK_INT(traffic->messages, group.me > 0 ? REPORTS * cost.messages : 0);
     CHECK_INT(traffic->bytes, group.me > 0 ? REPORTS * cost.bytes : 0);
     cb_group_free(&group);

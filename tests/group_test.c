@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "comm/comm_backend.h"
 #include "support/test.h"
 
 static cb_err makes_groups(cb_comm *comm, void *arg) {
@@ -39,6 +40,34 @@ static void groups(void) {
     }
 }
 
+static int node_of(cb_comm *comm, int first, int step, int size) {
+    int ranks[16];
+    cb_group group;
+    for (int i = 0; i < size; i++) ranks[i] = first + i * step;
+    comm->rank = first;
+    CHECK_OK(cb_group_make(&group, comm, CB_FOR_DP, ranks, size));
+    int node = group.node;
+    cb_group_free(&group);
+    return node;
+}
+
+/* 16 processes, 4 on each of 4 machines, as launchers say. */
+static void machines(void) {
+    static const cb_comm_ops none = {.name = "none"};
+    cb_comm comm = {.ops = &none, .size = 16};
+    unsetenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+    setenv("MPI_LOCALNRANKS", "4", 1);
+    CHECK_INT(node_of(&comm, 0, 1, 16), 4);
+    CHECK_INT(node_of(&comm, 4, 1, 4), 0); /* all on one machine */
+    CHECK_INT(node_of(&comm, 1, 2, 8), 2);
+    CHECK_INT(node_of(&comm, 0, 4, 4), 0); /* each on its own */
+    CHECK_INT(node_of(&comm, 2, 1, 8), 2); /* 2, 4 and 2: parts of a machine */
+    CHECK_INT(node_of(&comm, 0, 3, 5), 0); /* 2, 1, 1, 1: uneven */
+    setenv("MPI_LOCALNRANKS", "none", 1);
+    CHECK_INT(node_of(&comm, 0, 1, 16), 0);
+    unsetenv("MPI_LOCALNRANKS");
+}
+
 enum { TAGS = 1 << 21 };
 
 static int claim(unsigned char *taken, int tag) {
@@ -70,6 +99,7 @@ static void tags_wrap(void) {
 
 int main(void) {
     RUN(groups);
+    RUN(machines);
     RUN(tags_are_distinct);
     RUN(tags_wrap);
     return test_end();

@@ -77,7 +77,7 @@ static void check_traffic(const cb_tp *tp, int64_t M) {
     for (int kind = 0; kind < CB_KINDS; kind++) {
         const cb_traffic *t = cb_comm_traffic(g->comm, CB_FOR_TP, (cb_kind)kind);
         bool used = kind == CB_ALL_GATHER || kind == CB_REDUCE_SCATTER;
-        cb_cost one = cb_collective_cost(g->board != NULL, (cb_kind)kind, g->size, g->me, M / g->size * C, CB_F32);
+        cb_cost one = cb_collective_cost(cb_group_means(g), (cb_kind)kind, g->size, g->me, M / g->size * C, CB_F32);
         CHECK_INT(t->messages, used ? 2 * one.messages : 0);
         CHECK_INT(t->bytes, used ? 2 * one.bytes : 0);
         messages += t->messages;

@@ -189,7 +189,7 @@ static cb_err live(cb_comm *comm, void *arg) {
     TRY(cb_group_make(&group, comm, CB_FOR_TP, all, s->ranks));
     TRY(cb_compute_create(&compute, s->compute, 1));
     float *sum_scratch = malloc((size_t)cb_gemm_sum_scratch_bytes(s->M, IN, owned, 1) + 1);
-    char *scratch = malloc((size_t)cb_all_reduce_scratch_most(false, s->ranks, s->M * IN, CB_F32) + 1);
+    char *scratch = malloc((size_t)cb_all_reduce_scratch_most(cb_means_plain(false), s->ranks, s->M * IN, CB_F32) + 1);
     cb_tp tp = {.group = &group,
                 .compute = compute,
                 .shards = s->shards,
@@ -355,7 +355,7 @@ static void shards_have_their_bits_anywhere(void) {
 static void check_all_reduces(const cb_rank *rank, int n) {
     const cb_run *run = rank->run;
     int64_t count = (int64_t)run->B * run->T * run->model.channels;
-    cb_cost one = cb_collective_cost(rank->tp_group.board, CB_ALL_REDUCE, run->mesh.size[CB_TP], rank->tp_group.me,
+    cb_cost one = cb_collective_cost(cb_group_means(&rank->tp_group), CB_ALL_REDUCE, run->mesh.size[CB_TP], rank->tp_group.me,
                                      count, CB_F32);
     for (int purpose = 0; purpose < CB_PURPOSES; purpose++) {
         for (int kind = 0; kind < CB_KINDS; kind++) {

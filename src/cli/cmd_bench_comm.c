@@ -202,7 +202,6 @@ static cb_err take_ranks(cb_comm_report *r, const comm_options *o) {
     if (r->ranks > CB_COMM_MOST_RANKS)
         return cb_fail(CB_EUSAGE, "%d ranks; up to %d can be measured", r->ranks, CB_COMM_MOST_RANKS);
     r->plan.launch = (cb_launch){.backend = o->comm, .ranks = r->ranks, .deadline_s = 600};
-    r->cores = cb_machine_cores(cb_comm_launch_local_ranks(&r->plan.launch));
     return CB_OK;
 }
 
@@ -226,7 +225,7 @@ static cb_err allocate(cb_comm_report *r) {
     if (!r->row) return cb_fail(CB_ENOMEM, "no memory for %d rows", r->rows);
     for (int e = 0; e < r->plan.entries; e++)
         for (int s = 0; s < r->plan.sizes; s++)
-            cb_comm_report_own(r, e, s)->by = r->plan.entry[e].native ? r->library : r->plan.launch.backend;
+            cb_comm_report_own(r, e, s)->by = r->plan.entry[e].native ? r->found.library : r->plan.launch.backend;
     return CB_OK;
 }
 
@@ -242,9 +241,10 @@ static cb_err run(cb_comm_report *r, comm_options *o) {
     TRY(allocate(r));
     for (int i = 0; i < r->rounds; i++) {
         for (int k = 0; k < r->peers; k++) TRY(cb_comm_peer_measure(&peers[k], r, k));
-        TRY(cb_comm_measure(&r->plan, r->row, r->library));
+        TRY(cb_comm_measure(&r->plan, r->row, &r->found));
     }
     if (strcmp(o->comm, "mpi") == 0 && cb_comm_mpiexec_rank() > 0) return CB_OK;
+    cb_comm_report_predict(r);
     if (o->json)
         cb_comm_report_json(r);
     else

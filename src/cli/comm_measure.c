@@ -54,7 +54,7 @@ double cb_comm_algbw(const cb_comm_row *row) {
 typedef struct job {
     const cb_comm_plan *plan;
     cb_comm_row *rows; /* of rank 0; NULL: this rank keeps none */
-    char *library;
+    cb_comm_found *found;
 } job;
 
 typedef struct rank {
@@ -66,6 +66,7 @@ typedef struct rank {
     char *from, *to, *scratch;
     int64_t room_bytes, available_bytes;
     double begin_s, said_s;
+    cb_comm_found found;
 } rank;
 
 /* The row under measurement. */
@@ -148,6 +149,7 @@ static cb_err samples(turn *turns, int n) {
             TRY(sample(t, t->row->calls, &t->samples_s[i]));
             spent_s[k] += t->samples_s[i] * t->row->calls;
             taken[k]++;
+            if (t->row->best_s == 0 || t->samples_s[i] < t->row->best_s) t->row->best_s = t->samples_s[i];
         }
     }
     for (int k = 0; k < n; k++)
@@ -180,7 +182,7 @@ static bool describe(const rank *r, int entry, int size, cb_comm_row *row) {
     row->bytes = cb_comm_bytes_of(e->kind, ranks, row->count, p->type);
     row->algorithm = e->native       ? NULL
                      : e->algorithm ? e->algorithm
-                                    : cb_choose(e->kind, r->group.board, ranks, row->count);
+                                    : cb_choose(e->kind, cb_group_means(&r->group), ranks, row->count);
     bool again = size > 0 && cb_comm_count_of(e->kind, ranks, p->size_bytes[size - 1], p->type) == row->count;
     return !again && fits(r, row);
 }
@@ -254,24 +256,29 @@ static cb_err allocate(rank *r) {
 static cb_err run(rank *r) {
     int all[CB_COMM_MOST_RANKS], ranks = cb_comm_size(r->comm);
     const cb_comm_plan *p = r->plan;
+    const int here = cb_comm_local_size(r->comm), here_cores = cb_machine_cores(here);
     for (int i = 0; i < ranks; i++) all[i] = i;
-    if (p->pin) cb_rank_pin(cb_comm_local_rank(r->comm), cb_comm_local_size(r->comm), 1);
+    cb_comm_native_name(r->comm, r->found.library);
+    r->found.cores = (int)((int64_t)here_cores * ranks / here);
+    r->found.cache_bytes = cb_os_cache_bytes();
+    if (p->pin) cb_rank_pin(cb_comm_local_rank(r->comm), here, 1);
     TRY(cb_group_make(&r->control, r->comm, CB_FOR_WORLD, all, ranks));
     TRY(cb_group_make(&r->group, r->comm, CB_FOR_TP, all, ranks));
     TRY(allocate(r));
+    TRY(cb_memory_rate_measure(&r->found.memory, &r->control, here_cores, r->from, r->to, r->room_bytes, p->type));
     TRY(cb_comm_data_make(&r->data, ranks, p->type, p->op));
     return measure_all(r);
 }
 
 static cb_err live(cb_comm *comm, void *arg) {
     const job *j = arg;
-    rank r = {.plan = j->plan, .comm = comm, .begin_s = cb_now_s()};
+    rank r = {.plan = j->plan, .comm = comm, .begin_s = cb_now_s(), .found = {.memory = j->found->memory}};
     bool keeps = cb_comm_rank(comm) == 0 || !cb_comm_in_process(comm);
     cb_comm_row *own = keeps ? NULL : calloc((size_t)(j->plan->entries * j->plan->sizes), sizeof *own);
     r.rows = keeps ? j->rows : own;
     cb_err e = r.rows ? run(&r) : cb_fail(CB_ENOMEM, "no memory for the rows");
     if (e) cb_comm_abort(comm); /* before what others may read is freed */
-    if (keeps) cb_comm_native_name(comm, j->library);
+    if (keeps) *j->found = r.found;
     cb_group_free(&r.group);
     cb_group_free(&r.control);
     cb_comm_data_free(&r.data);
@@ -282,7 +289,7 @@ static cb_err live(cb_comm *comm, void *arg) {
     return e;
 }
 
-cb_err cb_comm_measure(const cb_comm_plan *plan, cb_comm_row *rows, char library[64]) {
-    job j = {.plan = plan, .rows = rows, .library = library};
+cb_err cb_comm_measure(const cb_comm_plan *plan, cb_comm_row *rows, cb_comm_found *found) {
+    job j = {.plan = plan, .rows = rows, .found = found};
     return cb_comm_launch(&plan->launch, live, &j);
 }

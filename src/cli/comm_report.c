@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/os.h"
+
 cb_comm_row *cb_comm_report_own(const cb_comm_report *r, int entry, int size) {
     return &r->row[entry * r->plan.sizes + size];
 }
@@ -25,10 +27,50 @@ static bool reduces(cb_kind kind) {
 
 static void print_row(const cb_comm_report *r, const cb_comm_row *row) {
     const double time_s = cb_comm_row_time_s(row), algbw = cb_comm_algbw(row);
-    printf("%11lld %10lld %5s %5s %-17s %10.2f %7.3f %7.3f %6lld\n", (long long)row->bytes, (long long)row->count,
+    printf("%10lld %9lld %5s %5s %-17s %10.2f %7.3f %7.3f %6lld", (long long)row->bytes, (long long)row->count,
            cb_type_name(r->plan.type), reduces(row->kind) ? cb_reduce_op_name(r->plan.op) : "none",
            cb_comm_row_algorithm(row), time_s * 1e6, algbw * 1e-9,
            algbw * cb_comm_bus_factor(row->kind, r->ranks) * 1e-9, (long long)row->wrong);
+    if (row->predicted_s > 0)
+        printf(" %9.2f", row->predicted_s * 1e6);
+    else
+        printf(" %9s", "-");
+    if (row->floor_s > 0)
+        printf(" %5.2f\n", row->floor_s / time_s);
+    else
+        printf(" %5s\n", "-");
+}
+
+static void print_alpha(const cb_fit *f) {
+    char size[16];
+    if (f->split_bytes > 0)
+        printf("alpha %.3g us up to %s a message, %.3g us above", f->alpha_s[0] * 1e6,
+               cb_os_human_bytes((int64_t)f->split_bytes, size), f->alpha_s[1] * 1e6);
+    else
+        printf("alpha %.3g us", f->alpha_s[0] * 1e6);
+}
+
+/* The model of the algorithms in these rows. */
+static void print_models(const cb_comm_report *r, const cb_comm_row *rows) {
+    for (int i = 0; i < r->models; i++) {
+        const cb_comm_model *m = &r->model[i];
+        bool here = false;
+        for (int size = 0; size < r->plan.sizes; size++) here |= rows[size].rounds && rows[size].algorithm == m->algorithm;
+        if (!here || !m->fit.fitted) continue;
+        printf("model of %s: ", m->algorithm->name);
+        print_alpha(&m->fit);
+        printf("; beta %.3g ps/B", m->fit.beta_s * 1e12);
+        if (reduces(m->algorithm->kind)) printf(", gamma %.3g ps/B", m->fit.gamma_s * 1e12);
+        printf("\n  memory's time x %.2f", m->fit.factor[0]);
+        if (m->fit.two_factors) printf(" in the caches, x %.2f beyond", m->fit.factor[1]);
+        if (m->fit.points == 0) {
+            putchar('\n');
+            continue;
+        }
+        char size[16];
+        printf("; %d of %d rows from 4 KiB up within %.0f%%, the worst %.0f%% off, at %s\n", m->fit.within, m->fit.points,
+               CB_FIT_BOUND * 100, m->fit.worst * 100, cb_os_human_bytes(m->worst_bytes, size));
+    }
 }
 
 /* Lines of `sizes` rows, under a head of their own. */
@@ -37,11 +79,24 @@ static void print_rows(const cb_comm_report *r, const cb_comm_row *rows) {
     while (first < r->plan.sizes && !rows[first].rounds) first++;
     if (first == r->plan.sizes) return;
     printf("\n%s, %d ranks, %s\n", cb_kind_name(rows[first].kind), r->ranks, rows[first].by);
-    printf("%11s %10s %5s %5s %-17s %10s %7s %7s %6s\n", "size", "count", "type", "redop", "algorithm", "time", "algbw",
-           "busbw", "#wrong");
-    printf("%11s %10s %5s %5s %-17s %10s %7s %7s\n", "(B)", "(elements)", "", "", "", "(us)", "(GB/s)", "(GB/s)");
+    printf("%10s %9s %5s %5s %-17s %10s %7s %7s %6s %9s %5s\n", "size", "count", "type", "redop", "algorithm", "time",
+           "algbw", "busbw", "#wrong", "model", "floor");
+    printf("%10s %9s %5s %5s %-17s %10s %7s %7s %6s %9s %5s\n", "(B)", "(elem.)", "", "", "", "(us)", "(GB/s)", "(GB/s)",
+           "", "(us)", "/time");
     for (int size = first; size < r->plan.sizes; size++)
         if (rows[size].rounds) print_row(r, &rows[size]);
+    print_models(r, rows);
+}
+
+/* Each third point: from what fits a first cache to what fits none. */
+static void print_memory(const cb_comm_report *r) {
+    const cb_memory_rate *m = &r->found.memory;
+    char size[16];
+    if (m->points == 0) return;
+    printf("memory, read and written by all cores together, GB/s:");
+    for (int i = (m->points - 1) % 3; i < m->points; i += 3)
+        printf("%s %.0f (%s)", i < 3 ? "" : ",", m->bytes_per_s[i] * 1e-9, cb_os_human_bytes((int64_t)m->set_bytes[i], size));
+    puts("\nmodel: the fitted cost model; floor: what memory needs for what has to be moved");
 }
 
 /* The fastest of the own rows of a kind at a size, library or not. */
@@ -60,12 +115,12 @@ static void print_against(const cb_comm_report *r, int kind, int size) {
     double best_s = 0, own_s;
     if (!own || (!native && !r->peers)) return;
     own_s = cb_comm_row_time_s(own);
-    printf("%11lld %-17s %10.2f", (long long)own->bytes, cb_comm_row_algorithm(own), own_s * 1e6);
+    printf("%10lld %-17s %10.2f", (long long)own->bytes, cb_comm_row_algorithm(own), own_s * 1e6);
     for (int peer = native ? -1 : 0; peer < r->peers; peer++) {
         const cb_comm_row *row = peer < 0 ? native : cb_comm_report_of_peer(r, peer, kind, size);
         double time_s = cb_comm_row_time_s(row);
         if (row->rounds && (best_s == 0 || time_s < best_s)) best_s = time_s;
-        printf(" %16.2f", time_s * 1e6);
+        printf(" %17.2f", time_s * 1e6);
     }
     printf(" %9.2f\n", best_s / own_s);
 }
@@ -74,39 +129,65 @@ static void print_against(const cb_comm_report *r, int kind, int size) {
 static void print_comparison(const cb_comm_report *r, int kind) {
     const bool native = r->plan.entry[r->plan.entries - 1].native;
     if (!native && !r->peers) return;
-    printf("\n%s, %d ranks: %s against MPI's own\n%11s %-17s %10s", cb_kind_name(r->kind[kind]), r->ranks,
+    printf("\n%s, %d ranks: %s against MPI's own\n%10s %-17s %10s", cb_kind_name(r->kind[kind]), r->ranks,
            r->plan.launch.backend, "size (B)", "algorithm", "us");
-    if (native) printf(" %13.13s us", r->library);
-    for (int peer = 0; peer < r->peers; peer++) printf(" %13.13s us", r->peer[peer]);
+    if (native) printf(" %14.14s us", r->found.library);
+    for (int peer = 0; peer < r->peers; peer++) printf(" %14.14s us", r->peer[peer]);
     printf(" %9s\n", "faster by");
     for (int size = 0; size < r->plan.sizes; size++) print_against(r, kind, size);
 }
 
 void cb_comm_report_print(const cb_comm_report *r) {
     printf("%d ranks on %s%s%s, %d cores; every result checked\n", r->ranks, r->plan.launch.backend,
-           *r->library ? ", " : "", r->library, r->cores);
+           *r->found.library ? ", " : "", r->found.library, r->found.cores);
+    print_memory(r);
     for (int e = 0; e < r->plan.entries; e++) print_rows(r, cb_comm_report_own(r, e, 0));
     for (int peer = 0; peer < r->peers; peer++)
         for (int kind = 0; kind < r->kinds; kind++) print_rows(r, cb_comm_report_of_peer(r, peer, kind, 0));
     for (int kind = 0; kind < r->kinds; kind++) print_comparison(r, kind);
 }
 
+static json_t *us_or_null(double seconds) {
+    return seconds > 0 ? json_real(seconds * 1e6) : json_null();
+}
+
 static json_t *row_json(const cb_comm_report *r, const cb_comm_row *row) {
     const double algbw = cb_comm_algbw(row);
-    return json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s,s:s,s:f,s:f,s:f,s:I}", "op", cb_kind_name(row->kind), "algo",
+    return json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s,s:s,s:f,s:f,s:f,s:f,s:I,s:o,s:o}", "op", cb_kind_name(row->kind), "algo",
                      cb_comm_row_algorithm(row), "comm", row->by, "ranks", r->ranks, "bytes", (json_int_t)row->bytes,
                      "count", (json_int_t)row->count, "dtype", cb_type_name(r->plan.type), "redop",
                      reduces(row->kind) ? cb_reduce_op_name(r->plan.op) : "none", "time_us",
-                     cb_comm_row_time_s(row) * 1e6, "algbw_GBps", algbw * 1e-9, "busbw_GBps",
-                     algbw * cb_comm_bus_factor(row->kind, r->ranks) * 1e-9, "wrong", (json_int_t)row->wrong);
+                     cb_comm_row_time_s(row) * 1e6, "best_us", row->best_s * 1e6, "algbw_GBps", algbw * 1e-9,
+                     "busbw_GBps", algbw * cb_comm_bus_factor(row->kind, r->ranks) * 1e-9, "wrong",
+                     (json_int_t)row->wrong, "predicted_us", us_or_null(row->predicted_s), "floor_us",
+                     us_or_null(row->floor_s));
+}
+
+static json_t *model_json(const cb_comm_report *r, const cb_comm_model *m) {
+    const cb_fit *f = &m->fit;
+    return json_pack("{s:s,s:s,s:s,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:f}", "op", cb_kind_name(m->algorithm->kind), "algo",
+                     m->algorithm->name, "comm", r->plan.launch.backend, "ranks", r->ranks, "alpha_us", f->alpha_s[0] * 1e6, "alpha_large_us",
+                     f->alpha_s[1] * 1e6, "split_bytes", f->split_bytes, "beta_ps_per_byte", f->beta_s * 1e12,
+                     "gamma_ps_per_byte", f->gamma_s * 1e12, "memory_factor", f->factor[0], "memory_factor_beyond",
+                     f->factor[1], "rows", f->points, "rows_within_25_percent", f->within, "worst", f->worst);
+}
+
+static json_t *memory_json(const cb_memory_rate *m) {
+    json_t *all = json_array();
+    for (int i = 0; i < m->points; i++)
+        json_array_append_new(all, json_pack("{s:f,s:f}", "set_bytes", m->set_bytes[i], "GBps", m->bytes_per_s[i] * 1e-9));
+    return all;
 }
 
 void cb_comm_report_json(const cb_comm_report *r) {
-    json_t *rows = json_array();
+    json_t *rows = json_array(), *models = json_array();
     for (int i = 0; i < r->rows; i++)
         if (r->row[i].rounds) json_array_append_new(rows, row_json(r, &r->row[i]));
-    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o}", "comm", r->plan.launch.backend, "library", r->library, "ranks",
-                          r->ranks, "cores", r->cores, "rounds", r->rounds, "rows", rows);
+    for (int i = 0; i < r->models; i++)
+        if (r->model[i].fit.fitted) json_array_append_new(models, model_json(r, &r->model[i]));
+    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o}", "comm", r->plan.launch.backend, "library", r->found.library,
+                          "ranks", r->ranks, "cores", r->found.cores, "rounds", r->rounds, "memory",
+                          memory_json(&r->found.memory), "models", models, "rows", rows);
     json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(o);

@@ -2,18 +2,28 @@
 #ifndef CB_CLI_COMM_REPORT_H
 #define CB_CLI_COMM_REPORT_H
 
+#include "cli/comm_fit.h"
 #include "cli/comm_measure.h"
 
 enum { CB_COMM_MOST_PEERS = 4 };
 
+/* The model of one algorithm's rows. */
+typedef struct cb_comm_model {
+    const cb_algorithm *algorithm;
+    cb_fit fit;
+    int64_t worst_bytes; /* size of the row that is predicted worst */
+} cb_comm_model;
+
 /* Rows of this program's ranks, then those of each peer: MPI's own collectives, in runs under mpiexec. */
 typedef struct cb_comm_report {
     cb_comm_plan plan;
-    int ranks, cores, rounds;
-    char library[64]; /* of this program's backend */
+    int ranks, rounds;
+    cb_comm_found found;
     int peers, kinds;
     char peer[CB_COMM_MOST_PEERS][64]; /* "Open MPI 4.1.4" */
     cb_kind kind[CB_KINDS];            /* measured (kinds) */
+    int models;
+    cb_comm_model model[CB_COMM_MOST_ENTRIES + 8]; /* an entry that chooses may have several algorithms */
     int rows;
     cb_comm_row *row; /* (entries, sizes), then (peers, kinds, sizes); owned */
 } cb_comm_report;
@@ -22,6 +32,10 @@ cb_comm_row *cb_comm_report_own(const cb_comm_report *report, int entry, int siz
 cb_comm_row *cb_comm_report_of_peer(const cb_comm_report *report, int peer, int kind, int size);
 /* Wrong elements in all rows. */
 int64_t cb_comm_report_wrong(const cb_comm_report *report);
+
+/* Fits the model to what was measured, and fills the rows' predictions and floors. */
+void cb_comm_report_predict(cb_comm_report *report);
+const cb_comm_model *cb_comm_report_model(const cb_comm_report *report, const cb_algorithm *algorithm); /* NULL: none */
 
 void cb_comm_report_print(const cb_comm_report *report);
 void cb_comm_report_json(const cb_comm_report *report);

@@ -39,6 +39,7 @@ static cb_err make_group(talker *t, cb_group *group, cb_purpose purpose, unsigne
     cb_mesh_group(mesh, mask, cb_comm_rank(t->comm), ranks);
     cb_err e = cb_group_make(group, t->comm, purpose, ranks, size);
     free(ranks);
+    group->selection = t->what->run->selection;
     return e;
 }
 
@@ -51,7 +52,9 @@ static cb_err make_groups(talker *t) {
     const cb_group *pp = &t->group[CB_PP];
     int two[2] = {pp->ranks[0], pp->ranks[pp->size - 1]};
     bool is_end = pp->me == 0 || pp->me == pp->size - 1;
-    return pp->size > 1 && is_end ? cb_group_make(&t->ends, t->comm, CB_FOR_EMB, two, 2) : CB_OK;
+    cb_err e = pp->size > 1 && is_end ? cb_group_make(&t->ends, t->comm, CB_FOR_EMB, two, 2) : CB_OK;
+    t->ends.selection = t->what->run->selection;
+    return e;
 }
 
 static cb_err make_memory(talker *t) {
@@ -61,7 +64,7 @@ static cb_err make_memory(talker *t) {
     cb_buckets_init(&t->buckets, &t->group[CB_DP], what->run->bucket_elements);
     int64_t bucket = what->grads < what->run->bucket_elements ? what->grads : what->run->bucket_elements;
     int64_t scratch =
-        cb_all_reduce_scratch_most(cb_comm_launch_shares(&what->run->launch), t->group[CB_DP].size, bucket, CB_F32);
+        cb_all_reduce_scratch_most(cb_run_means(what->run), t->group[CB_DP].size, bucket, CB_F32);
     t->data = malloc((size_t)most * sizeof *t->data);
     t->scratch = malloc((size_t)(CB_BUCKETS_UNDER_WAY * scratch) + 1);
     t->norms = calloc((size_t)norms_of(what->run), sizeof *t->norms);

@@ -106,7 +106,7 @@ static void fill(cb_tp_layer *l, cb_tp_tensor t) {
 
 static cb_err allocate(cb_tp_layer *l, bool shared) {
     const cb_tp_sizes *s = &l->size;
-    int64_t wide = s->C > s->F ? s->C : s->F, scratch = cb_all_reduce_scratch_most(shared, s->tp, s->M * wide, s->type);
+    int64_t wide = s->C > s->F ? s->C : s->F, scratch = cb_all_reduce_scratch_most(cb_means_plain(shared), s->tp, s->M * wide, s->type);
     bool all = true;
     for (int t = 0; t < CB_TP_TENSORS; t++) {
         blocks b = blocks_of(l, (cb_tp_tensor)t);

@@ -98,7 +98,7 @@ static cb_err prepare(cb_pending *p, const cb_group *group) {
     if (p->way == CB_BY_MEETING) return CB_OK;
     p->course = (cb_course){.pattern = patterns[p->way],
                             .exchange = &p->exchange,
-                            .shape = {group->size, group->me, 0, p->count},
+                            .shape = {group->size, group->me, group->node, p->count},
                             .from = p->data,
                             .data = p->data,
                             .op = p->op};
@@ -134,7 +134,7 @@ cb_err cb_all_reduce_start_by(cb_all_reduce_way way, cb_pending *p, cb_group *gr
 
 cb_err cb_all_reduce_start(cb_pending *pending, cb_group *group, void *data, int64_t count, cb_type type,
                            cb_reduce_op op, void *scratch) {
-    cb_all_reduce_way way = cb_all_reduce_choose(group->board, group->size, count);
+    cb_all_reduce_way way = cb_all_reduce_choose(cb_group_means(group), group->size, count);
     return cb_all_reduce_start_by(way, pending, group, data, count, type, op, scratch);
 }
 
@@ -161,7 +161,7 @@ cb_err cb_all_reduce_finish(cb_pending *p) {
 }
 
 cb_err cb_all_reduce(cb_group *group, void *data, int64_t count, cb_type type, cb_reduce_op op, void *scratch) {
-    cb_all_reduce_way way = cb_all_reduce_choose(group->board, group->size, count);
+    cb_all_reduce_way way = cb_all_reduce_choose(cb_group_means(group), group->size, count);
     return cb_all_reduce_by(way, group, data, count, type, op, scratch);
 }
 

@@ -105,7 +105,7 @@ cb_err cb_algorithm_run(const cb_algorithm *algorithm, cb_group *group, const cb
     cb_exchange x = cb_exchange_begin(group, call->kind, call->type, false, NULL, 0);
     operation o = {.group = group, .call = call, .block_bytes = call->count * E};
     o.course = (cb_course){.pattern = pattern, .exchange = &x, .root = call->root, .op = call->op};
-    o.course.shape = (cb_shape){size, cb_modulo(group->me - call->root, size), 0, call->count};
+    o.course.shape = (cb_shape){size, cb_modulo(group->me - call->root, size), group->node, call->count};
     o.all_bytes = cb_pattern_elements(pattern, &o.course.shape) * E;
     cb_err e = cb_exchange_end(&x, size == 1 ? run_alone(&o) : run(&o, &x));
     free(o.course.steps);
@@ -114,7 +114,7 @@ cb_err cb_algorithm_run(const cb_algorithm *algorithm, cb_group *group, const cb
 }
 
 static cb_err by_choice(cb_group *group, const cb_call *call) {
-    return cb_algorithm_run(cb_choose(call->kind, group->board, group->size, call->count), group, call, NULL);
+    return cb_algorithm_run(cb_choose(call->kind, cb_group_means(group), group->size, call->count), group, call, NULL);
 }
 
 cb_err cb_all_gather(cb_group *group, void *to, const void *from, int64_t count, cb_type type) {

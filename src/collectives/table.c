@@ -59,9 +59,23 @@ static bool is_chosen(const cb_algorithm *a, bool shared, int size, int64_t coun
            (!a->power_of_two || (size & (size - 1)) == 0);
 }
 
-const cb_algorithm *cb_choose(cb_kind kind, bool shared, int size, int64_t count) {
+cb_means cb_group_means(const cb_group *group) {
+    return (cb_means){.shared = group->board != NULL, .selection = group->selection};
+}
+
+static bool is_of_size(const cb_rule *rule, int size) {
+    return size > 1 && size >= rule->least_members && size <= rule->most_members;
+}
+
+const cb_algorithm *cb_choose(cb_kind kind, cb_means means, int size, int64_t count) {
+    for (int i = 0; means.selection && i < means.selection->count; i++) {
+        const cb_rule *rule = &means.selection->rule[i];
+        if (rule->algorithm->kind == kind && is_of_size(rule, size) && count >= rule->least_count &&
+            count <= rule->most_count)
+            return rule->algorithm;
+    }
     for (int i = 0; i < ROWS; i++)
-        if (table[i].kind == kind && is_chosen(&table[i], shared, size, count)) return &table[i];
+        if (table[i].kind == kind && is_chosen(&table[i], means.shared, size, count)) return &table[i];
     return NULL;
 }
 
@@ -71,14 +85,28 @@ bool cb_algorithm_keeps_order(const cb_algorithm *a, int size) {
            (a->pattern->order == CB_TREE_ORDER_OF_POWERS && (size & (size - 1)) == 0);
 }
 
-/* "ring, bruck": those of a kind, or of them those that serve. */
-static void list(cb_kind kind, bool only_serving, bool shared, int size, char *out, size_t room) {
+static bool keeps_bits(const cb_algorithm *a, int size) {
+    bool sums = a->kind == CB_ALL_REDUCE || a->kind == CB_REDUCE || a->kind == CB_REDUCE_SCATTER;
+    return !sums || cb_algorithm_keeps_order(a, size);
+}
+
+/* "ring, bruck": those of a kind, or of them those that serve, or that do so in the order of sums. */
+typedef enum listed { ALL, SERVING, IN_ORDER } listed;
+static void list(cb_kind kind, listed which, bool shared, int size, char *out, size_t room) {
     *out = 0;
     for (int i = 0; i < ROWS; i++) {
-        if (table[i].kind != kind || (only_serving && !cb_algorithm_serves(&table[i], shared, size))) continue;
+        if (table[i].kind != kind || (which != ALL && !cb_algorithm_serves(&table[i], shared, size))) continue;
+        if (which == IN_ORDER && !keeps_bits(&table[i], size)) continue;
         size_t used = strlen(out);
         snprintf(out + used, room - used, "%s%s", used ? ", " : "", table[i].name);
     }
+}
+
+static cb_err cannot_serve(const cb_algorithm *a, listed others, bool shared, int size) {
+    char names[256];
+    list(a->kind, others, shared, size, names, sizeof names);
+    return cb_fail(CB_EUNSUPPORTED, "%s by '%s' cannot serve %d ranks%s; these can: %s", cb_kind_name(a->kind), a->name,
+                   size, a->pattern ? " (a power of two is needed)" : " that do not share one memory", names);
 }
 
 cb_err cb_algorithm_find(cb_kind kind, const char *name, bool shared, int size, const cb_algorithm **found) {
@@ -86,11 +114,25 @@ cb_err cb_algorithm_find(cb_kind kind, const char *name, bool shared, int size, 
     for (int i = 0; i < ROWS; i++) {
         if (table[i].kind != kind || strcmp(table[i].name, name) != 0) continue;
         *found = &table[i];
-        if (cb_algorithm_serves(&table[i], shared, size)) return CB_OK;
-        list(kind, true, shared, size, names, sizeof names);
-        return cb_fail(CB_EUNSUPPORTED, "%s by '%s' cannot serve %d ranks%s; these can: %s", cb_kind_name(kind), name,
-                       size, table[i].pattern ? " (a power of two is needed)" : " that do not share one memory", names);
+        if (size == 0 || cb_algorithm_serves(&table[i], shared, size)) return CB_OK;
+        return cannot_serve(&table[i], SERVING, shared, size);
     }
-    list(kind, false, shared, size, names, sizeof names);
+    list(kind, ALL, shared, size, names, sizeof names);
     return cb_fail(CB_EUSAGE, "there is no algorithm '%s' for %s; there are: %s", name, cb_kind_name(kind), names);
+}
+
+cb_err cb_selection_check(cb_means means, int size) {
+    char names[256];
+    for (int i = 0; means.selection && i < means.selection->count; i++) {
+        const cb_algorithm *a = means.selection->rule[i].algorithm;
+        if (!is_of_size(&means.selection->rule[i], size)) continue;
+        if (!cb_algorithm_serves(a, means.shared, size)) return cannot_serve(a, IN_ORDER, means.shared, size);
+        if (keeps_bits(a, size)) continue;
+        list(a->kind, IN_ORDER, means.shared, size, names, sizeof names);
+        return cb_fail(CB_EINVAL,
+                       "%s by '%s' over %d ranks sums in another order than the balanced tree, so bits would depend on the "
+                       "layout; these keep it: %s",
+                       cb_kind_name(a->kind), a->name, size, names);
+    }
+    return CB_OK;
 }

@@ -27,6 +27,16 @@ static cb_err check_members(const cb_comm *comm, cb_purpose purpose, const int *
     return CB_OK;
 }
 
+/* Launchers put ranks on machines one after the other, as many on each. */
+static int node_of(const cb_comm *comm, const int *ranks, int size) {
+    int here = cb_comm_local_size(comm), node = 0;
+    if (here < 1) return 0;
+    while (node < size && ranks[node] / here == ranks[0] / here) node++;
+    for (int i = 0; i < size; i++)
+        if (ranks[i] / here != ranks[i / node * node] / here) return 0;
+    return node > 1 && node < size ? node : 0;
+}
+
 cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const int *ranks, int size) {
     *group = (cb_group){.comm = comm, .purpose = purpose, .size = size, .me = -1};
     TRY(check_members(comm, purpose, ranks, size));
@@ -40,6 +50,7 @@ cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const i
     if (!group->ranks)
         return cb_fail(CB_ENOMEM, "no memory for a %s group of %d ranks", cb_purpose_name(purpose), size);
     memcpy(group->ranks, ranks, (size_t)size * sizeof *ranks);
+    group->node = node_of(comm, ranks, size);
     return comm->ops->join ? comm->ops->join(comm, purpose, ranks, size, &group->board) : CB_OK;
 }
 

@@ -19,8 +19,8 @@ typedef struct list {
 static double sent(cb_kind kind, int size, double bytes) {
     int64_t count = (int64_t)(bytes / 4);
     if (kind == CB_ALL_REDUCE) return (double)cb_all_reduce_cost_by(CB_BY_BLOCKS, size, 0, count, CB_F32).bytes;
-    if (kind == CB_SENDRECV) return (double)cb_collective_cost(false, kind, 2, 0, count, CB_F32).bytes;
-    return (double)cb_collective_cost(false, kind, size, 0, count / size, CB_F32).bytes;
+    if (kind == CB_SENDRECV) return (double)cb_collective_cost(cb_means_plain(false), kind, 2, 0, count, CB_F32).bytes;
+    return (double)cb_collective_cost(cb_means_plain(false), kind, size, 0, count / size, CB_F32).bytes;
 }
 
 static void add(list *l, const char *dimension, cb_kind kind, const char *what, int size, double times, double bytes) {

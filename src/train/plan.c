@@ -59,10 +59,14 @@ static int fill_spec(const cb_run *run, const cb_schedule *schedule, int window,
     if (spec->bucket_elements > gradients) spec->bucket_elements = gradients;
     /* Over tp the residual stream and two numbers per row are summed, over dp ranges of gradients up to a bucket. */
     int64_t rows = (int64_t)run->B * run->T, widest = rows * (m->channels > 2 ? m->channels : 2);
-    bool shared = cb_comm_launch_shares(&run->launch);
-    spec->tp_scratch_bytes = cb_all_reduce_scratch_most(shared, tp, widest, CB_F32);
-    spec->bucket_scratch_bytes = cb_all_reduce_scratch_most(shared, spec->dp, spec->bucket_elements, CB_F32);
+    cb_means means = cb_run_means(run);
+    spec->tp_scratch_bytes = cb_all_reduce_scratch_most(means, tp, widest, CB_F32);
+    spec->bucket_scratch_bytes = cb_all_reduce_scratch_most(means, spec->dp, spec->bucket_elements, CB_F32);
     return slots;
+}
+
+cb_means cb_run_means(const cb_run *run) {
+    return (cb_means){.shared = cb_comm_launch_shares(&run->launch), .selection = run->selection};
 }
 
 cb_err cb_run_memory_spec(const cb_run *run, int stage, cb_memory_spec *spec) {

@@ -12,6 +12,7 @@ static cb_err make_group(cb_rank *rank, cb_group *group, cb_purpose purpose, uns
     cb_mesh_group(mesh, mask, cb_comm_rank(rank->comm), ranks);
     cb_err e = cb_group_make(group, rank->comm, purpose, ranks, size);
     free(ranks);
+    group->selection = rank->run->selection;
     return e;
 }
 
@@ -23,7 +24,9 @@ static cb_err make_embedding_group(cb_rank *rank) {
     cb_placement_of_block(placement, cb_placement_blocks(placement) - 1, &last, &chunk);
     if (first == last || (!rank->first && !rank->last)) return CB_OK;
     int ranks[2] = {rank->pp_group.ranks[first], rank->pp_group.ranks[last]};
-    return cb_group_make(&rank->emb_group, rank->comm, CB_FOR_EMB, ranks, 2);
+    cb_err e = cb_group_make(&rank->emb_group, rank->comm, CB_FOR_EMB, ranks, 2);
+    rank->emb_group.selection = rank->run->selection;
+    return e;
 }
 
 static cb_err make_groups(cb_rank *rank) {

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "collectives/table.h"
 #include "comm/comm.h"
 #include "data/sampler.h"
 #include "mesh/mesh.h"
@@ -78,7 +79,11 @@ typedef struct cb_run {
     cb_observer observer;
 
     cb_launch launch;
+    const cb_selection *selection; /* of the algorithms of collectives; NULL: by the table */
 } cb_run;
+
+/* By what means the run's groups choose. */
+cb_means cb_run_means(const cb_run *run);
 
 enum { CB_SUMMARY_NAME = 48 };
 

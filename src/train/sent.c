@@ -16,8 +16,7 @@ typedef struct place {
 /* n all-reduces of `count` elements in a group of `size`, in which this rank is number `index`. */
 static void add(const place *at, cb_purpose purpose, int size, int index, int64_t n, int64_t count, cb_type type) {
     if (size < 2 || count == 0) return;
-    bool shared = cb_comm_launch_shares(&at->run->launch);
-    cb_cost one = cb_collective_cost(shared, CB_ALL_REDUCE, size, index, count, type);
+    cb_cost one = cb_collective_cost(cb_run_means(at->run), CB_ALL_REDUCE, size, index, count, type);
     cb_traffic *to = &at->sent->of[purpose][CB_ALL_REDUCE];
     to->operations += n;
     to->messages += n * one.messages;

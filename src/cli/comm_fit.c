@@ -1,0 +1,201 @@
+/* The fit of the cost model; see comm_fit.h. Least squares of relative errors under weights that grow where the error is
+ * large (Lawson's algorithm), so that the largest becomes small. Coefficients that would be negative are left out: all
+ * subsets of the few columns are tried. */
+#include "cli/comm_fit.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { COLUMNS = 5, ROUNDS = 25 }; /* alpha, what a large message has more of it, beta, factor, factor beyond */
+static const double good_enough = 0.2, small_weight = 0.2;
+
+typedef struct problem {
+    const cb_fit_point *points;
+    int n;
+    double gamma_s, split_bytes; /* 0: one alpha */
+    bool two_factors;
+    double row[CB_FIT_MOST_POINTS][COLUMNS], rest[CB_FIT_MOST_POINTS]; /* over the measured time */
+    double weight[CB_FIT_MOST_POINTS];
+} problem;
+
+static double message_bytes(const cb_fit_point *p) {
+    return p->terms.messages > 0 ? p->terms.sent_bytes / p->terms.messages : 0;
+}
+
+static void columns(const cb_fit_point *p, double split_bytes, bool two_factors, double out[COLUMNS]) {
+    bool large = split_bytes > 0 && message_bytes(p) > split_bytes, beyond = two_factors && p->beyond;
+    const double all[COLUMNS] = {p->terms.messages, large ? p->terms.messages : 0, p->terms.sent_bytes,
+                                 beyond ? 0 : p->memory_s, beyond ? p->memory_s : 0};
+    memcpy(out, all, sizeof all);
+}
+
+/* Solves the normal equations of the columns in `set` by Cholesky; false where they depend on each other or one is
+ * negative. */
+static bool solve(double gram[COLUMNS][COLUMNS], const double right[COLUMNS], unsigned set, double x[COLUMNS]) {
+    int at[COLUMNS], n = 0;
+    double l[COLUMNS][COLUMNS], y[COLUMNS];
+    for (int i = 0; i < COLUMNS; i++)
+        if (set >> i & 1) at[n++] = i;
+    for (int i = 0; i < n; i++) {
+        for (int j = 0; j <= i; j++) {
+            double sum = gram[at[i]][at[j]];
+            for (int k = 0; k < j; k++) sum -= l[i][k] * l[j][k];
+            if (i == j && sum <= 1e-12 * gram[at[i]][at[i]]) return false;
+            l[i][j] = i == j ? sqrt(sum) : sum / l[j][j];
+        }
+        y[i] = right[at[i]];
+        for (int k = 0; k < i; k++) y[i] -= l[i][k] * y[k];
+        y[i] /= l[i][i];
+    }
+    memset(x, 0, COLUMNS * sizeof *x);
+    for (int i = n - 1; i >= 0; i--) {
+        double sum = y[i];
+        for (int k = i + 1; k < n; k++) sum -= l[k][i] * x[at[k]];
+        x[at[i]] = sum / l[i][i];
+        if (x[at[i]] < 0) return false;
+    }
+    return true;
+}
+
+static double error_at(const problem *p, int i, const double x[COLUMNS]) {
+    double sum = -p->rest[i];
+    for (int k = 0; k < COLUMNS; k++) sum += p->row[i][k] * x[k];
+    return fabs(sum);
+}
+
+/* The best non-negative coefficients under the weights; false: there are none. */
+static bool best_subset(const problem *p, double x[COLUMNS]) {
+    double gram[COLUMNS][COLUMNS] = {0}, right[COLUMNS] = {0}, least = INFINITY, found[COLUMNS];
+    for (int i = 0; i < p->n; i++)
+        for (int a = 0; a < COLUMNS; a++) {
+            right[a] += p->weight[i] * p->row[i][a] * p->rest[i];
+            for (int b = 0; b < COLUMNS; b++) gram[a][b] += p->weight[i] * p->row[i][a] * p->row[i][b];
+        }
+    for (unsigned set = 1; set < 1u << COLUMNS; set++) {
+        if (!solve(gram, right, set, found)) continue;
+        double sum = 0;
+        for (int i = 0; i < p->n; i++) sum += p->weight[i] * error_at(p, i, found) * error_at(p, i, found);
+        if (sum >= least) continue;
+        least = sum;
+        memcpy(x, found, sizeof found);
+    }
+    return least < INFINITY;
+}
+
+static double worst_of(const problem *p, const double x[COLUMNS]) {
+    double worst = 0;
+    for (int i = 0; i < p->n; i++)
+        if (p->points[i].counts) worst = fmax(worst, error_at(p, i, x));
+    return worst;
+}
+
+static void weigh_anew(problem *p, const double x[COLUMNS]) {
+    double sum = 0;
+    int counting = 0;
+    for (int i = 0; i < p->n; i++) {
+        if (!p->points[i].counts) continue;
+        p->weight[i] *= error_at(p, i, x) + 1e-3;
+        sum += p->weight[i];
+        counting++;
+    }
+    for (int i = 0; i < p->n; i++) p->weight[i] = p->points[i].counts ? p->weight[i] * counting / sum : small_weight;
+}
+
+/* Columns of times, each scaled to about 1, which `scale` undoes. */
+static void set_up(problem *p, double scale[COLUMNS]) {
+    for (int k = 0; k < COLUMNS; k++) scale[k] = 0;
+    for (int i = 0; i < p->n; i++) {
+        const cb_fit_point *at = &p->points[i];
+        columns(at, p->split_bytes, p->two_factors, p->row[i]);
+        p->rest[i] = 1 - p->gamma_s * at->terms.reduced_bytes / at->time_s;
+        p->weight[i] = at->counts ? 1 : small_weight;
+        for (int k = 0; k < COLUMNS; k++) {
+            p->row[i][k] /= at->time_s;
+            scale[k] = fmax(scale[k], p->row[i][k]);
+        }
+    }
+    for (int i = 0; i < p->n; i++)
+        for (int k = 0; k < COLUMNS; k++)
+            if (scale[k] > 0) p->row[i][k] /= scale[k];
+}
+
+static cb_fit fit_form(problem *p) {
+    double x[COLUMNS] = {0}, best[COLUMNS] = {0}, scale[COLUMNS], least = INFINITY;
+    set_up(p, scale);
+    for (int round = 0; round < ROUNDS && best_subset(p, x); round++) {
+        double worst = worst_of(p, x);
+        if (worst < least) {
+            least = worst;
+            memcpy(best, x, sizeof best);
+        }
+        if (worst == 0) break;
+        weigh_anew(p, x);
+    }
+    for (int k = 0; k < COLUMNS; k++) best[k] = scale[k] > 0 ? best[k] / scale[k] : 0;
+    return (cb_fit){.fitted = least < INFINITY,
+                    .alpha_s = {best[0], best[0] + best[1]},
+                    .split_bytes = p->split_bytes,
+                    .beta_s = best[2],
+                    .gamma_s = p->gamma_s,
+                    .factor = {best[3], p->two_factors ? best[4] : best[3]},
+                    .two_factors = p->two_factors,
+                    .worst = least};
+}
+
+/* With two alphas the best of all sizes of messages that leave three points or more on either side. */
+static cb_fit fit_split(problem *p, bool two_factors) {
+    cb_fit best = {.worst = INFINITY};
+    p->two_factors = two_factors;
+    for (int i = 0; i < p->n; i++) {
+        int above = 0;
+        p->split_bytes = message_bytes(&p->points[i]);
+        for (int k = 0; k < p->n; k++) above += message_bytes(&p->points[k]) > p->split_bytes;
+        if (p->split_bytes <= 0 || above < 3 || p->n - above < 3) continue;
+        cb_fit one = fit_form(p);
+        if (one.worst < best.worst) best = one;
+    }
+    return best;
+}
+
+static bool some_beyond(const cb_fit_point *points, int n) {
+    int beyond = 0;
+    for (int i = 0; i < n; i++) beyond += points[i].beyond;
+    return beyond > 0 && beyond < n;
+}
+
+double cb_fit_time(const cb_fit *f, const cb_fit_point *p) {
+    double c[COLUMNS];
+    if (!f->fitted) return 0;
+    columns(p, f->split_bytes, true, c);
+    return f->alpha_s[0] * c[0] + (f->alpha_s[1] - f->alpha_s[0]) * c[1] + f->beta_s * c[2] + f->factor[0] * c[3] + f->factor[1] * c[4] +
+           f->gamma_s * p->terms.reduced_bytes;
+}
+
+static void judge(cb_fit *f, const cb_fit_point *points, int n) {
+    f->points = f->within = 0;
+    f->worst = 0;
+    for (int i = 0; i < n; i++) {
+        if (!points[i].counts) continue;
+        double error = fabs(cb_fit_time(f, &points[i]) / points[i].time_s - 1);
+        f->points++;
+        f->within += error <= CB_FIT_BOUND;
+        f->worst = fmax(f->worst, error);
+    }
+}
+
+/* The simplest form that is good enough, or the best; each coefficient has to stand on two points. */
+cb_fit cb_fit_make(const cb_fit_point *points, int n, double gamma_s) {
+    problem p = {.points = points, .n = n < CB_FIT_MOST_POINTS ? n : CB_FIT_MOST_POINTS, .gamma_s = gamma_s};
+    if (n < CB_FIT_LEAST_POINTS) return (cb_fit){0};
+    cb_fit best = fit_form(&p);
+    for (int form = 1; form <= 3 && best.worst > good_enough; form++) {
+        bool split = form & 2, two_factors = form & 1;
+        if ((two_factors && !some_beyond(points, p.n)) || p.n < 2 * (3 + split + two_factors)) continue;
+        p.split_bytes = 0;
+        p.two_factors = two_factors;
+        cb_fit one = split ? fit_split(&p, two_factors) : fit_form(&p);
+        if (one.worst < best.worst) best = one;
+    }
+    judge(&best, points, p.n);
+    return best;
+}

@@ -1,0 +1,107 @@
+/* The rate of memory by the size that is used; see memory_rate.h. */
+#include "cli/memory_rate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "collectives/collectives.h"
+
+enum { LEAST_SET = 1 << 15, MOST_SET = 1 << 28, PIECE = 1 << 14, TRIES = 5, REDUCED = 1 << 13, REDUCTIONS = 2000 };
+static const double enough_s = 1e-3;
+
+typedef void loop_fn(char *a, char *b, int64_t bytes);
+
+static void copy_whole(char *a, char *b, int64_t bytes) {
+    cb_device_host()->copy(b, a, bytes);
+}
+
+static void copy_pieces(char *a, char *b, int64_t bytes) {
+    for (int64_t at = 0; at < bytes; at += PIECE)
+        cb_device_host()->copy(b + at, a + at, bytes - at < PIECE ? bytes - at : PIECE);
+}
+
+static void change(char *at, int64_t bytes) {
+    uint64_t *x = (uint64_t *)(void *)at;
+    for (int64_t i = 0; i < bytes / 8; i++) x[i] ^= 1;
+}
+
+/* Each byte of both is read and written: twice what a copy moves. */
+static void change_both(char *a, char *b, int64_t bytes) {
+    change(a, bytes);
+    change(b, bytes);
+}
+
+static const struct {
+    loop_fn *run;
+    int moves; /* of `bytes` */
+} loops[] = {{copy_whole, 2}, {copy_pieces, 2}, {change_both, 4}};
+enum { LOOPS = sizeof loops / sizeof loops[0] };
+
+static cb_err largest(cb_group *group, double *value) {
+    return cb_all_reduce(group, value, 1, CB_F64, CB_MAX, NULL);
+}
+
+/* Seconds of one pass of the slowest, with as many passes as fill enough_s. */
+static cb_err one_try(cb_group *group, bool takes_part, loop_fn *run, char *a, char *b, int64_t bytes, double *pass_s) {
+    double guess_s = *pass_s > 0 ? *pass_s : (double)bytes * 1e-10;
+    int passes = (int)(enough_s / guess_s) + 1;
+    TRY(cb_barrier(group));
+    double begin_s = cb_now_s();
+    for (int i = 0; i < passes && takes_part; i++) run(a, b, bytes);
+    *pass_s = (cb_now_s() - begin_s) / passes;
+    return largest(group, pass_s);
+}
+
+static cb_err point(cb_memory_rate *rate, int i, cb_group *group, int workers, char *a, char *b) {
+    const bool takes_part = cb_comm_local_rank(group->comm) < workers;
+    const int64_t bytes = (int64_t)rate->set_bytes[i] / workers / 2;
+    for (int k = 0; k < LOOPS; k++) {
+        double pass_s = 0;
+        for (int t = 0; t < TRIES; t++) {
+            TRY(one_try(group, takes_part, loops[k].run, a, b, bytes, &pass_s));
+            double found = (double)workers * (double)bytes * loops[k].moves / pass_s;
+            if (t > 0 && found > rate->bytes_per_s[i]) rate->bytes_per_s[i] = found; /* the first warms up */
+        }
+    }
+    return CB_OK;
+}
+
+static double reduce_rate(char *a, char *b, cb_type type) {
+    const void *operands[2] = {a, b};
+    double best_s = INFINITY;
+    int64_t count = REDUCED / cb_type_bytes(type);
+    for (int t = 0; t < TRIES; t++) {
+        double begin_s = cb_now_s();
+        for (int i = 0; i < REDUCTIONS; i++) cb_device_host()->reduce(a, operands, 2, count, type, CB_SUM);
+        best_s = fmin(best_s, (cb_now_s() - begin_s) / REDUCTIONS);
+    }
+    return best_s / REDUCED;
+}
+
+cb_err cb_memory_rate_measure(cb_memory_rate *rate, cb_group *group, int cores, char *a, char *b, int64_t room_bytes,
+                              cb_type type) {
+    const int here = cb_comm_local_size(group->comm), workers = here < cores ? here : cores;
+    memset(a, 0, (size_t)room_bytes);
+    memset(b, 0, (size_t)room_bytes);
+    for (int i = 0; i < CB_MEMORY_MOST_POINTS; i++) {
+        int64_t set = (int64_t)LEAST_SET << i;
+        if (set > MOST_SET || set / workers / 2 > room_bytes) break;
+        rate->set_bytes[i] = (double)set;
+        rate->points = i + 1;
+        TRY(point(rate, i, group, workers, a, b));
+    }
+    double reduce_s = group->me == 0 && room_bytes >= REDUCED ? reduce_rate(a, b, type) : 0;
+    TRY(largest(group, &reduce_s));
+    if (rate->reduce_s_per_byte == 0 || reduce_s < rate->reduce_s_per_byte) rate->reduce_s_per_byte = reduce_s;
+    return CB_OK;
+}
+
+double cb_memory_rate_at(const cb_memory_rate *rate, double set_bytes) {
+    int i = 1;
+    if (rate->points == 0) return 0;
+    while (i < rate->points && rate->set_bytes[i] < set_bytes) i++;
+    if (i == rate->points || set_bytes <= rate->set_bytes[0]) return rate->bytes_per_s[i == 1 ? 0 : i - 1];
+    double share = log(set_bytes / rate->set_bytes[i - 1]) / log(rate->set_bytes[i] / rate->set_bytes[i - 1]);
+    return rate->bytes_per_s[i - 1] + share * (rate->bytes_per_s[i] - rate->bytes_per_s[i - 1]);
+}
