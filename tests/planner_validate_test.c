@@ -143,6 +143,7 @@ static void devices(void) {
         {"A100-40GB-SXM", "a100-40g"},
         {"NVIDIA A100-SXM4-40GB", "a100-40g"},
         {"NVIDIA A100 40 GB", "a100-40g"},
+        {"A100 600 GB/s, 40 GB, 1.5 TB/s", "a100-40g"},
         {"A100", "a100-80g"},
         {"A100-SXM4", "a100-80g"},
         {"8xA100", "a100-80g"},

@@ -122,7 +122,7 @@ static double stated_gib(const char *text) {
         double value = strtod(at, &end);
         at = end;
         while (*end == ' ') end++;
-        if ((*end == 'g' || *end == 'G') && !has(end, "/s")) return value;
+        if ((*end == 'g' || *end == 'G') && strncasecmp(end, "gb/s", 4) != 0) return value;
     }
     return 0;
 }

@@ -34,8 +34,8 @@ static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, i
     job.constants = constants;
     cb_err e = cb_estimate_time(&job, &published.split, constants, &estimate);
     if (e) {
+        snprintf(to->why, sizeof to->why, "a layout that cannot be: %.200s", cb_err_text(e));
         cb_err_free(e);
-        snprintf(to->why, sizeof to->why, "a layout that cannot be");
         return CB_OK;
     }
     to->predicted_s = estimate.step_s;
