@@ -31,9 +31,12 @@ the_wall_and_the_best() {
     run "${gpt3[@]}" --tokens 300e9 --price 2
     shows "gpt3-175b has 174.6 billion parameters" "349 GB" "2.10 TB" "2.79 TB   one a100-80g has 80 GiB: 33" \
         "16 B" "WAYS PAST IT" "data, ZeRO 3" "too big stage 0 needs 2939.2 GiB of 80" "BEST LAYOUTS" "MFU%" "TOO BIG" \
-        "GiB of 80, 62% of it gradients" "TRAINING   300 billion tokens" "device-hours" "a device-hour; without failures"
+        "GiB of 80, 62% of it gradients" "TRAINING   300 billion tokens" "device-hours" "a device-hour" "without failures"
     narrow 100
     check "ten layouts" equal "$(grep -cE '^ ?[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+  ' "$out")" 10
+    run plan --model llama-3.1-405b --cluster h100:8x2048 --seq-length 131072 --all --tokens 15e12 --price 3.5 --explain
+    shows " cp " "REFUSED" "device-hour"
+    narrow 100
     run "${gpt3[@]}" --top 3 --all
     shows "REFUSED   by the first rule broken" "interleaved: pp x chunks divides the layers"
     check "three layouts" equal "$(grep -cE '^ ?[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+  ' "$out")" 3
@@ -44,7 +47,7 @@ one_layout() {
     shows "bloom-176b has 176.25 billion parameters" "ONE LAYOUT   dp 8 tp 4 pp 12, microbatch 2, 1f1b, recompute full" \
         "memory by stage, GiB of 80" "traffic of a rank on stage 0, per step" "time by cause" "p11" \
         "128 microbatches a step" "gradient of the tied embedding" "of 16 of 128 microbatches"
-    narrow 108
+    narrow 100
     check "a fixed mesh is not followed by tables of others" hasnt "$out" "BEST LAYOUTS"
     check "twelve stages" equal "$(grep -cE '^ +[0-9]+ +[56] .*\.[0-9]{2} +[0-9.]+$' "$out")" 12
     run "${bloom[@]}" --svg bloom.svg
@@ -212,6 +215,7 @@ helps() {
 this_machine() {
     local small=(plan --this-machine --model test-tiny --micro-batch-size 1 --global-batch-size 8)
     run "${small[@]}" --layouts 1x1x1,2x2x2:zb-h1,1x1x2:interleaved --check --repeats 1
+    narrow 100
     shows "test-tiny on this machine:" "dp 2 x tp 2 x pp 2 zb-h1" "to the byte" "GFLOP/s" "memory of each rank" "it fits"
     check "three layouts were trained" equal "$(grep -c 'to the byte' "$out")" 3
     run "${small[@]}" --most-ranks 2 --json

@@ -70,7 +70,7 @@ static cb_err print_model(const model_options *o) {
     printf("%s: %lld parameters; %d layers, %lld channels, %d heads", m.name, (long long)cb_model_parameters(&m),
            m.layers, (long long)m.channels, m.heads);
     if (cb_model_kv_heads(&m) != m.heads) printf(" (%d of keys and values)", cb_model_kv_heads(&m));
-    printf(", MLP %lld, %lld positions, vocabulary %lld\n", (long long)m.ffn, (long long)m.positions,
+    printf(",\nMLP %lld, %lld positions, vocabulary %lld\n", (long long)m.ffn, (long long)m.positions,
            (long long)m.vocab);
     printf("%.4g FLOPs per token of a training step at sequence length %lld\n", cb_model_flops_per_token(&m, T),
            (long long)T);

@@ -9,11 +9,12 @@ static void print_head(const cb_machine_plan *plan, FILE *to) {
     const cb_run *run = &plan->at[0]->resolved.run;
     char memory[16];
     fprintf(to,
-            "%s on this machine: %d core%s, %s to allocate; a step of %lld sequences of %d tokens in microbatches of "
+            "%s on this machine: %d core%s, %s to allocate;\na step of %lld sequence%s of %d tokens in microbatches of "
             "%d\n\n",
             run->model.name, plan->cores, plan->cores == 1 ? "" : "s",
-            cb_os_human_bytes(plan->at[0]->plan.available_bytes, memory), (long long)run->global_batch, run->T, run->B);
-    fprintf(to, "%-36s %7s %10s %9s %9s %7s %6s %6s %6s\n", "layout", "threads", "memory", "step s", "tokens/s",
+            cb_os_human_bytes(plan->at[0]->plan.available_bytes, memory), (long long)run->global_batch,
+            run->global_batch == 1 ? "" : "s", run->T, run->B);
+    fprintf(to, "%-32s %7s %10s %9s %9s %7s %6s %6s %6s\n", "layout", "threads", "memory", "step s", "tokens/s",
             "bubble", "tp", "dp", "pp");
 }
 
@@ -24,7 +25,7 @@ static double share(const cb_machine_layout *it, cb_cause cause) {
 static void print_row(const cb_machine_layout *it, FILE *to) {
     char name[64], memory[16], largest[16];
     const cb_plan *plan = &it->plan;
-    fprintf(to, "%-36s %7d %10s", cb_layout_text(&it->layout, name), it->resolved.run.threads_per_rank,
+    fprintf(to, "%-32s %7d %10s", cb_layout_text(&it->layout, name), it->resolved.run.threads_per_rank,
             cb_os_human_bytes(plan->here_bytes, memory));
     if (!it->fits) {
         fprintf(to, " does not fit: the largest rank takes %s\n", cb_os_human_bytes(plan->largest_bytes, largest));
@@ -51,7 +52,7 @@ static void print_causes(const cb_machine_layout *it, FILE *to) {
     const cb_step_estimate *e = &it->estimate;
     int wanted = it->resolved.run.mesh.ranks * it->resolved.run.threads_per_rank;
     fprintf(to, "\n%s: %.4g s a step, %.4g tokens/s", cb_layout_text(&it->layout, name), e->step_s, e->tokens_per_s);
-    fprintf(to, "; %d thread%s; all work over all cores: %.4g s\n", wanted, wanted == 1 ? "" : "s", e->floor_s);
+    fprintf(to, ";\n%d thread%s; all work over all cores: %.4g s\n", wanted, wanted == 1 ? "" : "s", e->floor_s);
     fprintf(to, "a layer's matrix products run at %.4g GFLOP/s\n", it->costs.product_flops_per_s / 1e9);
     if (it->resolved.run.mesh.size[CB_PP] > 1) fprintf(to, "stage %d, which has most to do:\n", e->stage);
     for (int cause = 0; cause < CB_CAUSES; cause++) {

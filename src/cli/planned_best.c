@@ -2,6 +2,7 @@
  */
 #include <string.h>
 
+#include "base/args.h"
 #include "cli/planned.h"
 
 enum { FAILING_SHOWN = 6 };
@@ -17,7 +18,7 @@ static void print_best_row(const cb_planned *p, int number, const cb_layout *l, 
     const cb_estimate *e = &l->estimate;
     char schedule[24], rate[16];
     fprintf(to, "%2d %5d %3d %3d", number, s->dp, s->tp, s->pp);
-    if (has_cp(p)) fprintf(to, " %3d", s->cp);
+    if (has_cp(p)) fprintf(to, " %2d", s->cp);
     fprintf(to, " %4d  %-14s %-9s %2s %d", s->micro_batch, s->pp > 1 ? cb_planned_schedule(s, schedule) : "-",
             cb_recompute_word(s->recompute), s->sequence_parallel ? "sp" : "-", s->zero);
     bool tight = l->memory.total_bytes > TIGHT * p->cluster.device.memory_bytes;
@@ -32,7 +33,7 @@ void cb_planned_print_best(const cb_planned *p, FILE *to) {
     fprintf(to, "\nBEST LAYOUTS   possible %lld, fitting %lld; the fastest of each dp x tp x pp, %d of %d\n",
             (long long)s->legal, (long long)s->fitting, shown, s->fitting_meshes);
     fprintf(to, "%2s %5s %3s %3s%s %4s  %-14s %-9s %2s %s %7s %9s %4s %4s %5s  %4s %4s\n", "", "dp", "tp", "pp",
-            has_cp(p) ? "  cp" : "", "mb", "schedule", "recompute", "sp", "Z", "step s", "tokens/s", "MFU%", "HFU%",
+            has_cp(p) ? " cp" : "", "mb", "schedule", "recompute", "sp", "Z", "step s", "tokens/s", "MFU%", "HFU%",
             "GiB", "bub%", "com%");
     for (int i = 0; i < shown; i++) print_best_row(p, i + 1, &s->mesh[i].best, to);
     fprintf(to,
@@ -63,7 +64,7 @@ void cb_planned_print_rules(const cb_planned *p, FILE *to) {
     fprintf(to, "\nREFUSED   by the first rule broken; what is refused together counts once\n");
     for (int i = 0; i < cb_rules_count(); i++) {
         if (p->search.broken[i] == 0) continue;
-        fprintf(to, "%10lld  %s\n", (long long)p->search.broken[i], cb_rule_at(i)->reason);
+        cb_args_wrap(cb_rule_at(i)->reason, fprintf(to, "%10lld  ", (long long)p->search.broken[i]), to);
     }
 }
 
@@ -78,5 +79,5 @@ void cb_planned_print_cost(const cb_planned *p, const cb_layout *layout, FILE *t
     fprintf(to, "\nTRAINING   %.4g billion tokens\n  %s\n", p->tokens / 1e9, cb_planned_layout(&layout->split, text));
     fprintf(to, "  %.4g days, %s device-hours", days, cb_planned_number(hours, count));
     if (p->price > 0) fprintf(to, ", %s at %.4g a device-hour", cb_planned_number(hours * p->price, cost), p->price);
-    fprintf(to, "; without failures and restarts\n");
+    fprintf(to, ";\n  without failures and restarts\n");
 }

@@ -73,7 +73,7 @@ static cb_err print(const cb_planned *p, const cb_simulated *s, const cb_split *
     if (!p->json) {
         fprintf(to, "\n  timeline, without reduction and optimizer, of %d of %lld microbatches%s\n",
                 s->schedule.micro_batches, (long long)all,
-                s->schedule.micro_batches < all ? "; the others repeat the middle" : "");
+                s->schedule.micro_batches < all ? "; others repeat the middle" : "");
         if (split->pp > 1)
             fputs("  (dots wait for other stages and for messages, on every stage; the bubble above is the share of\n"
                   "  the whole step in which the slowest stage waits for the pipeline to fill and drain)\n",

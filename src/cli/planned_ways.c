@@ -2,6 +2,7 @@
  * limits it, whether it fits. Each is the search, restricted. */
 #include <string.h>
 
+#include "base/args.h"
 #include "cli/planned.h"
 #include "mesh/mesh.h"
 
@@ -130,12 +131,12 @@ static void print_way(const cb_planned *p, const cb_way *way, FILE *to) {
     char layout[160], shortfall[128];
     fprintf(to, "  %-13s cuts %s\n", way->name, way->splits);
     if (!way->possible) {
-        fprintf(to, "      not     %s\n", way->why_not);
+        cb_args_wrap(way->why_not, fprintf(to, "      not     "), to);
         return;
     }
-    fprintf(to, "      layout  %s\n", cb_planned_layout(&way->layout.split, layout));
+    cb_args_wrap(cb_planned_layout(&way->layout.split, layout), fprintf(to, "      layout  "), to);
     print_sends(p, &way->layout, to);
-    fprintf(to, "      limit   %s\n", way->limit);
+    cb_args_wrap(way->limit, fprintf(to, "      limit   "), to);
     if (way->fits)
         fprintf(to, "      fits    %.1f GiB of %.0f; %.4g s a step, MFU %.1f%%\n",
                 way->layout.memory.total_bytes / (1 << 30), p->cluster.device.memory_bytes / (1 << 30),

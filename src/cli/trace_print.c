@@ -1,4 +1,7 @@
 /* What `cuboid trace` says: tables for people, JSON for programs. */
+#include <stdlib.h>
+
+#include "base/args.h"
 #include "cli/trace_report.h"
 
 enum { MOST_RANKS = 32, MOST_STAGES = 16 };
@@ -28,15 +31,16 @@ static void print_uses(const cb_trace_report *r, FILE *to) {
     for (int use = 0; use < CB_USES; use++) mean_s[use] = cb_trace_report_mean_s(r, (cb_use)use);
     if (t->mesh.ranks > 1) print_row("mean", mean_s, 1e-3, to);
     print_row("% of step", mean_s, r->step_s / 100, to);
-    fputs(
-        "tp, dp, pp: held up by communication, also by ranks that came late to it; bubble: waiting for another stage\n",
-        to);
+    fputs("tp, dp, pp: held up by communication, also by ranks that came late to it; bubble: waiting for\n"
+          "another stage\n",
+          to);
 }
 
-static void print_critical(const cb_trace_report *r, FILE *to) {
+/* One long line: "critical path, 45.23 ms: compute 65.4% (p0 62.7%, p1 2.7%), tp 15.3%, ..." */
+static void write_critical(const cb_trace_report *r, FILE *to) {
     int stages = r->traced->schedule.stages;
     const char *separator = ":";
-    fprintf(to, "\ncritical path, %.2f ms", 1e3 * r->step_s);
+    fprintf(to, "critical path, %.2f ms", 1e3 * r->step_s);
     for (int use = 0; use < CB_USES; use++) {
         double time_s = cb_trace_report_critical_s(r, (cb_use)use, -1);
         if (time_s <= 0) continue;
@@ -51,7 +55,18 @@ static void print_critical(const cb_trace_report *r, FILE *to) {
                                            : "");
         }
     }
-    fputc('\n', to);
+}
+
+static void print_critical(const cb_trace_report *r, FILE *to) {
+    char *line = NULL;
+    size_t size;
+    FILE *text = open_memstream(&line, &size);
+    if (text) write_critical(r, text);
+    if (text && fclose(text) == 0) {
+        fputc('\n', to);
+        cb_args_wrap(line, 0, to);
+    }
+    free(line);
 }
 
 static void print_costs(const cb_trace_report *r, FILE *to) {

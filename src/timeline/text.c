@@ -136,8 +136,10 @@ static cb_err print_axis(const canvas *c) {
     return CB_OK;
 }
 
+/* What the marks are; on a second line what does not fit on the first. */
 static void print_legend(const canvas *c) {
-    fprintf(c->to, "%*s", c->label, "");
+    const int width = 100;
+    int used = fprintf(c->to, "%*s", c->label, "");
     for (int i = 1; i <= CB_FILLS; i++) {
         int fill = i % CB_FILLS; /* waiting last */
         const cb_fill_style *style = cb_fill_style_of((cb_fill)fill);
@@ -146,16 +148,19 @@ static void print_legend(const canvas *c) {
             fprintf(c->to, " \033[38;5;16;48;5;%dm %c \033[0m %s ", style->shade[0],
                     style->is_numbered ? '0' : style->first, cb_drawing_fill_name(c->layout, (cb_fill)fill));
         } else if (style->is_numbered) {
-            fprintf(c->to, " %c-%c %s ", style->first, style->first + 9, cb_drawing_fill_name(c->layout, (cb_fill)fill));
+            used += fprintf(c->to, " %c-%c %s ", style->first, style->first + 9,
+                            cb_drawing_fill_name(c->layout, (cb_fill)fill));
         } else {
-            fprintf(c->to, " %c %s ", style->first, cb_drawing_fill_name(c->layout, (cb_fill)fill));
+            used += fprintf(c->to, " %c %s ", style->first, cb_drawing_fill_name(c->layout, (cb_fill)fill));
         }
     }
     if (c->colour && c->layout->has_chunks) fputs(" \033[4mlined\033[0m odd chunks", c->to);
+    const char *numbers = cb_drawing_numbers(c->layout);
+    if (!c->colour && used + (int)strlen(numbers) + 10 > width) fprintf(c->to, "\n%*s", c->label, "");
     if (c->colour)
         fputc('\n', c->to);
     else
-        fprintf(c->to, " (%s mod 10)\n", cb_drawing_numbers(c->layout));
+        fprintf(c->to, " (%s mod 10)\n", numbers);
 }
 
 /* The stage in a row's name "d0 p1 t0", or -1. */
