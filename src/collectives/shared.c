@@ -60,7 +60,8 @@ static void all_reduce_piece(const cb_meeting *m, int64_t piece) {
 
 static void all_reduce_alone(const cb_meeting *m, const cb_call *own) {
     const void *operands[CB_MOST_AT_A_MEETING];
-    for (int i = 0; i < cb_meeting_size(m); i++) operands[i] = cb_meeting_brought(m, i);
+    const int64_t bytes = own->count * cb_type_bytes(own->type);
+    for (int i = 0; i < cb_meeting_size(m); i++) operands[i] = cb_meeting_brought(m, i, bytes);
     cb_device_host()->reduce(own->to, operands, cb_meeting_size(m), own->count, own->type, own->op);
 }
 

@@ -19,6 +19,7 @@ static void *lines(size_t count, size_t bytes) {
 
 static void segment_free(cb_segment *s) {
     free(s->meetings[0].seats);
+    free(s->meetings[0].brought);
     free(s->gone);
     free(s);
 }
@@ -30,12 +31,15 @@ static cb_segment *segment_new(cb_board *board) {
     cb_seat *seats = lines(CB_SEGMENT_MEETINGS * size, sizeof *seats);
     s->meetings[0].seats = seats;
     s->gone = lines(size, sizeof *s->gone);
-    if (!seats || !s->gone) {
+    char *brought = board->plan.tiny ? lines(CB_SEGMENT_MEETINGS * size, CB_BROUGHT_BYTES) : NULL;
+    s->meetings[0].brought = brought;
+    if (!seats || !s->gone || (board->plan.tiny && !brought)) {
         segment_free(s);
         return NULL;
     }
     for (size_t i = 0; i < CB_SEGMENT_MEETINGS; i++) {
         s->meetings[i].seats = seats + i * size;
+        if (brought) s->meetings[i].brought = brought + i * size * CB_BROUGHT_BYTES;
         s->meetings[i].size = (int)size;
     }
     s->next_made = board->made;
@@ -106,11 +110,20 @@ static void board_free(cb_board *board) {
     free(board);
 }
 
+/* A lock that is held for less time than it takes to sleep: who waits spins a little first. */
+static void init_short_lock(pthread_mutex_t *lock) {
+    pthread_mutexattr_t how;
+    pthread_mutexattr_init(&how);
+    pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(lock, &how);
+    pthread_mutexattr_destroy(&how);
+}
+
 static cb_board *board_new(const cb_board_plan *plan) {
     const size_t size = (size_t)plan->size;
     cb_board *board = calloc(1, sizeof *board);
     if (!board) return NULL;
-    pthread_mutex_init(&board->lock, NULL);
+    init_short_lock(&board->lock);
     board->plan = *plan;
     board->plan.ranks = board->ranks = malloc(size * sizeof *board->ranks);
     board->places = lines(size, sizeof *board->places);

@@ -10,20 +10,21 @@
 
 #include "comm/board.h"
 
-enum { CB_SEGMENT_MEETINGS = 16, CB_LINE = 64 };
+enum { CB_SEGMENT_MEETINGS = 32, CB_LINE = 64, CB_SEAT_BYTES = 16 };
 
 typedef enum cb_meeting_state { CB_GATHERING, CB_OPEN, CB_DONE, CB_UNEQUAL, CB_BROKEN } cb_meeting_state;
 
 typedef struct cb_seat {
     _Alignas(CB_LINE) atomic_uint_least64_t posted; /* number of the meeting for which the call stands here */
     cb_call call;
-    char brought[CB_BROUGHT_BYTES];
+    char brought[CB_SEAT_BYTES];                  /* with it a seat is one line */
     _Alignas(CB_LINE) atomic_int_least64_t taken; /* pieces of this member's share */
 } cb_seat;
 
 struct cb_meeting {
     uint64_t number;
     cb_seat *seats; /* (size) */
+    char *brought;  /* (size, CB_BROUGHT_BYTES) what does not fit in a seat; NULL: calls bring nothing on this board */
     int size;
     _Alignas(CB_LINE) atomic_int state;
     _Alignas(CB_LINE) atomic_int arrived;

@@ -14,11 +14,13 @@ typedef struct cb_board cb_board; /* where the members of one group meet */
 
 enum {
     CB_MOST_AT_A_MEETING = 1024, /* members; larger groups send messages */
-    CB_BROUGHT_BYTES = 16        /* data that a call can bring along */
+    /* Data that a call can bring along, and all calls of a meeting together: each member reads them all. */
+    CB_BROUGHT_BYTES = 512,
+    CB_BROUGHT_TO_ALL = 4096
 };
 
-/* One member's part in a collective operation; from and to as the functions of collectives/collectives.h take them, both
- * the data where those work in place. */
+/* One member's part in a collective operation; from and to as the functions of collectives/collectives.h take them,
+ * both the data where those work in place. */
 typedef struct cb_call {
     cb_kind kind;
     cb_type type;
@@ -32,8 +34,8 @@ typedef struct cb_call {
 typedef struct cb_work {
     int64_t pieces;
     void (*run)(const cb_meeting *meeting, int64_t piece);
-    /* Optional, for tiny data: from (brought bytes, up to CB_BROUGHT_BYTES) travels in the call itself and every member
-     * does all the work on its own, by `alone`. Taken where every rank has a core. */
+    /* Optional, for tiny data: from (brought bytes, within the limits above) travels in the call itself and every
+     * member does all the work on its own, by `alone`. Taken where every rank has a core. */
     void (*alone)(const cb_meeting *meeting, const cb_call *own);
     int64_t brought_bytes;
 } cb_work;
@@ -41,6 +43,6 @@ typedef struct cb_work {
 /* For cb_work's functions: valid while they run. */
 int cb_meeting_size(const cb_meeting *meeting);
 const cb_call *cb_meeting_call(const cb_meeting *meeting, int member);
-const void *cb_meeting_brought(const cb_meeting *meeting, int member);
+const void *cb_meeting_brought(const cb_meeting *meeting, int member, int64_t bytes);
 
 #endif

@@ -19,8 +19,11 @@ int cb_meeting_size(const cb_meeting *m) {
 const cb_call *cb_meeting_call(const cb_meeting *m, int member) {
     return &m->seats[member].call;
 }
-const void *cb_meeting_brought(const cb_meeting *m, int member) {
-    return m->seats[member].brought;
+static char *place_of_brought(const cb_meeting *m, int member, int64_t bytes) {
+    return bytes <= CB_SEAT_BYTES ? m->seats[member].brought : m->brought + (size_t)member * CB_BROUGHT_BYTES;
+}
+const void *cb_meeting_brought(const cb_meeting *m, int member, int64_t bytes) {
+    return place_of_brought(m, member, bytes);
 }
 
 bool cb_calls_are_alike(const cb_call *a, const cb_call *b) {
@@ -109,12 +112,14 @@ cb_err cb_visit_begin(cb_visit *visit, cb_board *board, int me, const cb_call *c
         cb_segment_leave(board, from, me);
     }
     cb_meeting *m = &p->at->meetings[p->next++];
-    bool tiny = board->plan.tiny && work->alone && work->brought_bytes <= CB_BROUGHT_BYTES;
+    const int64_t brought = work->brought_bytes;
+    bool tiny =
+        board->plan.tiny && work->alone && brought <= CB_BROUGHT_BYTES && brought * m->size <= CB_BROUGHT_TO_ALL;
     *visit = (cb_visit){.board = board, .meeting = m, .segment = p->at, .me = me, .tiny = tiny, .work = *work};
     cb_seat *s = &m->seats[me];
     s->call = *call;
     if (tiny) {
-        if (work->brought_bytes > 0) memcpy(s->brought, call->from, (size_t)work->brought_bytes);
+        if (brought > 0) memcpy(place_of_brought(m, me, brought), call->from, (size_t)brought);
         atomic_store(&s->posted, m->number);
         ring(visit, m->size);
     } else {
