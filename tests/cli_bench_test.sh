@@ -98,6 +98,32 @@ communication() {
     run bench comm --algo ring,direct --from 1k --to 64k --ranks 2 --repeats 1 --json
     check "models" equal "$(grep -o '"alpha_us":[0-9.e-]*,"alpha_large_us":[0-9.e-]*,"split_bytes":' "$out" | wc -l)" 2
     check "every row predicted" equal "$(grep -o '"predicted_us":[1-9]' "$out" | wc -l) $(grep -o '"floor_us":[0-9]' "$out" | wc -l)" "14 14"
+    run bench comm --table --ranks 6 --comm threads
+    check "a row for each algorithm" equal "$rc $(grep -cE '^(all|reduce|broadcast)' "$out") $(grep -cE '.{101}' "$out")" "0 36 0"
+    echo '{"rules": [{"op": "all-reduce", "algo": "tree", "counts": [100, 5000]}, {"op": "all-gather", "algo": "bruck"}]}' >rules
+    run bench comm --table --ranks 6 --comm threads --algorithms rules
+    check "rules go first" grep -qE "^all-reduce +shared below 100, tree below 5001, shared$" "$out"
+    run bench comm --sizes 64,4k,64k --ranks 6 --repeats 1 --algorithms rules --json
+    check "rules are followed" equal "$(grep -o '"algo":"[a-z]*"' "$out" | tr '\n' ' ')" '"algo":"shared" "algo":"tree" "algo":"shared" '
+    echo '{"rules": [{"op": "all-reduce", "algo": "ring"}]}' >rules
+    refuses "all-reduce by 'ring' over 2 ranks sums in another order than the balanced tree" comm --ranks 2 --algorithms rules
+    refused 2 "these keep it: shared, blocks, direct, doubling, tree" --tp 2 --algorithms rules
+    works --steps 1 --eval-iters 0 --algorithms rules # nobody to send to
+    echo '{"rules": [{"op": "all-gather", "algo": "halving"}]}' >rules
+    refuses "rules: rule 1: there is no algorithm 'halving' for all-gather; there are: shared, direct, ring" comm --algorithms rules
+    local broken
+    for broken in '{"rules": 1}' '[]' '{"rules": [{"op": "gather", "algo": "ring"}]}' '{"rules": [{"op": "all-gather"}]}' \
+        '{"rules": [{"op": "all-gather", "algo": "ring", "counts": [5, 1]}]}' '{"rules": [3]}' '{"rules"' \
+        '{"rules": [{"op": "all-gather", "algo": "ring", "rank": [2, 4]}]}'; do
+        echo "$broken" >rules
+        run bench comm --algorithms rules
+        check "rules $broken: refused" equal "$rc $(wc -l <"$err") $(grep -c 'algorithms rules: ' "$err")" "1 1 1"
+    done
+    echo '{"rules": [{"op": "all-reduce", "algo": "tree", "counts": [0, 3000]}]}' >rules
+    works --steps 2 --eval-iters 0 --tp 2 --dp 2 --log plain.jsonl --digest-every 1
+    works --steps 2 --eval-iters 0 --tp 2 --dp 2 --log ruled.jsonl --digest-every 1 --algorithms rules
+    check "bits do not depend on the algorithm" equal "$(grep -o '"digest":"[^"]*"' plain.jsonl)" "$(grep -o '"digest":"[^"]*"' ruled.jsonl)"
+    check "there are bits" grep -q '"digest":' plain.jsonl
     run bench comm --sizes 64,64k --ranks 2 --repeats 1 --dtype bf16 --redop max
     check "a table" equal "$rc $(grep -cE '^ +(64|65536) +(32|32768) +bf16 +max +shared ' "$out")" "0 2"
     check "100 columns" equal "$(grep -cE '.{101}' "$out")" 0

@@ -3,16 +3,17 @@
 #include <string.h>
 
 #include "base/args.h"
+#include "cli/algorithms.h"
 #include "cli/comm_peer.h"
 #include "cli/comm_report.h"
 #include "cli/commands.h"
 #include "cli/machine.h"
 
 typedef struct comm_options {
-    const char *op, *algo, *sizes, *comm, *mpiexec;
+    const char *op, *algo, *sizes, *comm, *mpiexec, *algorithms;
     int64_t from, to, factor, ranks, repeats, warmup, rounds;
     int dtype, redop;
-    bool native, pin, json, help;
+    bool native, pin, table, json, help;
 } comm_options;
 
 enum { LARGEST = 1 << 30 };
@@ -74,6 +75,12 @@ static const cb_arg table[] = {
      .min = 1,
      .max = CB_COMM_MOST_ROUNDS},
     {.name = "pin", .type = CB_ARG_BOOL, .offset = FIELD(pin), .fallback = "true", .help = "a core for each rank, if there are enough"},
+    {.name = "algorithms",
+     .type = CB_ARG_STRING,
+     .offset = FIELD(algorithms),
+     .help = "rules for what is chosen, as `cuboid train` takes them",
+     .derived = "none"},
+    {.name = "table", .type = CB_ARG_BOOL, .offset = FIELD(table), .fallback = "false", .help = "print how algorithms are chosen, measure nothing"},
     {.name = "json", .type = CB_ARG_BOOL, .offset = FIELD(json), .fallback = "false", .help = "one JSON object"},
     {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
 };
@@ -85,6 +92,10 @@ static const char usage[] =
 
 static const cb_kind kinds[] = {CB_ALL_REDUCE, CB_ALL_GATHER, CB_REDUCE_SCATTER, CB_BROADCAST, CB_REDUCE, CB_ALL_TO_ALL};
 enum { MEASURED_KINDS = sizeof kinds / sizeof kinds[0], MOST_WORD = 64 };
+
+static cb_means means_of(const cb_comm_report *r) {
+    return (cb_means){.shared = cb_comm_launch_shares(&r->plan.launch) && r->ranks > 1, .selection = r->plan.selection};
+}
 
 typedef cb_err word_fn(cb_comm_report *report, const comm_options *o, const char *word);
 
@@ -143,10 +154,6 @@ static cb_err take_sizes(cb_comm_report *r, const comm_options *o) {
     return CB_OK;
 }
 
-static bool shares(const cb_comm_report *r) {
-    return cb_comm_launch_shares(&r->plan.launch) && r->ranks > 1;
-}
-
 static cb_err add_entry(cb_comm_report *r, cb_kind kind, const cb_algorithm *algorithm, bool native) {
     cb_comm_plan *p = &r->plan;
     if (p->entries == CB_COMM_MOST_ENTRIES)
@@ -162,11 +169,11 @@ static cb_err add_named(cb_comm_report *r, cb_kind kind, const char *word) {
     if (strcmp(word, "chosen") == 0) return add_entry(r, kind, NULL, false);
     if (strcmp(word, "native") == 0) return add_entry(r, kind, NULL, true);
     if (strcmp(word, "all") != 0) {
-        TRY(cb_algorithm_find(kind, word, shares(r), r->ranks, &found));
+        TRY(cb_algorithm_find(kind, word, means_of(r).shared, r->ranks, &found));
         return add_entry(r, kind, found, false);
     }
     for (int i = 0; i < rows; i++)
-        if (all[i].kind == kind && cb_algorithm_serves(&all[i], shares(r), r->ranks)) TRY(add_entry(r, kind, &all[i], false));
+        if (all[i].kind == kind && cb_algorithm_serves(&all[i], means_of(r).shared, r->ranks)) TRY(add_entry(r, kind, &all[i], false));
     return CB_OK;
 }
 
@@ -214,6 +221,11 @@ static cb_err resolve(cb_comm_report *r, comm_options *o) {
                              .warmup = (int)o->warmup,
                              .pin = o->pin};
     TRY(take_ranks(r, o));
+    if (o->algorithms) {
+        TRY(cb_algorithms_read(&r->selection, "--algorithms", o->algorithms));
+        r->plan.selection = &r->selection;
+        TRY(cb_selection_check(means_of(r), r->ranks));
+    }
     TRY(each_word(r, o, o->op, take_kind));
     TRY(take_sizes(r, o));
     return take_entries(r, o);
@@ -232,6 +244,11 @@ static cb_err allocate(cb_comm_report *r) {
 static cb_err run(cb_comm_report *r, comm_options *o) {
     cb_comm_peer peers[CB_COMM_MOST_PEERS];
     TRY(resolve(r, o));
+    if (o->table) {
+        if (o->json) return cb_fail(CB_EUSAGE, "--table is a text; --json does not go with it");
+        if (cb_comm_mpiexec_rank() == 0) cb_algorithms_print(means_of(r), r->ranks, o->comm, stdout);
+        return CB_OK;
+    }
     if (o->native && strcmp(o->comm, "mpi") != 0)
         TRY(cb_comm_peers_parse(o->mpiexec, peers, CB_COMM_MOST_PEERS, &r->peers));
     r->rounds = o->rounds ? (int)o->rounds : r->peers ? 3 : 1;

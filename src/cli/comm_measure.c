@@ -190,7 +190,7 @@ static bool describe(const rank *r, int entry, int size, cb_comm_row *row) {
 static void say(rank *r, cb_kind kind, int size) {
     double now_s = cb_now_s();
     char text[16];
-    if (r->plan->quiet || r->group.me > 0 || now_s < r->begin_s + silent_s || now_s < r->said_s + between_s) return;
+    if (r->group.me > 0 || now_s < r->begin_s + silent_s || now_s < r->said_s + between_s) return;
     r->said_s = now_s;
     bool terminal = cb_os_is_terminal(STDERR_FILENO);
     fprintf(stderr, "%s%s of %s, size %d of %d%s", terminal ? "\r\033[K" : "", cb_kind_name(kind),
@@ -264,6 +264,7 @@ static cb_err run(rank *r) {
     if (p->pin) cb_rank_pin(cb_comm_local_rank(r->comm), here, 1);
     TRY(cb_group_make(&r->control, r->comm, CB_FOR_WORLD, all, ranks));
     TRY(cb_group_make(&r->group, r->comm, CB_FOR_TP, all, ranks));
+    r->group.selection = p->selection;
     TRY(allocate(r));
     TRY(cb_memory_rate_measure(&r->found.memory, &r->control, here_cores, r->from, r->to, r->room_bytes, p->type));
     TRY(cb_comm_data_make(&r->data, ranks, p->type, p->op));

@@ -25,7 +25,8 @@ typedef struct cb_comm_plan {
     cb_type type;
     cb_reduce_op op;
     int repeats, warmup;
-    bool pin, quiet; /* quiet: nothing on stderr */
+    bool pin;
+    const cb_selection *selection; /* rules for what is chosen; NULL: none */
     int entries, sizes;
     cb_comm_entry entry[CB_COMM_MOST_ENTRIES]; /* of a kind one after the other */
     int64_t size_bytes[CB_COMM_MOST_SIZES];    /* wanted; as nccl-tests count an operation's size */

@@ -7,6 +7,8 @@
 
 #include "base/os.h"
 
+enum { LARGE = 64 << 10 }; /* bytes: from here on ours are held against the library's */
+
 cb_comm_row *cb_comm_report_own(const cb_comm_report *r, int entry, int size) {
     return &r->row[entry * r->plan.sizes + size];
 }
@@ -110,31 +112,58 @@ static const cb_comm_row *fastest(const cb_comm_report *r, cb_kind kind, int siz
     return best;
 }
 
+/* Seconds of the fastest library at a size, own run or peers; 0: none. */
+static double library_s(const cb_comm_report *r, int kind, int size) {
+    const cb_comm_row *native = fastest(r, r->kind[kind], size, true);
+    double best_s = native ? cb_comm_row_time_s(native) : 0;
+    for (int peer = 0; peer < r->peers; peer++) {
+        double time_s = cb_comm_row_time_s(cb_comm_report_of_peer(r, peer, kind, size));
+        if (time_s > 0 && (best_s == 0 || time_s < best_s)) best_s = time_s;
+    }
+    return best_s;
+}
+
 static void print_against(const cb_comm_report *r, int kind, int size) {
     const cb_comm_row *own = fastest(r, r->kind[kind], size, false), *native = fastest(r, r->kind[kind], size, true);
-    double best_s = 0, own_s;
-    if (!own || (!native && !r->peers)) return;
-    own_s = cb_comm_row_time_s(own);
-    printf("%10lld %-17s %10.2f", (long long)own->bytes, cb_comm_row_algorithm(own), own_s * 1e6);
-    for (int peer = native ? -1 : 0; peer < r->peers; peer++) {
-        const cb_comm_row *row = peer < 0 ? native : cb_comm_report_of_peer(r, peer, kind, size);
-        double time_s = cb_comm_row_time_s(row);
-        if (row->rounds && (best_s == 0 || time_s < best_s)) best_s = time_s;
-        printf(" %17.2f", time_s * 1e6);
+    double best_s = library_s(r, kind, size);
+    if (!own || best_s == 0) return;
+    printf("%10lld %-17s %10.2f", (long long)own->bytes, cb_comm_row_algorithm(own), cb_comm_row_time_s(own) * 1e6);
+    if (native) printf(" %17.2f", cb_comm_row_time_s(native) * 1e6);
+    for (int peer = 0; peer < r->peers; peer++)
+        printf(" %17.2f", cb_comm_row_time_s(cb_comm_report_of_peer(r, peer, kind, size)) * 1e6);
+    printf(" %9.2f\n", best_s / cb_comm_row_time_s(own));
+}
+
+/* Of what is chosen, or if that was not measured of the fastest, from LARGE on. */
+static void print_verdict(const cb_comm_report *r, int kind) {
+    double worst = 0;
+    int64_t at = 0;
+    for (int size = 0; size < r->plan.sizes; size++) {
+        const cb_comm_row *own = fastest(r, r->kind[kind], size, false);
+        double best_s = library_s(r, kind, size);
+        if (!own || best_s == 0 || own->bytes < LARGE) continue;
+        double ratio = cb_comm_row_time_s(own) / best_s;
+        if (ratio <= worst) continue;
+        worst = ratio;
+        at = own->bytes;
     }
-    printf(" %9.2f\n", best_s / own_s);
+    char text[16];
+    if (at == 0) return;
+    printf("from 64 KiB up ours take at most %.2f times the library's time, at %s; ours are taken\n", worst,
+           cb_os_human_bytes(at, text));
 }
 
 /* The fastest own algorithm at each size against the libraries. */
 static void print_comparison(const cb_comm_report *r, int kind) {
     const bool native = r->plan.entry[r->plan.entries - 1].native;
-    if (!native && !r->peers) return;
+    if ((!native && !r->peers) || (native && r->plan.entries == r->kinds)) return;
     printf("\n%s, %d ranks: %s against MPI's own\n%10s %-17s %10s", cb_kind_name(r->kind[kind]), r->ranks,
            r->plan.launch.backend, "size (B)", "algorithm", "us");
     if (native) printf(" %14.14s us", r->found.library);
     for (int peer = 0; peer < r->peers; peer++) printf(" %14.14s us", r->peer[peer]);
     printf(" %9s\n", "faster by");
     for (int size = 0; size < r->plan.sizes; size++) print_against(r, kind, size);
+    print_verdict(r, kind);
 }
 
 void cb_comm_report_print(const cb_comm_report *r) {

@@ -17,6 +17,7 @@ typedef struct cb_comm_model {
 /* Rows of this program's ranks, then those of each peer: MPI's own collectives, in runs under mpiexec. */
 typedef struct cb_comm_report {
     cb_comm_plan plan;
+    cb_selection selection; /* the plan's, if it has one */
     int ranks, rounds;
     cb_comm_found found;
     int peers, kinds;

@@ -9,7 +9,7 @@
 #define CB_COMPUTE_CHOICES "cpu,ref"
 
 typedef struct cb_options {
-    const char *model, *data, *val_data, *split, *init, *save, *log, *timeline, *trace, *trace_steps, *logits;
+    const char *model, *data, *val_data, *split, *init, *save, *log, *timeline, *trace, *trace_steps, *logits, *algorithms;
     int data_format;
     int64_t vocab_multiple;
 
@@ -43,6 +43,7 @@ typedef struct cb_resolved {
     cb_run run;
     cb_tokens *tokens, *val_tokens;
     char *schedule_text; /* of --schedule-file */
+    cb_selection *selection; /* of --algorithms */
 } cb_resolved;
 
 /* Derives what was left out, checks that all sizes fit together, opens the data; options gets the derived values for

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/machine.h"
+#include "cli/algorithms.h"
 #include "cli/options.h"
 #include "compute/compute.h"
 #include "train/plan.h"
@@ -282,11 +283,27 @@ static cb_err resolve_trace(const cb_options *o, cb_run *run) {
     return CB_OK;
 }
 
+/* Every group of the run has to be able to follow the rules. */
+static cb_err resolve_algorithms(const cb_options *o, cb_resolved *r) {
+    cb_run *run = &r->run;
+    if (!o->algorithms) return CB_OK;
+    r->selection = calloc(1, sizeof *r->selection);
+    if (!r->selection) return cb_fail(CB_ENOMEM, "no memory for the rules of %s", o->algorithms);
+    TRY(cb_algorithms_read(r->selection, "--algorithms", o->algorithms));
+    run->selection = r->selection;
+    const int sizes[] = {run->mesh.size[CB_TP], run->mesh.size[CB_DP], run->mesh.size[CB_PP], run->mesh.ranks,
+                         run->mesh.size[CB_PP] > 1 ? 2 : 1};
+    for (int i = 0; i < 5; i++)
+        TRY(cb_err_context(cb_selection_check(cb_run_means(run), sizes[i]), "--algorithms %s", o->algorithms));
+    return CB_OK;
+}
+
 cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
     cb_run *run = &r->run;
     TRY(check_given(o));
     TRY(resolve_model(o, run));
     TRY(resolve_mesh(o, run));
+    TRY(resolve_algorithms(o, r));
     TRY(resolve_batch(o, r));
     TRY(resolve_optimizer(o, run));
     run->init = o->init;
@@ -303,6 +320,7 @@ cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
 
 void cb_resolved_free(cb_resolved *r) {
     free(r->schedule_text);
+    free(r->selection);
     if (r->val_tokens) cb_tokens_close(r->val_tokens);
     if (r->tokens) cb_tokens_close(r->tokens);
 }

@@ -14,6 +14,7 @@ typedef struct operation {
     cb_course course;
     int64_t block_bytes, all_bytes; /* of count elements; of the operation's whole data */
     void *memory;                   /* requests, steps, scratch, work: one after the other */
+    bool works;                     /* in: */
     char *work;                     /* (all_bytes) where a pattern changes what it sends, but from is the caller's */
 } operation;
 
@@ -21,9 +22,23 @@ static int64_t aligned(int64_t bytes) {
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-/* Direct patterns only read from; all-gather and broadcast work in `to`. */
-static bool needs_work(const cb_pattern *pattern) {
+static bool is_root(const operation *o) {
+    return o->group->me == o->call->root;
+}
+
+/* Whether the member gets anything at all: the leaves of a tree only send. */
+static bool receives(const cb_course *c) {
+    bool found = false;
+    for (int round = c->pattern->rounds(&c->shape); round-- > 0 && !found;)
+        for (int i = c->pattern->steps(&c->shape, round, c->steps); i-- > 0;) found |= c->steps[i].from >= 0;
+    return found;
+}
+
+/* Direct patterns only read from, as do those who only send; all-gather, broadcast and the root of a reduce work in `to`. */
+static bool needs_work(const operation *o) {
+    const cb_pattern *pattern = o->course.pattern;
     if (pattern == &cb_reduce_scatter_direct || pattern == &cb_all_to_all_pairwise) return false;
+    if (pattern->kind == CB_REDUCE) return !is_root(o) && receives(&o->course);
     return pattern->kind != CB_ALL_GATHER && pattern->kind != CB_BROADCAST;
 }
 
@@ -34,7 +49,8 @@ static cb_err allocate(operation *o, cb_exchange *x) {
     c->steps = malloc((size_t)steps);
     if (!c->steps) return cb_fail(CB_ENOMEM, "no memory for the steps of %d members", c->shape.size);
     int64_t scratch = aligned(cb_pattern_scratch(c->pattern, &c->shape, c->steps) * cb_type_bytes(x->type));
-    int64_t work = needs_work(c->pattern) ? aligned(o->all_bytes) : 0;
+    o->works = needs_work(o);
+    int64_t work = o->works ? aligned(o->all_bytes) : 0;
     o->memory = aligned_alloc(ALIGNMENT, (size_t)(reqs + scratch + work + ALIGNMENT));
     if (!o->memory)
         return cb_fail(CB_ENOMEM, "%s over %d ranks: no %lld bytes", cb_kind_name(x->kind), c->shape.size,
@@ -55,11 +71,11 @@ static void begin(operation *o) {
     cb_course *c = &o->course;
     const cb_call *call = o->call;
     const int64_t at = o->group->me * o->block_bytes;
-    c->from = c->data = needs_work(c->pattern) ? o->work : call->to;
+    c->from = c->data = o->works ? o->work : call->to;
     if (call->kind == CB_ALL_GATHER) {
         copy((char *)call->to + at, call->from, o->block_bytes);
-    } else if (needs_work(c->pattern)) {
-        copy(o->work, call->from, o->all_bytes);
+    } else if (o->works || (call->kind == CB_REDUCE && is_root(o))) {
+        copy(c->data, call->from, o->all_bytes);
     } else if (call->kind != CB_BROADCAST) {
         c->from = call->from;
         c->result = call->kind == CB_REDUCE_SCATTER ? call->to : NULL;
@@ -71,8 +87,7 @@ static void begin(operation *o) {
 static void end(const operation *o) {
     const int size = o->group->size, me = o->group->me;
     const int64_t block = o->block_bytes;
-    if (!needs_work(o->course.pattern)) return;
-    if (o->call->kind == CB_REDUCE && me == o->call->root) copy(o->call->to, o->work, o->all_bytes);
+    if (!o->works) return;
     if (o->call->kind == CB_REDUCE_SCATTER) copy(o->call->to, o->work + me * block, block);
     for (int i = 0; i < size && o->call->kind == CB_ALL_TO_ALL; i++) /* at distance i: come from i before */
         copy((char *)o->call->to + cb_modulo(me - i, size) * block, o->work + (me + i) % size * block, block);
