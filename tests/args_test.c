@@ -203,6 +203,9 @@ static void help_comes_first(void) {
         CHECK_OK(cb_args_parse(rows, 2, &o, count, (char **)(uintptr_t)wrong[i]));
         CHECK(o.help);
     }
+    const char *const brief[] = {"--n", "9", "-h"};
+    CHECK_OK(cb_args_parse(rows, 2, &o, 3, (char **)(uintptr_t)brief));
+    CHECK(o.help);
     const char *const value[] = {"--n", "2"};
     CHECK_OK(cb_args_parse(rows, 2, &o, 2, (char **)(uintptr_t)value));
     CHECK(!o.help && o.n == 2);
@@ -282,6 +285,7 @@ static void nearest(void) {
     CHECK_STR(cb_args_nearest("train", words), "train");
     CHECK_STR(cb_args_nearest("trian", words), "train"); /* neighbours swapped: one edit */
     CHECK_STR(cb_args_nearest("plna", words), "plan");
+    CHECK_STR(cb_args_nearest("PLNA", words), "plan"); /* capitals are no edits */
     CHECK_STR(cb_args_nearest("scedul", words), "schedule");
     CHECK_STR(cb_args_nearest("genarete", words), "generate");
     CHECK_STR(cb_args_nearest("generator", words), "generate");

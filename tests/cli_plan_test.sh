@@ -116,6 +116,11 @@ refused_words() {
     refuses 2 "which model? give --model NAME" plan --cluster a100-80g:8x1
     refuses 2 "on what? give --cluster DEVICE:GxN" plan --model demo
     refuses 2 "no model 'gpt3-17'; did you mean 'gpt3-175b'" plan --model gpt3-17 --cluster a100-80g:8
+    refuses 2 "no model 'GPT3-175B'; did you mean 'gpt3-175b'" plan --model GPT3-175B --cluster a100-80g:8
+    run plan --model gpt2-124m --cluster h100:512
+    check "a node of 512 is warned about" equal "$rc $(grep -c "usual node has 8: nodes of those would be h100-80g:8x64" "$err")" "0 1"
+    run plan --model gpt2-124m --cluster v100:16
+    check "one of 16 is not" equal "$rc $(wc -c <"$err")" "0 0"
     refuses 2 "no device 'a100-81g'; did you mean 'a100-80g'" plan --model demo --cluster a100-81g:8
     refuses 2 "its size is not GxN" plan --model demo --cluster a100-80g:8y1
     refuses 2 "network 'wifi': give KIND-GBITS" plan --model demo --cluster a100-80g:8x1:wifi

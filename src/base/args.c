@@ -38,6 +38,7 @@ static const cb_arg *row_named(const cb_arg *table, int rows, const char *name, 
 /* Reads the option at argv[*at] and moves *at behind it and its value. */
 static option next_option(const cb_arg *table, int rows, int argc, char **argv, int *at) {
     option o = {.word = argv[(*at)++]};
+    if (strcmp(o.word, "-h") == 0) o.word = "--help";
     if (strncmp(o.word, "--", 2) != 0) return o;
     o.name = o.word + 2;
     o.length = (int)strcspn(o.name, "=");

@@ -1,6 +1,7 @@
 /* Command lines from a table: every option is a row, from which the parser, --help and the echo at start are made.
- * Long options "--name value" and "--name=value"; booleans "--name", "--no-name". An unknown option is answered with
- * the nearest name (edit distance). Aliases (Megatron's long names) are rows' other spellings, comma-separated. */
+ * Long options "--name value" and "--name=value"; booleans "--name", "--no-name"; "-h" is "--help". An unknown option
+ * is answered with the nearest name (edit distance). Aliases (Megatron's long names) are rows' other spellings,
+ * comma-separated. */
 #ifndef CB_BASE_ARGS_H
 #define CB_BASE_ARGS_H
 

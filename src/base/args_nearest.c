@@ -1,13 +1,19 @@
 /* "Did you mean": the word with the fewest edits; see args.h. The distance is optimal string alignment (insert, delete,
- * replace, swap of neighbours; each piece of text edited once). Source: Damerau, CACM 7(3), 1964; Wagner and Fischer,
- * JACM 21(1), 1974. */
+ * replace, swap of neighbours; each piece of text edited once), capitals and small letters being the same. Source:
+ * Damerau, CACM 7(3), 1964; Wagner and Fischer, JACM 21(1), 1974. */
+#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/args.h"
 
 enum { LONGEST = 63, FAR = INT_MAX };
+
+static bool same(char a, char b) {
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
 
 static int least(int a, int b) {
     return a < b ? a : b;
@@ -21,9 +27,9 @@ static int distance(const char *a, const char *b) {
     for (size_t j = 0; j <= m; j++) d[0][j] = (int)j;
     for (size_t i = 1; i <= n; i++)
         for (size_t j = 1; j <= m; j++) {
-            int replace = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            int replace = d[i - 1][j - 1] + !same(a[i - 1], b[j - 1]);
             d[i][j] = least(replace, least(d[i - 1][j], d[i][j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+            if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]))
                 d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
         }
     return d[n][m];
@@ -41,7 +47,7 @@ const char *cb_args_nearest(const char *given, const char *const *words) {
     for (; *words; words++) {
         int edits = distance(given, *words);
         if (edits < fewest) fewest = edits, nearest = *words;
-        if (!longer && strlen(given) >= 3 && strncmp(given, *words, strlen(given)) == 0) longer = *words;
+        if (!longer && strlen(given) >= 3 && strncasecmp(given, *words, strlen(given)) == 0) longer = *words;
     }
     return nearest && near(fewest, given) ? nearest : longer; /* else the first word that continues it */
 }
@@ -61,7 +67,7 @@ static int insert(const char *words[3], int edits[3], int count, const char *wor
 /* A word that begins as `given` does is as near as one edit. */
 static int edits_to(const char *given, const char *word) {
     int edits = distance(given, word);
-    if (strlen(given) >= 3 && strncmp(given, word, strlen(given)) == 0 && edits > 1) return 1;
+    if (strlen(given) >= 3 && strncasecmp(given, word, strlen(given)) == 0 && edits > 1) return 1;
     return near(edits, given) ? edits : FAR;
 }
 

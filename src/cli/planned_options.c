@@ -185,6 +185,19 @@ static bool ends_in_json(const char *text) {
     return length > 5 && strcmp(text + length - 5, ".json") == 0;
 }
 
+/* Many more devices in a node than the device comes with: meant were nodes, most likely. */
+static void warn_of_node(const cb_planned *p) {
+    const cb_cluster *c = &p->cluster;
+    const cb_device_row *row;
+    cb_err e = cb_device_find(&p->devices, c->device.name, &row);
+    bool known = !e;
+    cb_err_free(e);
+    if (!known || c->node_devices <= 4 * row->node_devices || c->node_devices % row->node_devices != 0) return;
+    fprintf(stderr, "cuboid: warning: one node of %d %s; the usual node has %d: nodes of those would be %s:%dx%d\n",
+            c->node_devices, c->device.name, row->node_devices, c->device.name, row->node_devices,
+            c->devices / row->node_devices);
+}
+
 static cb_err resolve_cluster(cb_planned *p) {
     char named[128] = "";
     const char *text = p->cluster_text;
@@ -198,7 +211,9 @@ static cb_err resolve_cluster(cb_planned *p) {
         return cb_fail(CB_EUSAGE, "on what? give --cluster DEVICE:GxN, N nodes of G devices, like a100-80g:8x48; "
                                   "--list-hardware lists devices");
     }
-    return cb_cluster_parse(&p->devices, text ? text : named, &p->cluster);
+    TRY(cb_cluster_parse(&p->devices, text ? text : named, &p->cluster));
+    warn_of_node(p);
+    return CB_OK;
 }
 
 static cb_err resolve_model(cb_planned *p) {

@@ -163,12 +163,10 @@ const cb_device_row *cb_recognize_device(const cb_hardware *hardware, const char
 /* Full names, then the bare ones ("h100"). */
 char *cb_recognize_near(const cb_hardware *hardware, const char *text, char out[256]) {
     const char *names[CB_MOST_DEVICES + 1] = {NULL};
-    char lower[64], bare[CB_MOST_DEVICES][16];
-    int n = 0, words = 0;
-    for (; text[n] && n < 63; n++) lower[n] = (char)tolower((unsigned char)text[n]);
-    lower[n] = 0;
+    char bare[CB_MOST_DEVICES][16];
+    int words = 0;
     for (int i = 0; i < hardware->count; i++) names[i] = hardware->device[i].device.name;
-    if (cb_args_suggest(lower, names, out)[0]) return out;
+    if (cb_args_suggest(text, names, out)[0]) return out;
     for (int i = 0; i < hardware->count; i++) {
         first_word(hardware->device[i].device.name, bare[words]);
         if (words && strcmp(bare[words], bare[words - 1]) == 0) continue;
@@ -176,7 +174,7 @@ char *cb_recognize_near(const cb_hardware *hardware, const char *text, char out[
         words++;
     }
     names[words] = NULL;
-    return cb_args_suggest(lower, names, out);
+    return cb_args_suggest(text, names, out);
 }
 
 bool cb_recognize_stack(const char *text, const cb_accelerator *device, cb_precision precision, bool pipelined,
