@@ -177,8 +177,9 @@ static void print_taken(cb_means means, cb_kind kind, int ranks, FILE *to) {
 void cb_algorithms_print(cb_means means, int ranks, const char *comm, FILE *to) {
     int rows;
     const cb_algorithm *table = cb_algorithms(&rows);
-    fputs("An operation takes the first row that fits. counts: elements, as the operation's function takes them;\n"
-          "sums kept: by the balanced tree over the ranks, so no bit depends on the layout; 2^k: of so many ranks.\n\n",
+    fputs("An operation takes the first row that fits. counts: elements, as the operation's function takes\n"
+          "them; sums kept: by the balanced tree over the ranks, so no bit depends on the layout; 2^k: of so\n"
+          "many ranks.\n\n",
           to);
     fprintf(to, "%-15s %-17s %-28s %-28s %s\n", "operation", "algorithm", "counts", "ranks", "sums");
     for (int i = 0; means.selection && i < means.selection->count; i++) print_rule(&means.selection->rule[i], to);
