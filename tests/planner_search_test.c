@@ -166,8 +166,18 @@ static void each_rule_is_broken_by_its_example(void) {
     CHECK_STR(cb_rule_at(cb_rule_broken(&job, &good))->name, "selective");
     cb_split interleaved = {4, 1, 4, 1, 3, 1, CB_SPLIT_INTERLEAVED, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0};
     CHECK_INT(cb_rule_broken(&job, &interleaved), -1);
-    job.stack = CB_NANOTRON;
+    cb_split cut = {16, 1, 1, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 2};
+    CHECK_INT(cb_rule_broken(&job, &cut), -1);
+    job.stack = CB_NANOTRON; /* cuts optimizer states alone */
     CHECK_STR(cb_rule_at(cb_rule_broken(&job, &interleaved))->name, "stack");
+    CHECK_STR(cb_rule_at(cb_rule_broken(&job, &cut))->name, "stack");
+    cut.zero = 1;
+    CHECK_INT(cb_rule_broken(&job, &cut), -1);
+    cut.pp = 4, cut.dp = 4, cut.zero = 3;
+    job.stack = CB_TITAN;
+    CHECK_INT(cb_rule_broken(&job, &cut), -1);
+    cut.zero = 2; /* nothing over 1 */
+    CHECK_STR(cb_rule_at(cb_rule_broken(&job, &cut))->name, "zero-pipeline");
     cb_split odd = {4, 3, 1, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0};
     cluster.devices = 12;
     CHECK_STR(cb_rule_at(cb_rule_broken(&job, &odd))->name, "node");

@@ -34,14 +34,14 @@ static bool breaks_schedule(const cb_job *job, const cb_split *s) {
 }
 
 /* FSDP by itself has no pipeline; DeepSpeed's engine and nanotron have no chunks and do not split the backward pass;
- * the first came before sequence parallelism and selective recomputation. */
+ * the first came before sequence parallelism and selective recomputation, the second cuts optimizer states alone. */
 static bool breaks_stack(const cb_job *job, const cb_split *s) {
     bool simple = s->schedule == CB_SPLIT_1F1B || s->schedule == CB_SPLIT_GPIPE;
     switch (job->stack) {
     case CB_FSDP:
         return s->pp > 1;
     case CB_NANOTRON:
-        return !simple;
+        return !simple || s->zero > 1;
     case CB_DEEPSPEED_2021:
         return !simple || s->sequence_parallel || s->recompute == CB_AGAIN_ATTENTION;
     default:
@@ -101,7 +101,8 @@ static const struct {
     {{"layers", "every stage and chunk holds a layer: pp x chunks is at most the number of layers"}, breaks_layers},
     {{"batch", "dp x microbatch divides the global batch"}, breaks_batch},
     {{"schedule", "chunks go with the interleaved schedule, and schedules with a pipeline"}, breaks_schedule},
-    {{"stack", "the stack does not have it: a pipeline, a schedule, sequence parallelism or selective recomputation"},
+    {{"stack",
+      "the stack does not have it: a pipeline, a schedule, ZeRO, sequence parallelism or selective recomputation"},
      breaks_stack},
     {{"groups", "interleaved: microbatches pass in groups of pp, so pp divides their number"}, breaks_groups},
     {{"chunks", "interleaved: pp x chunks divides the layers"}, breaks_chunks},
