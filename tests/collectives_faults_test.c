@@ -4,11 +4,11 @@
 #include <stdlib.h>
 
 #include "collectives/algorithms.h"
-#include "comm/comm_backend.h"
+#include "support/faulty.h"
 #include "support/reduction.h"
 #include "support/test.h"
 
-enum { LARGE = 4200, PIECE = 50 };
+enum { LARGE = 4200, PIECE = 50, OPERATIONS = 7 /* of every_collective */ };
 
 static cb_err world_group(cb_group *group, cb_comm *comm) {
     int ranks[64];
@@ -202,71 +202,7 @@ static void failure_is_remembered(void) {
     CHECK_FAILS(cb_comm_launch(&launch, fail_twice, NULL), CB_EINVAL, "rank 1: on purpose");
 }
 
-/* A fault injector: message number `at` of one rank cannot be started. */
-
-typedef struct fault {
-    int rank, at;
-} fault;
-
-typedef struct faulty {
-    cb_comm comm;
-    cb_comm *inner;
-    int left; /* messages until the fault */
-} faulty;
-
-static cb_err faulty_start(cb_comm *comm, const cb_msg *msg, bool is_send, cb_req **req) {
-    faulty *me = (faulty *)(void *)comm;
-    if (me->left-- == 0) return cb_fail(CB_ENOMEM, "injected");
-    return (is_send ? me->inner->ops->isend : me->inner->ops->irecv)(me->inner, msg, req);
-}
-
-static cb_err faulty_isend(cb_comm *comm, const cb_msg *msg, cb_req **req) {
-    return faulty_start(comm, msg, true, req);
-}
-static cb_err faulty_irecv(cb_comm *comm, const cb_msg *msg, cb_req **req) {
-    return faulty_start(comm, msg, false, req);
-}
-
-static cb_comm *inner_of(cb_comm *comm) {
-    return ((faulty *)(void *)comm)->inner;
-}
-static cb_err faulty_test(cb_comm *comm, cb_req **req, bool *done) {
-    return inner_of(comm)->ops->test(inner_of(comm), req, done);
-}
-static cb_err faulty_wait(cb_comm *comm, cb_req **req) {
-    return inner_of(comm)->ops->wait(inner_of(comm), req);
-}
-static cb_err faulty_alive(cb_comm *comm) {
-    return inner_of(comm)->ops->alive(inner_of(comm));
-}
-static void faulty_abort(cb_comm *comm) {
-    inner_of(comm)->ops->abort(inner_of(comm));
-}
-static void faulty_destroy(cb_comm *comm) {
-    cb_comm_destroy(inner_of(comm));
-    free(comm);
-}
-
-static const cb_comm_ops faulty_ops = {.name = "faulty",
-                                       .isend = faulty_isend,
-                                       .irecv = faulty_irecv,
-                                       .test = faulty_test,
-                                       .wait = faulty_wait,
-                                       .alive = faulty_alive,
-                                       .abort = faulty_abort,
-                                       .destroy = faulty_destroy};
-
-static cb_err faulty_wrap(cb_comm *inner, void *arg, cb_comm **outer) {
-    const fault *f = arg;
-    faulty *me = calloc(1, sizeof *me);
-    if (!me) return cb_fail(CB_ENOMEM, "no memory for the injector");
-    me->comm = *inner;
-    me->comm.ops = &faulty_ops;
-    me->inner = inner;
-    me->left = inner->rank == f->rank ? f->at : -1;
-    *outer = &me->comm;
-    return CB_OK;
-}
+/* Message number `at` of one rank cannot be started. */
 
 static cb_err once_through(cb_comm *comm, void *arg) {
     (void)arg;
@@ -283,11 +219,11 @@ static cb_err once_through(cb_comm *comm, void *arg) {
 /* Returns how many messages the rank starts in all: the first fault that no longer strikes. */
 static int messages_that_can_fail(int ranks, int rank, bool checked) {
     for (int at = 0;; at++) {
-        fault f = {rank, at};
+        faulty_plan plan = {.kind = FAULTY_ERROR, .rank = rank, .call = at};
         cb_launch launch = threads(ranks, checked);
-        cb_err e = cb_comm_launch_wrapped(&launch, faulty_wrap, &f, once_through, NULL);
+        cb_err e = cb_comm_launch_wrapped(&launch, faulty_wrap, &plan, once_through, NULL);
         if (!e) return at;
-        CHECK_FAILS(e, CB_ENOMEM, "injected");
+        CHECK_FAILS(e, CB_EIO, "injected");
     }
 }
 
@@ -297,16 +233,128 @@ static void every_message_fails_once(void) {
         for (int rank = 0; rank < sizes[s]; rank += s < 2 ? 1 : 4) {
             int messages = messages_that_can_fail(sizes[s], rank, false);
             CHECK(messages > 10);
-            if (s == 1) CHECK_INT(messages_that_can_fail(sizes[s], rank, true), 2 * messages); /* and its letter */
+            if (s != 1) continue;
+            int cards = 2 * OPERATIONS * (sizes[s] - 1); /* of calls; and a letter for each message */
+            CHECK_INT(messages_that_can_fail(sizes[s], rank, true), 2 * messages + cards);
         }
     }
 }
 
-int main(void) {
+/* Every algorithm of the table, over and over, and one rank that does not get through: all end, and the cause is told.
+ */
+
+enum { TIMES = 4, AT = 2 };
+
+typedef struct struggle {
+    const cb_algorithm *algorithm;
+    bool shared;
+    enum { NOBODY, DIES, STAYS_AWAY } absent; /* rank 1 before operation AT */
+} struggle;
+
+static cb_err wait_for_the_end(cb_comm *comm) {
+    cb_err e = CB_OK;
+    while (!e) {
+        faulty_sleep(1e-3);
+        e = cb_comm_alive(comm);
+    }
+    return e;
+}
+
+static cb_err by_algorithm(cb_comm *comm, void *arg) {
+    const struggle *s = arg;
+    cb_group group;
+    TRY(world_group(&group, comm));
+    const int size = group.size;
+    float *from = elements_of(CB_F32, 1, group.me, size * PIECE), *to = elements_of(CB_F32, 2, 0, size * PIECE);
+    bool in_place = s->algorithm->kind == CB_ALL_REDUCE || s->algorithm->kind == CB_BROADCAST;
+    cb_call call = {.kind = s->algorithm->kind, .type = CB_F32, .count = PIECE, .from = in_place ? to : from, .to = to};
+    cb_err e = CB_OK;
+    CHECK(s->shared == (group.board != NULL));
+    for (int n = 0; n < TIMES && !e; n++) {
+        bool absent = s->absent && group.me == 1 && n == AT;
+        if (absent && s->absent == DIES) e = cb_fail(CB_ENONFINITE, "died before operation %d", n);
+        if (absent && s->absent == STAYS_AWAY) e = wait_for_the_end(comm);
+        if (!e) e = cb_algorithm_run(s->algorithm, &group, &call, NULL);
+    }
+    if (!e && s->absent) e = cb_barrier(&group); /* who only sends may be through */
+    cb_group_free(&group);
+    free(from);
+    free(to);
+    return e;
+}
+
+/* Rank 1's message cannot be started, or is lost on its way. */
+static void break_messages(const cb_algorithm *algorithm, int size) {
+    struggle s = {.algorithm = algorithm};
+    for (int call = 0; call < 3; call++) {
+        cb_launch launch = threads(size, false);
+        faulty_plan plan = {.kind = FAULTY_ERROR, .rank = 1, .call = call};
+        CHECK_FAILS(cb_comm_launch_wrapped(&launch, faulty_wrap, &plan, by_algorithm, &s), CB_EIO, "rank 1: injected");
+        launch.deadline_s = 0.02;
+        plan.kind = FAULTY_LOST;
+        CHECK_FAILS(cb_comm_launch_wrapped(&launch, faulty_wrap, &plan, by_algorithm, &s), CB_ETIMEOUT, "rank ");
+    }
+}
+
+static void break_ranks(const cb_algorithm *algorithm, int size, bool checked) {
+    struggle s = {.algorithm = algorithm, .shared = !checked, .absent = DIES};
+    cb_launch launch = threads(size, checked);
+    CHECK_FAILS(cb_comm_launch(&launch, by_algorithm, &s), CB_ENONFINITE, "rank 1: died before operation 2");
+    launch.deadline_s = 0.02;
+    s.absent = STAYS_AWAY;
+    CHECK_FAILS(cb_comm_launch(&launch, by_algorithm, &s), CB_ETIMEOUT, "waited 0.02 s for");
+}
+
+static void every_algorithm_breaks_off(void) {
+    static const int sizes[] = {2, 5, 8};
+    int rows;
+    const cb_algorithm *table = cb_algorithms(&rows);
+    for (int i = 0; i < rows; i++) {
+        for (int s = 0; s < 3; s++) {
+            if (cb_algorithm_serves(&table[i], false, sizes[s])) break_messages(&table[i], sizes[s]);
+            for (int checked = 0; checked < 2; checked++)
+                if (cb_algorithm_serves(&table[i], !checked, sizes[s])) break_ranks(&table[i], sizes[s], checked);
+        }
+    }
+}
+
+/* Under mpiexec: "collectives_faults_test cases" lists them for mpi_cases.sh. Rank 1's process dies in an operation, or
+ * does not come to one. */
+
+static int ranks_for(const cb_algorithm *algorithm) {
+    return algorithm->power_of_two ? 2 : 3;
+}
+
+static int list_cases(void) {
+    int rows;
+    const cb_algorithm *table = cb_algorithms(&rows);
+    for (int i = 0; i < rows; i++) {
+        if (!cb_algorithm_serves(&table[i], false, ranks_for(&table[i]))) continue;
+        printf("%d killed %d|([Ss]ignal|SIGNAL:) 9|EXIT CODE: 9\n", ranks_for(&table[i]), i);
+        printf("%d away %d|rank [0-9]: rank [0-9] waited 1 s for\n", ranks_for(&table[i]), i);
+    }
+    return 0;
+}
+
+static int under_mpiexec(const char *what, int row) {
+    int rows;
+    struggle s = {.algorithm = cb_algorithms(&rows) + row, .absent = strcmp(what, "away") == 0 ? STAYS_AWAY : NOBODY};
+    cb_launch launch = {.backend = "mpi", .deadline_s = 1};
+    faulty_plan plan = {.kind = FAULTY_KILL, .rank = s.absent ? -1 : 1, .call = 3};
+    cb_err e = cb_comm_launch_wrapped(&launch, faulty_wrap, &plan, by_algorithm, &s);
+    int code = cb_err_exit_code(e);
+    cb_err_free(e);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2) return list_cases();
+    if (argc == 3) return under_mpiexec(argv[1], atoi(argv[2]));
     RUN(a_rank_dies);
     RUN(a_rank_dies_under_way);
     RUN(members_disagree);
     RUN(failure_is_remembered);
     RUN(every_message_fails_once);
+    RUN(every_algorithm_breaks_off);
     return test_end();
 }

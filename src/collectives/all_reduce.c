@@ -33,14 +33,18 @@ cb_all_reduce_way cb_all_reduce_way_of(const cb_pattern *pattern) {
     return (cb_all_reduce_way)way;
 }
 
+static cb_call call_of(const cb_pending *p) {
+    return (cb_call){.kind = CB_ALL_REDUCE,
+                     .type = p->exchange.type,
+                     .op = p->op,
+                     .count = p->count,
+                     .from = p->data,
+                     .to = p->data};
+}
+
 static cb_err post(cb_pending *p) {
     if (p->course.pattern) return cb_course_post(&p->course, p->phase);
-    cb_call call = {.kind = CB_ALL_REDUCE,
-                    .type = p->exchange.type,
-                    .op = p->op,
-                    .count = p->count,
-                    .from = p->data,
-                    .to = p->data};
+    cb_call call = call_of(p);
     return cb_exchange_meet(&p->exchange, &call);
 }
 
@@ -91,7 +95,7 @@ static cb_err allocate(cb_pending *p, int size, cb_type type) {
 }
 
 /* How the operation goes, if there is anybody to do it with. */
-static cb_err prepare(cb_pending *p, const cb_group *group) {
+static cb_err prepare(cb_pending *p, cb_group *group) {
     p->exchange.reqs = &p->visit;
     if (group->size == 1) return CB_OK;
     p->phases = 1;
@@ -103,6 +107,8 @@ static cb_err prepare(cb_pending *p, const cb_group *group) {
                             .data = p->data,
                             .op = p->op};
     p->phases = p->course.pattern->rounds(&p->course.shape);
+    cb_call call = call_of(p);
+    TRY(cb_group_announce(group, p->exchange.sequence, &call));
     return allocate(p, group->size, p->exchange.type);
 }
 

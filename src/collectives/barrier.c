@@ -6,8 +6,11 @@
 
 #include "collectives/algorithms.h"
 
+static const cb_call call = {.kind = CB_BARRIER, .type = CB_U8};
+
 static cb_err exchange(cb_exchange *x) {
     const int size = x->group->size;
+    if (size > 1) TRY(cb_group_announce(x->group, x->sequence, &call));
     for (int r = 0; r < cb_rounds(size); r++) {
         int distance = (1 << r) % size;
         x->phase = r;
@@ -19,10 +22,7 @@ static cb_err exchange(cb_exchange *x) {
 }
 
 cb_err cb_barrier(cb_group *group) {
-    if (group->board) {
-        cb_call call = {.kind = CB_BARRIER, .type = CB_U8};
-        return cb_exchange_meet_and_part(group, &call);
-    }
+    if (group->board) return cb_exchange_meet_and_part(group, &call);
     cb_req *reqs[2];
     cb_exchange x = cb_exchange_begin(group, CB_BARRIER, CB_U8, false, reqs, 2);
     return cb_exchange_end(&x, exchange(&x));

@@ -94,6 +94,7 @@ static void end(const operation *o) {
 }
 
 static cb_err run(operation *o, cb_exchange *x) {
+    TRY(cb_group_announce(o->group, x->sequence, o->call));
     TRY(allocate(o, x));
     begin(o);
     TRY(cb_course_run(&o->course));

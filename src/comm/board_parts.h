@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "comm/board.h"
+#include "comm/calls.h"
 
 enum { CB_SEGMENT_MEETINGS = 32, CB_LINE = 64, CB_SEAT_BYTES = 16 };
 
@@ -64,7 +65,5 @@ struct cb_board {
 cb_segment *cb_segment_after(cb_board *board, cb_segment *s);
 /* Member me has gone from one more meeting of s, or on to the next segment. */
 void cb_segment_leave(cb_board *board, cb_segment *s, int me);
-/* Two members want the same. */
-bool cb_calls_are_alike(const cb_call *a, const cb_call *b);
 
 #endif

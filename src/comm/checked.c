@@ -1,14 +1,19 @@
 /* The checking wrapper: holds both sides of every message to the contract of comm.h. Before each message travels a
  * letter with the sender's view of it, which the receiver compares with its own; both have the same tag, so order keeps
  * them together. Receive buffers are poisoned until they are filled (0xFF: NaN as a float), send buffers must not
- * change before the wait, a request has one end, and none may be left over when the rank ends. */
+ * change before the wait, a request has one end, and none may be left over when the rank ends. Members of a group are
+ * held to call the same operations (roll.h). */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
-#include "comm/comm_backend.h"
+#include "comm/roll.h"
 
-enum { MAGIC = 0x4c45544e };
+enum { MAGIC = 0x4c45544e, LOOK_NS = 50000 };
+/* How long a wait looks for cards first, which are on their way if all members have come: of its deadline. */
+static const double cards_share = 0.125, cards_s = 1;
 
 typedef struct letter {
     int32_t magic, purpose, kind, type;
@@ -28,6 +33,7 @@ typedef struct checked {
     cb_comm_ops ops; /* own copy: it bears the inner backend's name */
     cb_comm *inner;
     cb_pool pool;
+    cb_rolls rolls;
 } checked;
 
 static checked *checked_of(cb_comm *comm) {
@@ -119,6 +125,15 @@ static cb_err step(cb_comm *inner, cb_req **half, bool block) {
     return block ? inner->ops->wait(inner, half) : inner->ops->test(inner, half, &done);
 }
 
+/* Of a mismatch the calls tell more than a message that is not as expected. */
+static cb_err tell_calls(checked *me, cb_err e) {
+    if (cb_err_code(e) != CB_EMISMATCH) return e;
+    cb_err told = cb_rolls_look(&me->rolls, me->inner);
+    if (!told) return e;
+    cb_err_free(e);
+    return told;
+}
+
 /* The letter is compared before the body is looked at: of a wrong message the body may be of a wrong size. */
 static cb_err progress(cb_comm *comm, cb_req **req, bool block, bool *done) {
     *done = true;
@@ -145,12 +160,29 @@ static cb_err progress(cb_comm *comm, cb_req **req, bool block, bool *done) {
 }
 
 static cb_err test(cb_comm *comm, cb_req **req, bool *done) {
-    return progress(comm, req, false, done);
+    checked *me = checked_of(comm);
+    TRY(cb_rolls_look(&me->rolls, me->inner));
+    cb_err e = progress(comm, req, false, done);
+    return e ? tell_calls(me, e) : CB_OK;
 }
 
+/* Where members call different things, messages may be waited for that nobody sends: then their cards tell. */
 static cb_err wait(cb_comm *comm, cb_req **req) {
-    bool done;
-    return progress(comm, req, true, &done);
+    checked *me = checked_of(comm);
+    bool done = false;
+    double look_s = cards_share * comm->deadline_s < cards_s ? cards_share * comm->deadline_s : cards_s;
+    for (double until_s = cb_now_s() + look_s; !done && me->rolls.first && cb_now_s() < until_s;) {
+        TRY(test(comm, req, &done));
+        if (!done) nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+    }
+    if (done) return CB_OK;
+    cb_err e = progress(comm, req, true, &done);
+    return e ? tell_calls(me, e) : CB_OK;
+}
+
+static cb_err announce(cb_comm *comm, const cb_group *group, unsigned sequence, const cb_call *call) {
+    checked *me = checked_of(comm);
+    return cb_rolls_call(&me->rolls, me->inner, group, sequence, call);
 }
 
 static cb_err alive(cb_comm *comm) {
@@ -164,8 +196,9 @@ static void abort_world(cb_comm *comm) {
 }
 
 static cb_err finish(cb_comm *comm) {
-    const checked *me = checked_of(comm);
+    checked *me = checked_of(comm);
     TRY(cb_pool_check_empty(&me->pool, comm->rank));
+    TRY(cb_rolls_finish(&me->rolls, me->inner));
     return me->inner->ops->finish ? me->inner->ops->finish(me->inner) : CB_OK;
 }
 
@@ -174,6 +207,7 @@ static void destroy(cb_comm *comm) {
     checked *me = checked_of(comm);
     cb_comm_destroy(me->inner);
     cb_pool_destroy(&me->pool);
+    cb_rolls_free(&me->rolls);
     free(me);
 }
 
@@ -187,6 +221,7 @@ cb_err cb_checked_wrap(cb_comm *inner, void *unused, cb_comm **outer) {
                             .test = test,
                             .wait = wait,
                             .alive = alive,
+                            .announce = announce,
                             .abort = abort_world,
                             .finish = finish,
                             .destroy = destroy};

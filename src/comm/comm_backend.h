@@ -19,6 +19,8 @@ struct cb_req {
     cb_req *prev, *next; /* the pool's: in the ring of those in use, or (next) in the queue of free ones */
 };
 
+struct cb_group;
+
 typedef struct cb_comm_ops {
     const char *name;
     /* required */
@@ -34,6 +36,8 @@ typedef struct cb_comm_ops {
     void (*leave)(cb_comm *comm, cb_board *board);
     cb_err (*meet)(cb_comm *comm, cb_board *board, int member, const cb_msg *msg, const cb_call *call,
                    const cb_work *work, cb_req **req);
+    /* optional: the group's operation `sequence` is about to be begun by messages, with this call */
+    cb_err (*announce)(cb_comm *comm, const struct cb_group *group, unsigned sequence, const cb_call *call);
     /* optional, both or none: the library's own collectives (cb_comm_native) */
     cb_err (*native)(cb_comm *comm, const struct cb_call *call);
     void (*native_name)(char out[64]);

@@ -54,6 +54,11 @@ cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const i
     return comm->ops->join ? comm->ops->join(comm, purpose, ranks, size, &group->board) : CB_OK;
 }
 
+cb_err cb_group_announce(cb_group *group, unsigned sequence, const cb_call *call) {
+    cb_comm *comm = group->comm;
+    return comm->ops->announce ? comm->ops->announce(comm, group, sequence, call) : CB_OK;
+}
+
 cb_err cb_group_meet(cb_group *group, const cb_call *call, const cb_work *work, int note, cb_req **req) {
     assert(group->board);
     cb_msg msg = {.peer = -1,

@@ -20,6 +20,10 @@ typedef struct cb_group {
 CB_MUST_USE cb_err cb_group_make(cb_group *group, cb_comm *comm, cb_purpose purpose, const int *ranks, int size);
 void cb_group_free(cb_group *group);
 
+/* Operation `sequence` of the group, of more than one rank, is about to be begun by messages. Where the checking
+ * wrapper is on, members that call different things learn of it in a wait of theirs: CB_EMISMATCH with who called what.
+ * Never waits. */
+CB_MUST_USE cb_err cb_group_announce(cb_group *group, unsigned sequence, const cb_call *call);
 /* Comes to the group's next meeting, which the group must have (board); see meeting.h. Never waits; ended by
  * cb_comm_wait or cb_comm_test. Counts nothing as sent: cb_group_count does, which may wait until the others need not.
  * Errors as of cb_comm_isend; in the end also CB_EMISMATCH with who called what. */

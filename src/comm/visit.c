@@ -26,14 +26,17 @@ const void *cb_meeting_brought(const cb_meeting *m, int member, int64_t bytes) {
     return place_of_brought(m, member, bytes);
 }
 
-bool cb_calls_are_alike(const cb_call *a, const cb_call *b) {
-    return a->kind == b->kind && a->type == b->type && a->op == b->op && a->root == b->root && a->count == b->count;
-}
-
 static bool all_alike(const cb_meeting *m) {
     for (int i = 1; i < m->size; i++)
         if (!cb_calls_are_alike(&m->seats[i].call, &m->seats[0].call)) return false;
     return true;
+}
+
+cb_err cb_visit_unequal(const cb_visit *visit) {
+    const cb_meeting *m = visit->meeting;
+    const cb_call *calls[CB_MOST_AT_A_MEETING];
+    for (int i = 0; i < m->size; i++) calls[i] = &m->seats[i].call;
+    return cb_calls_unequal(visit->board->plan.purpose, m->number - 1, m->size, visit->board->ranks, calls);
 }
 
 static bool has_come(const cb_meeting *m, int member) {
