@@ -97,7 +97,7 @@ communication() {
     check "three sizes are too few for a model" equal "$(grep -o '"predicted_us":null' "$out" | wc -l)" 84
     run bench comm --algo ring,direct --from 1k --to 64k --ranks 2 --repeats 1 --json
     check "models" equal "$(grep -o '"alpha_us":[0-9.e-]*,"alpha_large_us":[0-9.e-]*,"split_bytes":' "$out" | wc -l)" 2
-    check "every row predicted" equal "$(grep -o '"predicted_us":[1-9]' "$out" | wc -l) $(grep -o '"floor_us":[0-9]' "$out" | wc -l)" "14 14"
+    check "every row predicted" equal "$(grep -o '"predicted_us":[0-9]' "$out" | wc -l) $(grep -o '"floor_us":[0-9]' "$out" | wc -l)" "14 14"
     run bench comm --table --ranks 6 --comm threads
     check "a row for each algorithm" equal "$rc $(grep -cE '^(all|reduce|broadcast)' "$out") $(grep -cE '.{101}' "$out")" "0 36 0"
     echo '{"rules": [{"op": "all-reduce", "algo": "tree", "counts": [100, 5000]}, {"op": "all-gather", "algo": "bruck"}]}' >rules
@@ -124,6 +124,17 @@ communication() {
     works --steps 2 --eval-iters 0 --tp 2 --dp 2 --log ruled.jsonl --digest-every 1 --algorithms rules
     check "bits do not depend on the algorithm" equal "$(grep -o '"digest":"[^"]*"' plain.jsonl)" "$(grep -o '"digest":"[^"]*"' ruled.jsonl)"
     check "there are bits" grep -q '"digest":' plain.jsonl
+    refuses "--draw ALGORITHM and --svg FILE go together" comm --draw ring
+    refuses "--draw: all-reduce by 'shared' sends no messages that could be drawn; these do: blocks, direct" comm --draw shared --svg d.svg
+    refuses "--draw: 64 ranks; 2 to 32 can be drawn" comm --draw ring --ranks 64 --svg d.svg
+    refuses "--draw draws an algorithm of one operation; --op names 6" comm --draw ring --op all --svg d.svg
+    run bench comm --draw ring --ranks 4 --svg d.svg
+    check "an arrow for each message" equal "$rc $(grep -c '<polygon' d.svg) $(grep -c 'fill="#ffffff" stroke' d.svg)" "0 24 12"
+    run bench comm --op all-gather,broadcast --algo all --sizes 1k,4k,16k --ranks 2 --repeats 1 --plot p.svg
+    check "two panels for each operation, a line for each algorithm" equal "$rc $(grep -c 'bus bandwidth' p.svg) $(grep -c 'polyline.*stroke-width="2"' p.svg)" "0 2 18"
+    run bench comm --sizes 64 --repeats 1 --plot no/p.svg
+    check "a picture that cannot be written is refused at once" equal "$rc $(cat "$err") $(wc -c <"$out")" \
+        "1 cuboid: error: --plot no/p.svg: nothing can be written in no: No such file or directory 0"
     run bench comm --sizes 64,64k --ranks 2 --repeats 1 --dtype bf16 --redop max
     check "a table" equal "$rc $(grep -cE '^ +(64|65536) +(32|32768) +bf16 +max +shared ' "$out")" "0 2"
     check "100 columns" equal "$(grep -cE '.{101}' "$out")" 0

@@ -1,16 +1,20 @@
 /* cuboid bench comm: collective operations by every algorithm and size, on threads or under MPI, beside MPI's own. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/args.h"
+#include "base/file.h"
 #include "cli/algorithms.h"
+#include "cli/comm_draw.h"
 #include "cli/comm_peer.h"
 #include "cli/comm_report.h"
 #include "cli/commands.h"
 #include "cli/machine.h"
 
 typedef struct comm_options {
-    const char *op, *algo, *sizes, *comm, *mpiexec, *algorithms;
+    const char *op, *algo, *sizes, *comm, *mpiexec, *algorithms, *plot, *draw, *svg;
     int64_t from, to, factor, ranks, repeats, warmup, rounds;
     int dtype, redop;
     bool native, pin, table, json, help;
@@ -80,6 +84,9 @@ static const cb_arg table[] = {
      .offset = FIELD(algorithms),
      .help = "rules for what is chosen, as `cuboid train` takes them",
      .derived = "none"},
+    {.name = "plot", .type = CB_ARG_STRING, .offset = FIELD(plot), .help = "draw time and bandwidth against size to this SVG file", .derived = "not drawn"},
+    {.name = "draw", .type = CB_ARG_STRING, .offset = FIELD(draw), .help = "measure nothing, draw this algorithm of --op over --ranks to --svg", .derived = "none"},
+    {.name = "svg", .type = CB_ARG_STRING, .offset = FIELD(svg), .help = "file of --draw", .derived = "none"},
     {.name = "table", .type = CB_ARG_BOOL, .offset = FIELD(table), .fallback = "false", .help = "print how algorithms are chosen, measure nothing"},
     {.name = "json", .type = CB_ARG_BOOL, .offset = FIELD(json), .fallback = "false", .help = "one JSON object"},
     {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
@@ -241,14 +248,36 @@ static cb_err allocate(cb_comm_report *r) {
     return CB_OK;
 }
 
+enum { DRAWN_ELEMENTS = 1 << 16 }; /* four chunks of a pipeline */
+
+static cb_err draw(const cb_comm_report *r, const comm_options *o) {
+    cb_drawn drawn = {.ranks = r->ranks, .count = DRAWN_ELEMENTS};
+    if (!o->draw || !o->svg) return cb_fail(CB_EUSAGE, "--draw ALGORITHM and --svg FILE go together");
+    if (r->kinds != 1) return cb_fail(CB_EUSAGE, "--draw draws an algorithm of one operation; --op names %d", r->kinds);
+    TRY(cb_algorithm_find(r->kind[0], o->draw, true, r->ranks, &drawn.algorithm));
+    TRY(cb_comm_draw_check(&drawn));
+    return cb_err_context(cb_file_replace(o->svg, cb_comm_draw, &drawn), "--svg %s", o->svg);
+}
+
+/* Found out before it is measured for minutes. */
+static cb_err check_folder(const char *path) {
+    char folder[512] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash) snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    if (access(folder, W_OK | X_OK) == 0) return CB_OK;
+    return cb_fail(CB_EIO, "--plot %s: nothing can be written in %s: %s", path, folder, strerror(errno));
+}
+
 static cb_err run(cb_comm_report *r, comm_options *o) {
     cb_comm_peer peers[CB_COMM_MOST_PEERS];
     TRY(resolve(r, o));
+    if (o->draw || o->svg) return draw(r, o);
     if (o->table) {
         if (o->json) return cb_fail(CB_EUSAGE, "--table is a text; --json does not go with it");
         if (cb_comm_mpiexec_rank() == 0) cb_algorithms_print(means_of(r), r->ranks, o->comm, stdout);
         return CB_OK;
     }
+    if (o->plot) TRY(check_folder(o->plot));
     if (o->native && strcmp(o->comm, "mpi") != 0)
         TRY(cb_comm_peers_parse(o->mpiexec, peers, CB_COMM_MOST_PEERS, &r->peers));
     r->rounds = o->rounds ? (int)o->rounds : r->peers ? 3 : 1;
@@ -262,6 +291,7 @@ static cb_err run(cb_comm_report *r, comm_options *o) {
     }
     if (strcmp(o->comm, "mpi") == 0 && cb_comm_mpiexec_rank() > 0) return CB_OK;
     cb_comm_report_predict(r);
+    if (o->plot) TRY(cb_err_context(cb_file_replace(o->plot, cb_comm_report_plot, r), "--plot %s", o->plot));
     if (o->json)
         cb_comm_report_json(r);
     else

@@ -2,6 +2,8 @@
 #ifndef CB_CLI_COMM_REPORT_H
 #define CB_CLI_COMM_REPORT_H
 
+#include <stdio.h>
+
 #include "cli/comm_fit.h"
 #include "cli/comm_measure.h"
 
@@ -39,6 +41,8 @@ void cb_comm_report_predict(cb_comm_report *report);
 const cb_comm_model *cb_comm_report_model(const cb_comm_report *report, const cb_algorithm *algorithm); /* NULL: none */
 
 void cb_comm_report_print(const cb_comm_report *report);
+/* The picture, for cb_file_replace; report: cb_comm_report. */
+CB_MUST_USE cb_err cb_comm_report_plot(FILE *to, const void *report);
 void cb_comm_report_json(const cb_comm_report *report);
 
 #endif
