@@ -337,6 +337,8 @@ LAYOUTS
     refused 2 "--dry-run goes with cuboid train" --dry-run
     refused 2 "dp 1 x tp 1 x pp 9 1f1b: pp=9 stages for the 4 layers of test-tiny" --layouts 1x2x1,1x1x9
     refused 2 "dp 1 x tp 3 x pp 1: tp=3 does not divide the 8 heads" --layouts 1x3x1
+    refused 1 "--mpi with --mpiexec 'nosuch -n': cannot start nosuch: No such file" --layouts 1x2x1 --mpi --mpiexec "nosuch -n"
+    refused 1 "--mpi with --mpiexec 'false': the run under false failed with exit code 1" --layouts 1x2x1 --mpi --mpiexec false
     refused 2 "--layouts: '1x1x2:1f1': there is no schedule '1f1'; did you mean '1f1b'?" --layouts 1x2x1,1x1x2:1f1
     works --layouts 1x2x1 --steps 1
     check "one layout" has "$out" "8 shards, 8 data shards, 1 step, 1 layout"

@@ -85,7 +85,8 @@ static cb_err out_of_range(const cb_arg *row, const char *text, double value) {
 }
 
 static cb_err set_int(const cb_arg *row, const char *text, int64_t *into) {
-    if (!is_number(text, "kKmMgG")) return cb_fail(CB_EUSAGE, "--%s: '%s' is not a whole number", row->name, text);
+    if (!is_number(text, "kKmMgG"))
+        return cb_fail(CB_EUSAGE, "--%s: '%s' is not a whole number such as 4096, 4k or 1e6", row->name, text);
     char *end;
     long double value = strtold(text, &end); /* 64 bits and more of mantissa: every int64_t is exact */
     if (*end) value *= *end == 'k' || *end == 'K' ? 0x1p10L : *end == 'm' || *end == 'M' ? 0x1p20L : 0x1p30L;
@@ -98,7 +99,8 @@ static cb_err set_int(const cb_arg *row, const char *text, int64_t *into) {
 }
 
 static cb_err set_real(const cb_arg *row, const char *text, double *into) {
-    if (!is_number(text, "")) return cb_fail(CB_EUSAGE, "--%s: '%s' is not a number", row->name, text);
+    if (!is_number(text, ""))
+        return cb_fail(CB_EUSAGE, "--%s: '%s' is not a number such as 0.5 or 3e11", row->name, text);
     *into = strtod(text, NULL);
     if (!isfinite(*into)) return cb_fail(CB_EUSAGE, "--%s: '%s' is too large for a number", row->name, text);
     return CB_OK;

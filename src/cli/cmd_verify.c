@@ -164,6 +164,7 @@ static cb_err verify_layouts(verify_options *o, int argc, char **argv) {
     else if (!e && shards > 0)
         count = cb_layouts_all(&spec, layouts, MOST_LAYOUTS);
     if (!e) e = cb_layouts_check(&o->train, layouts, count);
+    if (!e && o->mpi) e = cb_verify_mpi_check(o->mpiexec);
     if (!e) {
         printf("%s, %s shard%s, %d data shard%s, %lld step%s, %d layout%s\n", model.name, o->train.shards,
                shards == 1 ? "" : "s", parts, parts == 1 ? "" : "s", (long long)o->train.steps,

@@ -102,6 +102,17 @@ static cb_err run_and_compare(cb_words *w, const cb_trace *reference, const cb_l
     return e;
 }
 
+cb_err cb_verify_mpi_check(const char *mpiexec) {
+    cb_words w = {.count = 0};
+    char self[1024];
+    TRY(cb_own_path(self));
+    cb_words_split(&w, mpiexec);
+    cb_words_add_number(&w, NULL, 1);
+    cb_words_add(&w, self);
+    cb_words_add(&w, "--version");
+    return cb_err_context(cb_words_run(&w, NULL), "--mpi with --mpiexec '%s'", mpiexec);
+}
+
 cb_err cb_verify_mpi(const cb_options *options, const cb_trace *reference, const cb_layout *layout, const char *mpiexec, int argc,
                      char **argv) {
     cb_words w = {.count = 0};
