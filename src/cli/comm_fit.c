@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { COLUMNS = 5, ROUNDS = 25 }; /* alpha, what a large message has more of it, beta, factor, factor beyond */
+enum { COLUMNS = 5, ROUNDS = 25, MOST_EAGER_BYTES = 64 << 10 }; /* alpha, what a large message has more of it, beta, factor, factor beyond */
 static const double good_enough = 0.2, small_weight = 0.2;
 
 typedef struct problem {
@@ -142,7 +142,8 @@ static cb_fit fit_form(problem *p) {
                     .worst = least};
 }
 
-/* With two alphas the best of all sizes of messages that leave three points or more on either side. */
+/* With two alphas the best of all sizes of messages that leave three points or more on either side; libraries send up to some
+ * KiB without asking the receiver first. */
 static cb_fit fit_split(problem *p, bool two_factors) {
     cb_fit best = {.worst = INFINITY};
     p->two_factors = two_factors;
@@ -150,7 +151,7 @@ static cb_fit fit_split(problem *p, bool two_factors) {
         int above = 0;
         p->split_bytes = message_bytes(&p->points[i]);
         for (int k = 0; k < p->n; k++) above += message_bytes(&p->points[k]) > p->split_bytes;
-        if (p->split_bytes <= 0 || above < 3 || p->n - above < 3) continue;
+        if (p->split_bytes <= 0 || p->split_bytes > MOST_EAGER_BYTES || above < 3 || p->n - above < 3) continue;
         cb_fit one = fit_form(p);
         if (one.worst < best.worst) best = one;
     }

@@ -16,6 +16,9 @@ CB_MUST_USE cb_err cb_all_reduce_by(cb_all_reduce_way way, cb_group *group, void
 const cb_pattern *cb_all_reduce_pattern(cb_all_reduce_way way);
 cb_all_reduce_way cb_all_reduce_way_of(const cb_pattern *pattern);
 
+/* Pieces of a meeting's work on each block of count elements (all-reduce, broadcast, reduce: of all). */
+int64_t cb_meeting_pieces(int size, int64_t count, cb_type type);
+
 /* A whole operation by a row of the table of its kind. scratch: of an all-reduce, as in cb_all_reduce_start_by; else
  * NULL. *Collective over group.* */
 CB_MUST_USE cb_err cb_algorithm_run(const cb_algorithm *algorithm, cb_group *group, const cb_call *call, void *scratch);

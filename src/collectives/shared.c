@@ -29,6 +29,10 @@ static int64_t pieces_of(int size, int64_t count, cb_type type) {
     return (count + each - 1) / each;
 }
 
+int64_t cb_meeting_pieces(int size, int64_t count, cb_type type) {
+    return pieces_of(size, count, type);
+}
+
 /* A piece of a block of count elements, in bytes from the block's start. */
 typedef struct span {
     int64_t begin_bytes, count, bytes;

@@ -53,10 +53,19 @@ static void add_round(cb_terms *terms, const cb_pattern *pattern, cb_shape shape
     terms->moved_bytes += all.moved;
 }
 
+/* Cores that work at a meeting, in the mean: the last pieces may be too few for all. */
+static double at_once_of(cb_kind kind, int size, int64_t count, cb_type type, int cores) {
+    const int workers = size < cores ? size : cores;
+    int64_t pieces = cb_meeting_pieces(size, count, type);
+    if (kind == CB_REDUCE_SCATTER || kind == CB_ALL_GATHER) pieces *= size;
+    if (kind == CB_ALL_TO_ALL) pieces *= (int64_t)size * size;
+    return pieces > 0 ? (double)pieces / (double)((pieces + workers - 1) / workers) : 1;
+}
+
 /* A meeting's pieces (shared.c): operands are read where they lie, results written where they are wanted. In and out are
  * of all members together. */
-static cb_terms of_meeting(cb_kind kind, int size, double n_bytes, int cores) {
-    const int at_once = size < cores ? size : cores;
+static cb_terms of_meeting(cb_kind kind, int size, int64_t count, cb_type type, int cores) {
+    const double at_once = at_once_of(kind, size, count, type, cores), n_bytes = (double)(count * cb_type_bytes(type));
     double in = size * n_bytes, out = size * n_bytes, reduced = 0;
     if (kind == CB_ALL_REDUCE || kind == CB_REDUCE) reduced = (size - 1) * n_bytes;
     if (kind == CB_REDUCE) out = n_bytes;
@@ -76,7 +85,7 @@ cb_terms cb_algorithm_terms(const cb_algorithm *a, int size, int64_t count, cb_t
     const cb_pattern *p = a->pattern;
     const double E = (double)cb_type_bytes(type);
     if (size == 1) return (cb_terms){0};
-    if (!p) return of_meeting(a->kind, size, (double)count * E, cores);
+    if (!p) return of_meeting(a->kind, size, count, type, cores);
     cb_shape shape = {.size = size, .count = count};
     cb_terms terms = {0};
     for (int round = 0; round < p->rounds(&shape); round++) add_round(&terms, p, shape, round, type, cores, steps);
