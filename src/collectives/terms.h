@@ -7,7 +7,7 @@
 /* On the way of the slowest: of each round the most that one member does or, where members share cores, the sum over
  * members / cores. */
 typedef struct cb_terms {
-    double messages;      /* alpha: sent and waited for; a meeting is one */
+    double messages;      /* alpha: sent, or received if those are more; a meeting is one */
     double sent_bytes;    /* beta: sent or received by a member */
     double reduced_bytes; /* gamma: that came and were reduced */
     double moved_bytes;   /* the least that cores read and write in memory, all members together */
