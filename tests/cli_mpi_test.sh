@@ -140,7 +140,30 @@ ended_well() {
     rm -rf "$scratch/log" saved
 }
 
-for part in ${CLI_TEST_PARTS:-refuses one_refuses trains nonfinite killed stops}; do
+# `cuboid bench comm` over MPI and against MPI's own collectives. No time is tested.
+benches() {
+    local whole=("${small[@]}")
+    small=(bench comm)
+    all_refuse 2 "there is no algorithm 'rings' for all-reduce; there are: shared, blocks" 2 --algo rings
+    all_refuse 1 "all-reduce by 'shared' cannot serve 2 ranks that do not share one memory; these can: blocks" 2 --algo shared
+    all_refuse 2 "mpiexec started 3 process" 3 --ranks 2
+    all_refuse 2 "--rounds 2: under mpi there is one" 2 --rounds 2
+    mpi 3 --op all --algo all --native --sizes 4,1000,20k --repeats 1 --json
+    check "one report" equal "$rc $(wc -l <"$out") $(grep -o '"library":"[^"]*[0-9]"' "$out" | wc -l)" "0 1 1"
+    check "every result right" equal "$(grep -o '"wrong":0[,}]' "$out" | wc -l)" "$(grep -o '"wrong":' "$out" | wc -l)"
+    check "six operations of MPI's own" equal "$(grep -o '"algo":"native"' "$out" | wc -l)" 18
+    mpi 2 --op all-reduce,broadcast --native --sizes 64,64k,128k --repeats 1
+    check "ours beside MPI's own" equal "$rc $(grep -c "mpi against MPI's own" "$out") $(grep -c 'times the library' "$out")" "0 2 2"
+    mpi 2 --dtype bf16 --native --sizes 64
+    check "MPI has no bf16 to sum" has "$err" "MPI's own all-reduce has no bf16; it has f32, f64, i32"
+    run bench comm --comm threads --ranks 3 --native --mpiexec "${mpiexec[*]} -n" --sizes 64,64k --repeats 1 --rounds 2
+    check "threads against MPI's own" equal "$rc $(grep -c "threads against MPI's own" "$out") $(grep -cE '^ +(64|65536) shared ' "$out")" "0 1 2"
+    run bench comm --comm threads --native --mpiexec "no-such-mpiexec -n" --sizes 64
+    check "no mpiexec: says so" equal "$rc $(grep -c 'cannot start no-such-mpiexec: No such file' "$err")" "1 1"
+    small=("${whole[@]}")
+}
+
+for part in ${CLI_TEST_PARTS:-refuses one_refuses trains nonfinite killed stops benches}; do
     before=$failed start=$SECONDS
     "$part"
     echo "$([[ $failed == "$before" ]] && echo "ok  " || echo FAIL) $part, $((SECONDS - start)) s"
