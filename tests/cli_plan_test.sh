@@ -30,7 +30,7 @@ json() { python3 -c "import json,sys; d=json.load(open('$out')); print($1)"; }
 the_wall_and_the_best() {
     run "${gpt3[@]}" --tokens 300e9 --price 2
     shows "gpt3-175b has 174.6 billion parameters" "349 GB" "2.10 TB" "2.79 TB   one a100-80g has 80 GiB: 33" \
-        "16 B" "WAYS PAST IT" "data, ZeRO 3" "too big stage 0 needs 2939.2 GiB of 80" "BEST LAYOUTS" "MFU%" "TOO BIG" \
+        "16 B" "WAYS PAST IT" "data, ZeRO 3" "too big stage 0 needs 2940.4 GiB of 80" "BEST LAYOUTS" "MFU%" "TOO BIG" \
         "GiB of 80, 62% of it gradients" "TRAINING   300 billion tokens" "device-hours" "a device-hour" "without failures"
     narrow 100
     check "ten layouts" equal "$(grep -cE '^ ?[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+  ' "$out")" 10

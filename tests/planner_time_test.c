@@ -1,6 +1,7 @@
 /* The time of a step: its parts add up, more work takes longer, more rate does not, and what cannot be is refused. */
 #include <stdlib.h>
 
+#include "planner/search.h"
 #include "planner/terms.h"
 #include "support/test.h"
 
@@ -133,6 +134,53 @@ static void one_device(void) {
     }
 }
 
+/* nanotron's blocks: a stage ends where it is beyond its share of 4 C + 3 F a layer and V for the head. */
+static void layers_by_weights(void) {
+    static const struct {
+        int layers, channels, ffn, stages, layers_of[4]; /* of the first three and the last */
+    } known[] = {{16, 2048, 8192, 2, {11, 5, 0, 5}},
+                 {28, 3072, 8192, 2, {16, 12, 0, 12}},
+                 {80, 8192, 28672, 4, {21, 20, 20, 19}},
+                 {80, 8192, 28672, 32, {3, 3, 2, 1}}};
+    on("llama-2-7b", "h100-80g:8x4");
+    cb_job job = job_of(CB_NANOTRON);
+    model.vocab = 131072;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        int sum = 0, stages = known[i].stages;
+        cb_split split = {.pp = stages};
+        model.layers = known[i].layers, model.channels = known[i].channels, model.ffn = known[i].ffn;
+        for (int stage = 0; stage < stages; stage++) sum += cb_split_layers(&job, &split, stage);
+        CHECK_INT(sum, model.layers);
+        for (int stage = 0; stage < 3 && stage < stages; stage++)
+            CHECK_INT(cb_split_layers(&job, &split, stage), known[i].layers_of[stage]);
+        CHECK_INT(cb_split_layers(&job, &split, stages - 1), known[i].layers_of[3]);
+    }
+}
+
+/* nanotron: ZeRO 1 sums whole gradients, 8 bytes a parameter on the ring, and gathers 2 more; a microbatch's gradient
+ * is added to a sum of its own. */
+static void sums_of_gradients(void) {
+    on("llama-2-7b", "h100-80g:8x4");
+    constants.dp_overlap = 0, constants.launch_compiled_s = 0;
+    constants.link_latency_s = constants.link_hop_s = constants.network_hop_s = 0;
+    cb_job job = job_of(CB_NANOTRON);
+    cb_split split = {.dp = 32, .tp = 1, .pp = 1, .cp = 1, .chunks = 1, .micro_batch = 1};
+    cb_estimate plain, cut, twice;
+    job.global_batch = 32;
+    CHECK_OK(cb_estimate_time(&job, &split, &constants, &plain));
+    job.global_batch = 64;
+    CHECK_OK(cb_estimate_time(&job, &split, &constants, &twice));
+    split.zero = 1;
+    CHECK_OK(cb_estimate_time(&job, &split, &constants, &cut));
+    CHECK_NEAR(cut.by_cause_s[CB_CAUSE_DP], 1.25 * plain.by_cause_s[CB_CAUSE_DP], 1e-9);
+    cb_terms t = cb_terms_of(&job, &split, &constants);
+    double params = model.layers * t.layer_params + t.embedding_params + t.head_params;
+    CHECK_NEAR(twice.by_cause_s[CB_CAUSE_ELEMENTWISE],
+               2 * plain.by_cause_s[CB_CAUSE_ELEMENTWISE] + cb_stream_s(&t, 10 * params), 1e-9);
+    split.zero = 2;
+    CHECK(cb_rule_broken(&job, &split) >= 0); /* it has no more than 1 */
+}
+
 static void refused(void) {
     on("gpt3-175b", "a100-80g:8x128");
     cb_job job = job_of(CB_MEGATRON_2021);
@@ -159,6 +207,8 @@ int main(void) {
     RUN(gemm);
     RUN(wild_layouts);
     RUN(one_device);
+    RUN(layers_by_weights);
+    RUN(sums_of_gradients);
     RUN(refused);
     return test_end();
 }

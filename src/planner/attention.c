@@ -26,7 +26,7 @@ static cb_accelerator_family known(cb_accelerator_family family) {
 static cb_both in_blocks(const cb_terms *t) {
     const cb_constants *c = t->constants;
     const cb_accelerator *device = t->device;
-    double share = c->flash[known(device->family)] * (t->stack->vendor ? c->flash_vendor : 1);
+    double share = c->flash[known(device->family)] * (t->stack->flash_2 ? c->flash_vendor : 1);
     double blocks = t->rows * t->heads / 128; /* of 128 rows of one head */
     double forward_s =
         square_flops(t) / 2 / (device->peak_flops[CB_MATH_16] * share) * (1 + c->flash_rows_half / blocks);

@@ -22,14 +22,16 @@ static void loss_bytes(cb_regime *r, const cb_job *job) {
 }
 
 /* With 32-bit gradients 2 + 4 + 12 bytes a parameter: weight, gradient, master weight and two moments. With 16-bit ones
- * the optimizer makes a 32-bit copy to step with. Where autograd's 16-bit gradients stay beside a 32-bit sum, 2 + 6 +
- * 12. FSDP keeps weights in 32 bits and casts what it gathers: 4 + 4 + 8. Moments of 8 bits are 6 bytes fewer. */
+ * the optimizer makes a 32-bit copy to step with. Where autograd's 16-bit gradients come before a 32-bit sum, 2 + 4 +
+ * 12 and 2 more for a while. FSDP keeps weights in 32 bits and casts what it gathers: 4 + 4 + 8. Moments of 8 bits are
+ * 6 bytes fewer. */
 cb_regime cb_regime_of(const cb_job *job) {
     cb_stack stack = job->stack;
     const cb_stack_traits *traits = cb_stack_traits_of(stack);
     bool sharded = stack == CB_FSDP || stack == CB_TITAN, in_32 = job->grads_32 || traits->sums_in_32;
     bool both = in_32 && (traits->engine || stack == CB_NANOTRON);
-    cb_regime r = {.weight = 2, .grad = both ? 6 : in_32 ? 4 : 2, .optimizer = 12, .step = in_32 ? 0 : 4};
+    cb_regime r = {.weight = 2, .grad = in_32 ? 4 : 2, .optimizer = 12, .step = in_32 ? 0 : 4};
+    r.loose_grad = both ? 2 : 0;
     r.activation = 2;
     if (sharded || job->precision == CB_MATH_32) r.weight = 4, r.grad = 4, r.optimizer = 8, r.step = 0;
     if (job->moments_8) r.optimizer -= 6;
@@ -148,6 +150,10 @@ double cb_layer_activation_bytes(const cb_job *job, const cb_split *split, const
     return act_bytes(job, split, regime, split->recompute);
 }
 
+static double least_of(double a, double b) {
+    return a < b ? a : b;
+}
+
 static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -208,13 +214,17 @@ static double message_bytes(const cb_split *split, const cb_regime *regime, doub
     return split->pp > 1 ? (4 + kept * live) * stream_bytes_ : 0;
 }
 
-/* What comes and goes with the optimizer's step, when no activation lives: 32-bit copies of gradients, and an engine's
- * buckets of at most 5e8 numbers, two to reduce sums and one to gather weights (DeepSpeed's defaults). */
+/* What comes and goes with the optimizer's step, when no activation lives: 32-bit copies of gradients. DeepSpeed
+ * flattens its part of them first, sums in buckets of 5e8 numbers, and gathers weights in buckets of 5e8, or 5e9 where
+ * sums have 32 bits (stage_1_and_2.py, bf16_optimizer.py). */
 static double step_bytes(const cb_split *split, const cb_regime *regime, double params) {
-    double bucket = params < 5e8 ? params : 5e8, over = split->zero >= 1 ? (double)split->dp * split->cp : 1;
-    bool reduces = regime->engine && (split->zero >= 1 || split->dp > 1);
-    double sum = regime->grad > 2 ? 4 : 2, buckets = split->zero >= 1 ? 2 * sum + 2 : sum;
-    return regime->step * params / over + (reduces ? buckets * bucket : 0);
+    double over = split->zero >= 1 ? (double)split->dp * split->cp : 1;
+    double copies = regime->step * params / over, bucket = least_of(params, 5e8);
+    if (!regime->engine || (split->zero == 0 && split->dp == 1)) return copies;
+    bool in_32 = regime->step <= 0;
+    double sums = (in_32 ? 4 : 2) * bucket;
+    if (split->zero == 0) return copies + sums;
+    return copies + sums + (in_32 ? 2 * least_of(params, 5e9) : 2 * params / over + 2 * bucket);
 }
 
 static void hold_states(cb_device_memory *m, const cb_split *split, const cb_regime *regime, double params) {
@@ -253,9 +263,18 @@ static double larger(double a, double b) {
     return a > b ? a : b;
 }
 
-/* From the phases' sizes to what the device holds. Blocks that were cut for activations do not serve the optimizer's
- * copies, so an allocator keeps both, and pieces that fit nothing; if that is more than the device has, it gives back
- * what it can. */
+/* Autograd's 16-bit gradients beside a 32-bit sum. Where buckets hold them for an overlapped reduction they stay;
+ * else they are complete when their microbatch's activations are gone, and only what is beyond those counts. */
+static void hold_loose_grads(cb_device_memory *m, const cb_split *split, const cb_regime *regime, double params) {
+    double grads = regime->loose_grad * params, gone = m->bytes[CB_HOLD_ACTIVATIONS] / m->live;
+    if (split->zero == 0 && split->dp > 1)
+        m->bytes[CB_HOLD_GRADS] += grads;
+    else
+        m->bytes[CB_HOLD_BUFFERS] += larger(grads - gone, 0);
+}
+
+/* From the phases' sizes to what the device holds: blocks that were cut for activations do not serve the optimizer's
+ * copies, so an allocator keeps both, and pieces that fit nothing. A planned graph does without. */
 static void sum_up(cb_device_memory *m, const cb_job *job, const cb_split *split, const cb_regime *regime,
                    double step) {
     double held = m->bytes[CB_HOLD_WEIGHTS] + m->bytes[CB_HOLD_GRADS] + m->bytes[CB_HOLD_OPTIMIZER];
@@ -263,18 +282,13 @@ static void sum_up(cb_device_memory *m, const cb_job *job, const cb_split *split
     cb_constants defaults;
     const cb_constants *c = job->constants ? job->constants : &defaults;
     if (!job->constants) defaults = cb_constants_default();
-    double least = regime->planned ? 0 : c->unused_full * moving, unused = regime->planned ? 0 : c->unused * moving;
     m->outside_bytes = outside_bytes(job, split, c);
     m->allocated_bytes = held + larger(moving, step);
-    double room = job->cluster->device.memory_bytes - m->outside_bytes;
-    bool calm = !regime->planned && held + moving + step + unused <= room;
-    if (!calm) {
-        step = larger(step - moving, 0);
-        unused = larger(least, regime->planned ? 0 : room - m->allocated_bytes);
-    }
+    if (regime->planned) step = larger(step - moving, 0);
     m->bytes[CB_HOLD_BUFFERS] += step;
-    m->bytes[CB_HOLD_FRAMEWORK] = m->outside_bytes + unused;
+    m->bytes[CB_HOLD_FRAMEWORK] = m->outside_bytes + (regime->planned ? 0 : c->unused * moving);
     m->total_bytes = held + moving + step + m->bytes[CB_HOLD_FRAMEWORK];
+    m->least_bytes = m->outside_bytes + m->allocated_bytes + (regime->planned ? 0 : c->unused_full * moving);
 }
 
 cb_device_memory cb_device_memory_of(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage) {
@@ -291,18 +305,21 @@ cb_device_memory cb_device_memory_of(const cb_job *job, const cb_split *split, c
     if (stage == split->pp - 1) hold_head(&m, job, split, &regime);
     m.bytes[CB_HOLD_BUFFERS] +=
         gathered_bytes(split, &regime, sums, params) + message_bytes(split, &regime, stream, m.live);
+    hold_loose_grads(&m, split, &regime, params);
     sum_up(&m, job, split, &regime, step_bytes(split, &regime, params));
     return m;
 }
 
-double cb_device_memory_as(const cb_device_memory *memory, cb_memory_meaning meaning) {
+double cb_device_memory_as(const cb_device_memory *memory, cb_memory_meaning meaning, double device_bytes) {
+    double in_use = memory->total_bytes;
+    if (in_use > device_bytes) in_use = larger(memory->least_bytes, device_bytes);
     switch (meaning) {
     case CB_ALLOCATED:
         return memory->allocated_bytes;
     case CB_RESERVED:
-        return memory->total_bytes - memory->outside_bytes;
+        return in_use - memory->outside_bytes;
     default:
-        return memory->total_bytes;
+        return in_use;
     }
 }
 

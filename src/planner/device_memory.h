@@ -25,6 +25,7 @@ const char *cb_device_kind_name(cb_device_kind kind); /* "weights" */
 /* Bytes of one number of each kind. */
 typedef struct cb_regime {
     double weight, grad, optimizer; /* of a parameter; ZeRO cuts the three from the right */
+    double loose_grad;              /* of a parameter that autograd makes before it is added to a sum of its own */
     double step;                    /* of a parameter that an optimizer's step takes and gives back */
     double activation;              /* of an activation's element */
     double logit, logit_cut;        /* all that is held of a logit at the loss; of a vocabulary cut over tp */
@@ -50,6 +51,7 @@ double cb_stage_params(const cb_job *job, const cb_split *split, const cb_param_
 typedef struct cb_device_memory {
     double bytes[CB_DEVICE_KINDS];
     double total_bytes;     /* of all kinds: what has to fit */
+    double least_bytes;     /* a program that has no more than this still runs: its allocator gives back what it can */
     double allocated_bytes; /* by tensors, at the worst moment */
     double outside_bytes;   /* part of the framework's that no allocator sees: context and communicators */
     double live; /* microbatches of the whole stage whose activations are held at once; not whole with chunks */
@@ -77,6 +79,7 @@ typedef struct cb_memory_report {
     cb_memory_meaning meaning;
     double unit_bytes; /* of a "GB" */
 } cb_memory_report;
-double cb_device_memory_as(const cb_device_memory *memory, cb_memory_meaning meaning);
+/* On a device of device_bytes: what would be more than that is given back as far as it can be. */
+double cb_device_memory_as(const cb_device_memory *memory, cb_memory_meaning meaning, double device_bytes);
 
 #endif

@@ -8,6 +8,7 @@ typedef struct stage {
     double forward_s, backward_s, weight_s;
     cb_both host;  /* time to launch all that */
     double params; /* on a rank */
+    int layers;
 } stage;
 
 static void add_pass(stage *s, const cb_pass *pass, int layers) {
@@ -29,6 +30,7 @@ static void add_layers(stage *s, const cb_terms *t, const cb_layer *layer, int l
     add_pass(s, &layer->forward, layers);
     add_pass(s, &layer->backward, layers);
     s->params += layers * t->layer_params;
+    s->layers = layers;
 }
 
 /* Between stages, and so between passes, the host waits for messages; alone it runs ahead over both passes. */
@@ -82,6 +84,13 @@ static double data_parallel_s(const cb_terms *t, double params) {
     return sum_s + cb_all_gather_s(t, group, 2 * params);
 }
 
+/* The flattened parts of all ranks are copied back to each tensor, one launch each; a layer has about seven matrices
+ * and its forward pass about twenty launches. */
+static double zero_copies_s(const cb_terms *t, int layers) {
+    if (!t->stack->zero_waits || t->split->zero == 0 || t->split->dp == 1) return 0;
+    return t->split->dp * 7.0 * layers * t->constants->launch_compiled_s / 20;
+}
+
 static double hidden_share(const cb_terms *t) {
     bool waits = t->split->zero > 0 && t->stack->zero_waits;
     return t->stack->dp_overlap && !waits ? t->constants->dp_overlap : 0;
@@ -98,6 +107,7 @@ typedef struct pipeline {
     stage slowest;
     cb_stage_times all;
     double most_params;
+    int most_layers;
 } pipeline;
 
 static pipeline pipeline_of(const cb_terms *t, const cb_layer *layer) {
@@ -113,6 +123,7 @@ static pipeline pipeline_of(const cb_terms *t, const cb_layer *layer) {
         p.all.weight_s += s.weight_s;
         if (length(&s) > length(&p.slowest)) p.slowest = s;
         if (s.params > p.most_params) p.most_params = s.params;
+        if (s.layers > p.most_layers) p.most_layers = s.layers;
     }
     return p;
 }
@@ -123,11 +134,13 @@ static void micro_batches_time(const cb_terms *t, const pipeline *p, double m, d
     const stage *s = &p->slowest;
     cb_border border = cb_stage_border(t);
     int waits = t->stack->sync_messages ? split->chunks : 1;
-    double fixed_s = t->stack->engine ? c->engine_micro_batch_s : waits * c->micro_batch_s;
+    bool cut = t->stack->engine && split->tp > 1; /* messages in parts, with what the host has to know of them */
+    double fixed_s = cut ? c->engine_micro_batch_s : waits * c->micro_batch_s;
     cb_stage_times slowest = {s->forward_s, s->backward_s - s->weight_s, s->weight_s};
     for (int i = 0; i < CB_CAUSES; i++) by[i] += m * s->by_cause_s[i];
     by[CB_CAUSE_LAUNCH] += m * fixed_s;
-    by[CB_CAUSE_PP] += m * 2 * border.worst_s * split->chunks * c->pp_exposed;
+    by[CB_CAUSE_ELEMENTWISE] += (m - 1) * cb_stream_s(t, t->stack->sum_bytes * s->params);
+    by[CB_CAUSE_PP] += m * 2 * border.worst_s * split->chunks * (t->stack->engine ? 1 : c->pp_exposed);
     double fill = split->schedule == CB_SPLIT_INTERLEAVED ? (double)(split->pp - 1) / split->chunks : split->pp - 1;
     by[CB_CAUSE_BUBBLE] += cb_pipeline_bubble_s(split->schedule, split->pp, split->chunks, m, &p->all, &slowest) +
                            fill * (2 * border.mean_s * split->chunks + fixed_s);
@@ -138,7 +151,8 @@ static void step_time(const cb_terms *t, double m, double *by, stage *slowest) {
     cb_layer layer = cb_layer_time(t);
     pipeline p = pipeline_of(t, &layer);
     micro_batches_time(t, &p, m, by);
-    by[CB_CAUSE_DP] += data_parallel_s(t, p.most_params) * (1 - hidden_share(t)) + tied_s(t);
+    by[CB_CAUSE_DP] +=
+        data_parallel_s(t, p.most_params) * (1 - hidden_share(t)) + tied_s(t) + zero_copies_s(t, p.most_layers);
     by[CB_CAUSE_OPTIMIZER] += cb_optimizer_s(t, p.most_params);
     by[CB_CAUSE_LAUNCH] += t->stack->flash ? c->step_other_s : c->step_s;
     *slowest = p.slowest;

@@ -31,8 +31,8 @@ cb_both cb_embedding(const cb_terms *t) {
 
 cb_both cb_head(const cb_terms *t) {
     double vocab = (double)t->model->vocab_padded / t->split->tp, rows = t->rows, channels = t->channels;
-    double loss_s = cb_stream_s(t, (t->stack->split_loss ? t->constants->loss_bytes_split : t->constants->loss_bytes) *
-                                       rows * vocab);
+    double fitted = t->stack->split_loss ? t->constants->loss_bytes_split : t->constants->loss_bytes;
+    double loss_s = cb_stream_s(t, (t->stack->loss_bytes ? t->stack->loss_bytes : fitted) * rows * vocab);
     double forward_s = cb_gemm_s(t, rows, vocab, channels, vocab, CB_MATH_16);
     double backward_s =
         cb_gemm_s(t, rows, channels, vocab, vocab, CB_MATH_16) + cb_gemm_s(t, vocab, channels, rows, vocab, CB_MATH_16);

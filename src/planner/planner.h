@@ -47,9 +47,8 @@ typedef enum cb_split_recompute {
 
 /* Layers over stages. */
 typedef enum cb_split_placement {
-    CB_PLACE_EVEN,      /* layers only; what does not divide goes to the first stages */
+    CB_PLACE_EVEN,      /* layers only, what does not divide goes to the first stages; or as the stack does by itself */
     CB_PLACE_WITH_ENDS, /* embedding and head count as a layer each: L + 2 over the stages */
-    CB_PLACE_BY_TIME,   /* the last stage has as many layers fewer as the head takes the time of */
 } cb_split_placement;
 
 typedef struct cb_split {

@@ -120,8 +120,8 @@ static cb_split_recompute recompute_of(const char *text_) {
 static void read_chunks(reader *r, cb_published *p) {
     cb_split *split = &p->split;
     int layers = p->model.layers, stages = split->pp;
-    if (stages > 1 && layers % stages != 0 && (layers + 2) % stages == 0) split->placement = CB_PLACE_WITH_ENDS;
-    if (stages > 1 && p->job.stack == CB_NANOTRON) split->placement = CB_PLACE_BY_TIME; /* as that program does */
+    bool own = cb_stack_traits_of(p->job.stack)->by_weights; /* the program places them */
+    if (stages > 1 && layers % stages != 0 && (layers + 2) % stages == 0 && !own) split->placement = CB_PLACE_WITH_ENDS;
     int per_stage = (layers + 2 * (split->placement == CB_PLACE_WITH_ENDS)) / stages;
     split->chunks =
         (int)whole(r, CB_COL_VPP, split->schedule == CB_SPLIT_INTERLEAVED ? (per_stage ? per_stage : 1) : 1);

@@ -41,7 +41,7 @@ static bool breaks_stack(const cb_job *job, const cb_split *s) {
     case CB_FSDP:
         return s->pp > 1;
     case CB_NANOTRON:
-        return !simple || s->zero > 1;
+        return !simple || s->zero >= 2 || s->cp > 1;
     case CB_DEEPSPEED_2021:
         return !simple || s->sequence_parallel || s->recompute == CB_AGAIN_ATTENTION;
     default:
@@ -60,7 +60,8 @@ static bool breaks_chunks(const cb_job *job, const cb_split *s) {
 
 static bool breaks_ends(const cb_job *job, const cb_split *s) {
     if (s->placement != CB_PLACE_WITH_ENDS) return false;
-    return s->pp == 1 || (job->model->layers + 2) % s->pp != 0 || (job->model->layers + 2) / s->pp < 2;
+    return s->pp == 1 || cb_stack_traits_of(job->stack)->by_weights || (job->model->layers + 2) % s->pp != 0 ||
+           (job->model->layers + 2) / s->pp < 2;
 }
 
 static bool breaks_sequence(const cb_job *job, const cb_split *s) {
@@ -102,7 +103,7 @@ static const struct {
     {{"batch", "dp x microbatch divides the global batch"}, breaks_batch},
     {{"schedule", "chunks go with the interleaved schedule, and schedules with a pipeline"}, breaks_schedule},
     {{"stack",
-      "the stack does not have it: a pipeline, a schedule, ZeRO, sequence parallelism or selective recomputation"},
+      "the stack does not have it: a pipeline, a schedule, a stage of ZeRO, a kind of recomputation, SP or cp"},
      breaks_stack},
     {{"groups", "interleaved: microbatches pass in groups of pp, so pp divides their number"}, breaks_groups},
     {{"chunks", "interleaved: pp x chunks divides the layers"}, breaks_chunks},

@@ -17,21 +17,21 @@ static int even(int layers, int stages, int stage) {
     return layers / stages + (stage < layers % stages);
 }
 
-/* The last stage has as many layers fewer as the head weighs in FLOPs, at least one. */
-static int by_time(const cb_job *job, int stages, int stage) {
-    int layers = job->model->layers;
-    double head =
-        cb_model_head_flops_per_token(job->model) / cb_model_layer_flops_per_token(job->model, job->seq_length);
-    int last = (int)((layers + head) / stages - head + 0.5);
-    if (last < 1) last = 1;
-    if (last > layers / stages) last = layers / stages;
-    return stage == stages - 1 ? last : even(layers - last, stages - 1, stage);
+/* nanotron: the blocks one after the other, each stage until it is beyond its share of all weights that multiply; a
+ * layer counts 4 C C + 3 C F, the head V C. */
+static int by_weights(const cb_job *job, int stages, int stage) {
+    const cb_model *m = job->model;
+    double layer = 4.0 * (double)m->channels + 3.0 * (double)m->ffn, head = (double)m->vocab; /* over C */
+    double share = (m->layers * layer + head) / stages / layer;
+    int end = (int)(share * (stage + 1)) + 1, begin = stage ? (int)(share * stage) + 1 : 0;
+    if (stage == stages - 1 || end > m->layers) end = m->layers;
+    return begin < end ? end - begin : 0;
 }
 
 int cb_split_layers(const cb_job *job, const cb_split *split, int stage) {
     int layers = job->model->layers, stages = split->pp;
+    if (stages > 1 && cb_stack_traits_of(job->stack)->by_weights) return by_weights(job, stages, stage);
     if (stages == 1 || split->placement == CB_PLACE_EVEN || layers + 2 < 2 * stages) return even(layers, stages, stage);
-    if (split->placement == CB_PLACE_BY_TIME) return by_time(job, stages, stage);
     bool is_first = stage == 0, is_last = stage == stages - 1;
     return even(layers + 2, stages, stage) - (is_first || is_last);
 }

@@ -22,9 +22,10 @@ typedef struct cb_stack_traits {
     bool flash;          /* attention in blocks that stay in the device's caches */
     bool compiled;       /* elementwise operations fused, launches few */
     bool vendor;         /* the vendor's own kernels for attention and norms */
+    bool flash_2;        /* with kernels of the second generation: FlashAttention-2, the vendor's */
     bool tp_overlap;     /* collectives of tensor parallelism run beside the products they belong to */
     bool dp_overlap;     /* gradients are reduced while backward runs */
-    bool zero_waits;     /* ZeRO 1 adds up whole gradients, after backward */
+    bool zero_waits;     /* ZeRO 1 adds up whole gradients after backward, and copies weights tensor by tensor */
     bool engine;         /* DeepSpeed's pipeline engine: a fixed cost per microbatch */
     bool scatter_gather; /* stages send each a tp-th of an activation and gather it from the fast links */
     bool sync_messages;  /* the host waits for the device around each message between stages */
@@ -33,6 +34,9 @@ typedef struct cb_stack_traits {
     bool split_loss;     /* over a cut vocabulary, kernel by kernel, in 32 bits */
     bool weights_in_8;   /* gathered in 8 bits where products are */
     bool sums_in_32;     /* gradients of microbatches are added up in 32 bits, where weights have 16 */
+    bool by_weights;     /* layers are placed over stages by their weights, the head's among them */
+    int loss_bytes;      /* that the loss moves of a logit, where its kernels were counted; 0: see constants.h */
+    int sum_bytes;       /* of a parameter, moved to add a microbatch's gradient to the sum; 0: products add by themselves */
     int grad_bytes;      /* of an element in the reduction over dp */
     int gathers;         /* collectives in which a layer's weights are brought together under ZeRO-3 */
 } cb_stack_traits;

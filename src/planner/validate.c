@@ -13,7 +13,8 @@ static double memory_gb(const cb_published *published, const cb_job *job, const 
     cb_param_sums sums = cb_param_sums_of(job->model);
     cb_device_memory memory = cb_device_memory_worst(job, &published->split, &sums);
     if (published->memory_gb <= 0 || !*cb_column_field(csv, row, CB_COL_RECOMPUTE)) return 0;
-    return cb_device_memory_as(&memory, published->report.meaning) / published->report.unit_bytes;
+    double room = job->cluster->device.memory_bytes;
+    return cb_device_memory_as(&memory, published->report.meaning, room) / published->report.unit_bytes;
 }
 
 static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, int row, const cb_hardware *hardware,
