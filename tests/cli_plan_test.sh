@@ -229,6 +229,8 @@ this_machine() {
     run plan --this-machine --model gpt3-175b --seq-length 128 --layouts 1x8x1
     shows "does not fit: the largest rank takes" "it does NOT fit"
     refuses 2 "tp=3 does not divide the 8 heads" "${small[@]}" --tp 3
+    refuses 2 "is possible, the first because: a global batch of 7 sequences is not a multiple of micro-batch-size 2" \
+        plan --this-machine --model test-tiny --micro-batch-size 2 --global-batch-size 7
     refuses 2 "'2x2' is not DPxTPxPP" "${small[@]}" --layouts 2x2
     refuses 2 "ranks that are threads of one process" "${small[@]}" --comm mpi
     refuses 2 "no model: give --model NAME" plan --this-machine

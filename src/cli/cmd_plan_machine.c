@@ -148,7 +148,10 @@ static cb_err add(cb_machine_plan *plan, const machine_options *o, const cb_layo
     it->layout = *layout;
     cb_err e = cb_layout_resolve(&o->train, layout, &it->options, &it->resolved);
     if (e && search && cb_err_code(e) == CB_EINVAL) {
-        cb_err_free(e);
+        if (plan->why)
+            cb_err_free(e);
+        else
+            plan->why = e;
         free_layout(it);
         return CB_OK;
     }
@@ -201,6 +204,9 @@ static cb_err plan_all(cb_machine_plan *plan, const machine_options *o, const cb
     plan->layouts = count;
     if (!search) TRY(cb_layouts_check(&o->train, layouts, count));
     for (plan->tried = 1; plan->tried <= count; plan->tried++) TRY(add(plan, o, &layouts[plan->tried - 1], search));
+    if (plan->count == 0 && plan->why)
+        return cb_fail(CB_EINVAL, "no layout of up to %lld rank%s is possible, the first because: %s",
+                       (long long)o->most_ranks, o->most_ranks == 1 ? "" : "s", cb_err_text(plan->why));
     if (plan->count == 0)
         return cb_fail(CB_EINVAL, "no layout of up to %lld ranks is possible for this model and batch",
                        (long long)o->most_ranks);
@@ -231,6 +237,7 @@ static cb_err plan_machine(machine_options *o, bool given) {
     if (!e) e = list(o, given, plan.cores, layouts, &count, &search);
     if (!e) e = plan_all(&plan, o, layouts, count, search);
     for (int i = 0; i < plan.count; i++) free_layout(plan.at[i]);
+    cb_err_free(plan.why);
     free(plan.at);
     free(layouts);
     return e;

@@ -28,6 +28,7 @@ typedef struct cb_machine_plan {
     cb_machine_layout **at; /* (count), the best first */
     int count;
     int tried, layouts; /* while layouts are added: the number of this one, of how many */
+    cb_err why;         /* owned: why the first layout of a search that cannot be cannot be; NULL: none */
 } cb_machine_plan;
 
 /* cuboid plan --this-machine ... */
