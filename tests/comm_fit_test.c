@@ -1,5 +1,5 @@
-/* The fit of the cost model: coefficients that made the times are found again, two alphas and two factors only where they
- * are needed, and times that scatter are predicted within their scatter. */
+/* The fit of the cost model: coefficients that made the times are found again, two alphas and two factors only where
+ * they are needed, and times that scatter are predicted within their scatter. */
 #include "cli/comm_fit.h"
 
 #include <math.h>

@@ -21,7 +21,8 @@ static cb_err wrong(const place *at, const char *expected) {
     return cb_fail(CB_EFORMAT, "%s %s: rule %d: %s", at->option, at->path, at->rule, expected);
 }
 
-static cb_err read_range(const place *at, const json_t *rule, const char *key, int64_t largest, int64_t *first, int64_t *last) {
+static cb_err read_range(const place *at, const json_t *rule, const char *key, int64_t largest, int64_t *first,
+                         int64_t *last) {
     const json_t *range = json_object_get(rule, key);
     const json_t *a = json_array_get(range, 0), *b = json_array_get(range, 1);
     char text[96];
@@ -51,7 +52,8 @@ static cb_err check_keys(const place *at, json_t *rule) {
     json_t *value;
     char text[128];
     json_object_foreach(rule, key, value) {
-        if (strcmp(key, "op") == 0 || strcmp(key, "algo") == 0 || strcmp(key, "counts") == 0 || strcmp(key, "ranks") == 0)
+        if (strcmp(key, "op") == 0 || strcmp(key, "algo") == 0 || strcmp(key, "counts") == 0 ||
+            strcmp(key, "ranks") == 0)
             continue;
         snprintf(text, sizeof text, "'%.40s' is no field; there are op, algo, counts, ranks", key);
         return wrong(at, text);
@@ -99,7 +101,8 @@ cb_err cb_algorithms_read(cb_selection *s, const char *option, const char *path)
     TRY(cb_file_read_text(path, option, MOST_FILE_BYTES, &text));
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &why);
     free(text);
-    if (!root) return cb_fail(CB_EFORMAT, "%s %s: line %d, column %d: %s", option, path, why.line, why.column, why.text);
+    if (!root)
+        return cb_fail(CB_EFORMAT, "%s %s: line %d, column %d: %s", option, path, why.line, why.column, why.text);
     cb_err e = read_rules(&at, root, s);
     json_decref(root);
     return e;
@@ -107,7 +110,8 @@ cb_err cb_algorithms_read(cb_selection *s, const char *option, const char *path)
 
 /* Printing */
 
-static const cb_kind printed[] = {CB_ALL_REDUCE, CB_ALL_GATHER, CB_REDUCE_SCATTER, CB_BROADCAST, CB_REDUCE, CB_ALL_TO_ALL};
+static const cb_kind printed[] = {CB_ALL_REDUCE, CB_ALL_GATHER, CB_REDUCE_SCATTER,
+                                  CB_BROADCAST,  CB_REDUCE,     CB_ALL_TO_ALL};
 enum { PRINTED = sizeof printed / sizeof printed[0] };
 
 static char *range_text(int64_t first, int64_t last, int64_t open, char out[48]) {
@@ -128,13 +132,18 @@ static void print_rule(const cb_rule *rule, FILE *to) {
 static void print_row(const cb_algorithm *a, FILE *to) {
     char counts[64] = "any", ranks[48] = "any";
     bool sums = a->kind == CB_ALL_REDUCE || a->kind == CB_REDUCE || a->kind == CB_REDUCE_SCATTER;
-    const char *order = !sums ? "" : cb_algorithm_keeps_order(a, 3) ? "kept" : cb_algorithm_keeps_order(a, 4) ? "2^k" : "other";
+    const char *order = !sums                            ? ""
+                        : cb_algorithm_keeps_order(a, 3) ? "kept"
+                        : cb_algorithm_keeps_order(a, 4) ? "2^k"
+                                                         : "other";
     if (a->least_count > 0)
-        snprintf(counts, sizeof counts, "%lld and %lld a member on", (long long)a->least_count, (long long)a->least_block);
+        snprintf(counts, sizeof counts, "%lld and %lld a member on", (long long)a->least_count,
+                 (long long)a->least_block);
     if (a->most_members) snprintf(ranks, sizeof ranks, "up to %d", a->most_members);
     if (a->power_of_two) snprintf(ranks, sizeof ranks, "2^k");
     if (!a->pattern) snprintf(ranks, sizeof ranks, "up to %d of one process", a->most_members);
-    fprintf(to, "%-15s %-17s %-28s %-28s %s\n", cb_kind_name(a->kind), a->name, a->chosen ? counts : "only by name", ranks, order);
+    fprintf(to, "%-15s %-17s %-28s %-28s %s\n", cb_kind_name(a->kind), a->name, a->chosen ? counts : "only by name",
+            ranks, order);
 }
 
 static int ascending(const void *a, const void *b) {

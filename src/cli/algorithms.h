@@ -6,9 +6,9 @@
 
 #include "collectives/table.h"
 
-/* {"rules": [{"op": "all-reduce", "algo": "tree", "counts": [0, 4095], "ranks": [2, 8]}, ...]}: counts (elements) and ranks,
- * first and last, may be left out: any. The first rule that fits counts. option: "--algorithms", for messages. Errors:
- * CB_EIO; CB_EFORMAT, CB_EUSAGE with the rule and what can stand there. */
+/* {"rules": [{"op": "all-reduce", "algo": "tree", "counts": [0, 4095], "ranks": [2, 8]}, ...]}: counts (elements) and
+ * ranks, first and last, may be left out: any. The first rule that fits counts. option: "--algorithms", for messages.
+ * Errors: CB_EIO; CB_EFORMAT, CB_EUSAGE with the rule and what can stand there. */
 CB_MUST_USE cb_err cb_algorithms_read(cb_selection *selection, const char *option, const char *path);
 
 /* Rules and rows in their order of preference, and what is taken by a group of `ranks` at which counts. */

@@ -1,6 +1,6 @@
-/* What ranks bring to a measured operation, and what has to come out: small whole numbers, so that sums are exact in every
- * type and order. The element at index i of a rank depends on i modulo a prime, so ranges are filled and compared by
- * copying a short row, and an element that lies elsewhere than it should differs from its neighbours. */
+/* What ranks bring to a measured operation, and what has to come out: small whole numbers, so that sums are exact in
+ * every type and order. The element at index i of a rank depends on i modulo a prime, so ranges are filled and compared
+ * by copying a short row, and an element that lies elsewhere than it should differs from its neighbours. */
 #ifndef CB_CLI_COMM_DATA_H
 #define CB_CLI_COMM_DATA_H
 
@@ -16,8 +16,8 @@ typedef struct cb_comm_data {
 CB_MUST_USE cb_err cb_comm_data_make(cb_comm_data *data, int ranks, cb_type type, cb_reduce_op op);
 void cb_comm_data_free(cb_comm_data *data);
 
-/* What rank `rank` of the group brings to the operation, into call->from (or to, where it works in place); what was in `to` is
- * made useless. */
+/* What rank `rank` of the group brings to the operation, into call->from (or to, where it works in place); what was in
+ * `to` is made useless. */
 void cb_comm_data_fill(const cb_comm_data *data, const cb_call *call, int rank);
 /* How many elements of the rank's result are wrong. */
 int64_t cb_comm_data_wrong(const cb_comm_data *data, const cb_call *call, int rank);

@@ -1,5 +1,5 @@
-/* Pictures of algorithms, drawn from the steps that are run: a column for each round, a line for each rank, an arrow for each
- * message, in the colour of its first block. See comm_draw.h. */
+/* Pictures of algorithms, drawn from the steps that are run: a column for each round, a line for each rank, an arrow
+ * for each message, in the colour of its first block. See comm_draw.h. */
 #include "cli/comm_draw.h"
 
 #include <math.h>
@@ -40,7 +40,8 @@ cb_err cb_comm_draw_check(const cb_drawn *d) {
     cb_shape shape = shape_of(d, 0);
     int rounds = d->algorithm->pattern->rounds(&shape);
     if (rounds <= CB_DRAW_MOST_ROUNDS) return CB_OK;
-    return cb_fail(CB_EUSAGE, "--draw: %d rounds; up to %d can be drawn, so take fewer ranks", rounds, CB_DRAW_MOST_ROUNDS);
+    return cb_fail(CB_EUSAGE, "--draw: %d rounds; up to %d can be drawn, so take fewer ranks", rounds,
+                   CB_DRAW_MOST_ROUNDS);
 }
 
 static double y_of(int rank) {
@@ -82,8 +83,9 @@ static void draw_message(const picture *p, int round, int from, const cb_step *s
     const char *colour = cb_svg_colour(cb_modulo(step->send.first, p->blocks));
     char text[48];
     cb_svg_line(p->to, x1, y1, bx, by, colour, "stroke-width=\"1.5\"");
-    fprintf(p->to, "<polygon points=\"%.1f,%.1f %.1f,%.1f %.1f,%.1f\" fill=\"%s\" stroke=\"%s\"/>\n", x2, y2, bx - 4 * uy,
-            by + 4 * ux, bx + 4 * uy, by - 4 * ux, adds(p, step->to, from, round) ? colour : "#ffffff", colour);
+    fprintf(p->to, "<polygon points=\"%.1f,%.1f %.1f,%.1f %.1f,%.1f\" fill=\"%s\" stroke=\"%s\"/>\n", x2, y2,
+            bx - 4 * uy, by + 4 * ux, bx + 4 * uy, by - 4 * ux, adds(p, step->to, from, round) ? colour : "#ffffff",
+            colour);
     if (!labelled) return;
     blocks_text(p, &step->send, text);
     cb_svg_text(p->to, "s", 'e', x1 - 4, y1 + (dy > 0 ? 13 : -5), text);
@@ -143,14 +145,19 @@ static void draw_text(const picture *p, double y) {
     cb_step steps[CB_DRAW_MOST_RANKS];
     char text[200];
     cb_terms t = cb_algorithm_terms(d->algorithm, d->ranks, d->count, CB_F32, d->ranks, steps);
-    double whole = (double)cb_pattern_elements(d->algorithm->pattern, &(cb_shape){.size = d->ranks, .count = d->count}) * 4;
-    snprintf(text, sizeof text, "%s by %s over %d ranks", cb_kind_name(d->algorithm->kind), d->algorithm->name, d->ranks);
+    double whole =
+        (double)cb_pattern_elements(d->algorithm->pattern, &(cb_shape){.size = d->ranks, .count = d->count}) * 4;
+    snprintf(text, sizeof text, "%s by %s over %d ranks", cb_kind_name(d->algorithm->kind), d->algorithm->name,
+             d->ranks);
     cb_svg_text(p->to, "h", 's', 20, 26, text);
-    snprintf(text, sizeof text, "%d round%s; data in %d block%s; one after the other %.4g messages, %.3g times the data sent, %.3g times reduced",
-             p->rounds, p->rounds == 1 ? "" : "s", p->blocks, p->blocks == 1 ? "" : "s", t.messages, t.sent_bytes / whole,
-             t.reduced_bytes / whole);
+    snprintf(text, sizeof text,
+             "%d round%s; data in %d block%s; one after the other %.4g messages, %.3g times the data sent, %.3g times "
+             "reduced",
+             p->rounds, p->rounds == 1 ? "" : "s", p->blocks, p->blocks == 1 ? "" : "s", t.messages,
+             t.sent_bytes / whole, t.reduced_bytes / whole);
     cb_svg_text(p->to, "s", 's', 20, 45, text);
-    cb_svg_text(p->to, "s", 's', 20, y, "numbers: the blocks sent; full heads: reduced with what is there, empty: put in its place");
+    cb_svg_text(p->to, "s", 's', 20, y,
+                "numbers: the blocks sent; full heads: reduced with what is there, empty: put in its place");
 }
 
 cb_err cb_comm_draw(FILE *to, const void *drawn) {
@@ -167,7 +174,8 @@ cb_err cb_comm_draw(FILE *to, const void *drawn) {
         char text[24];
         snprintf(text, sizeof text, "rank %d", rank);
         cb_svg_text(to, "", 's', 20, y_of(rank) + 4, text);
-        cb_svg_line(to, NAMES + 8, y_of(rank), NAMES + p.column * p.rounds, y_of(rank), "#d5dbe1", "stroke-width=\"1\"");
+        cb_svg_line(to, NAMES + 8, y_of(rank), NAMES + p.column * p.rounds, y_of(rank), "#d5dbe1",
+                    "stroke-width=\"1\"");
     }
     for (int round = 0; round < p.rounds; round++) draw_round(&p, round);
     cb_svg_end(to);

@@ -1,12 +1,16 @@
-/* The fit of the cost model; see comm_fit.h. Least squares of relative errors under weights that grow where the error is
- * large (Lawson's algorithm), so that the largest becomes small. Coefficients that would be negative are left out: all
- * subsets of the few columns are tried. */
+/* The fit of the cost model; see comm_fit.h. Least squares of relative errors under weights that grow where the error
+ * is large (Lawson's algorithm), so that the largest becomes small. Coefficients that would be negative are left out:
+ * all subsets of the few columns are tried. */
 #include "cli/comm_fit.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { COLUMNS = 5, ROUNDS = 25, MOST_EAGER_BYTES = 64 << 10 }; /* alpha, what a large message has more of it, beta, factor, factor beyond */
+enum {
+    COLUMNS = 5,
+    ROUNDS = 25,
+    MOST_EAGER_BYTES = 64 << 10
+}; /* alpha, what a large message has more of it, beta, factor, factor beyond */
 static const double good_enough = 0.2, small_weight = 0.2;
 
 typedef struct problem {
@@ -142,8 +146,8 @@ static cb_fit fit_form(problem *p) {
                     .worst = least};
 }
 
-/* With two alphas the best of all sizes of messages that leave three points or more on either side; libraries send up to some
- * KiB without asking the receiver first. */
+/* With two alphas the best of all sizes of messages that leave three points or more on either side; libraries send up
+ * to some KiB without asking the receiver first. */
 static cb_fit fit_split(problem *p, bool two_factors) {
     cb_fit best = {.worst = INFINITY};
     p->two_factors = two_factors;
@@ -168,8 +172,8 @@ double cb_fit_time(const cb_fit *f, const cb_fit_point *p) {
     double c[COLUMNS];
     if (!f->fitted) return 0;
     columns(p, f->split_bytes, true, c);
-    return f->alpha_s[0] * c[0] + (f->alpha_s[1] - f->alpha_s[0]) * c[1] + f->beta_s * c[2] + f->factor[0] * c[3] + f->factor[1] * c[4] +
-           f->gamma_s * p->terms.reduced_bytes;
+    return f->alpha_s[0] * c[0] + (f->alpha_s[1] - f->alpha_s[0]) * c[1] + f->beta_s * c[2] + f->factor[0] * c[3] +
+           f->factor[1] * c[4] + f->gamma_s * p->terms.reduced_bytes;
 }
 
 static void judge(cb_fit *f, const cb_fit_point *points, int n) {

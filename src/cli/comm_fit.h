@@ -1,10 +1,12 @@
 /* Fitting the alpha-beta-gamma model to measured times of one algorithm, operation and number of ranks:
  *
- *   time = alpha * messages + beta * sent bytes + gamma * reduced bytes + factor * the time memory needs for what is moved
+ *   time = alpha * messages + beta * sent bytes + gamma * reduced bytes + factor * the time memory needs for what is
+ * moved
  *
- * with the terms read off the algorithm (collectives/terms.h) and memory's time measured by the size of the working set.
- * gamma is measured, the rest is fitted, never negative: alpha, beta and factor; where that does not do, one alpha for messages
- * up to a size and one above it (eager and rendezvous), or one factor inside of the caches and one beyond. Pure. */
+ * with the terms read off the algorithm (collectives/terms.h) and memory's time measured by the size of the working
+ * set. gamma is measured, the rest is fitted, never negative: alpha, beta and factor; where that does not do, one alpha
+ * for messages up to a size and one above it (eager and rendezvous), or one factor inside of the caches and one beyond.
+ * Pure. */
 #ifndef CB_CLI_COMM_FIT_H
 #define CB_CLI_COMM_FIT_H
 
@@ -22,14 +24,14 @@ enum { CB_FIT_LEAST_POINTS = 4, CB_FIT_MOST_POINTS = 128 };
 #define CB_FIT_BOUND 0.25 /* a prediction shall be this near */
 
 typedef struct cb_fit {
-    bool fitted;         /* false: too few points */
-    double alpha_s[2];   /* of messages up to split_bytes, and above */
-    double split_bytes;  /* 0: one alpha */
+    bool fitted;            /* false: too few points */
+    double alpha_s[2];      /* of messages up to split_bytes, and above */
+    double split_bytes;     /* 0: one alpha */
     double beta_s, gamma_s; /* a byte */
-    double factor[2];    /* of memory's time: in the caches, and beyond */
+    double factor[2];       /* of memory's time: in the caches, and beyond */
     bool two_factors;
-    int points, within;  /* of those that count; within CB_FIT_BOUND of their time */
-    double worst;        /* of those, |predicted / measured - 1| */
+    int points, within; /* of those that count; within CB_FIT_BOUND of their time */
+    double worst;       /* of those, |predicted / measured - 1| */
 } cb_fit;
 
 /* Weighs relative errors, and the largest most. */

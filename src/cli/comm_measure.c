@@ -1,6 +1,6 @@
-/* Timing collective operations; see comm_measure.h. At a size the entries of a kind take turns, so that what disturbs the
- * machine disturbs all alike. A sample is a number of calls one after the other between two looks at the clock, of which
- * the slowest rank's time counts; roots go round, so that none runs ahead of those that it sends to. */
+/* Timing collective operations; see comm_measure.h. At a size the entries of a kind take turns, so that what disturbs
+ * the machine disturbs all alike. A sample is a number of calls one after the other between two looks at the clock, of
+ * which the slowest rank's time counts; roots go round, so that none runs ahead of those that it sends to. */
 #include "cli/comm_measure.h"
 
 #include <stdio.h>
@@ -17,9 +17,10 @@
 #include "train/rank.h"
 
 enum { MOST_CALLS = 20000, LEAST_REPEATS = 3, PAGE = 4096 };
-static const double sample_s = 4e-3, shared_sample_s = 24e-3; /* the second where ranks share cores: some turns of each */
-static const double enough_s = 1.5;                            /* of the samples of a row */
-static const double silent_s = 1, between_s = 2;               /* before the first and between two lines of progress */
+static const double sample_s = 4e-3,
+                    shared_sample_s = 24e-3;     /* the second where ranks share cores: some turns of each */
+static const double enough_s = 1.5;              /* of the samples of a row */
+static const double silent_s = 1, between_s = 2; /* before the first and between two lines of progress */
 
 int64_t cb_comm_bytes_of(cb_kind kind, int ranks, int64_t count, cb_type type) {
     bool whole = kind == CB_ALL_REDUCE || kind == CB_BROADCAST || kind == CB_REDUCE;
@@ -180,7 +181,7 @@ static bool describe(const rank *r, int entry, int size, cb_comm_row *row) {
     row->kind = e->kind;
     row->count = cb_comm_count_of(e->kind, ranks, p->size_bytes[size], p->type);
     row->bytes = cb_comm_bytes_of(e->kind, ranks, row->count, p->type);
-    row->algorithm = e->native       ? NULL
+    row->algorithm = e->native      ? NULL
                      : e->algorithm ? e->algorithm
                                     : cb_choose(e->kind, cb_group_means(&r->group), ranks, row->count);
     bool again = size > 0 && cb_comm_count_of(e->kind, ranks, p->size_bytes[size - 1], p->type) == row->count;
@@ -208,7 +209,8 @@ static cb_err measure_size(rank *r, int first, int n, int size) {
         cb_comm_row *row = &r->rows[(first + i) * p->sizes + size];
         if (!describe(r, first + i, size, row)) continue;
         turns[taking] = (turn){.r = r, .entry = &p->entry[first + i], .row = row};
-        turns[taking].call = (cb_call){.kind = row->kind, .type = p->type, .op = p->op, .count = row->count, .to = r->to};
+        turns[taking].call =
+            (cb_call){.kind = row->kind, .type = p->type, .op = p->op, .count = row->count, .to = r->to};
         turns[taking].call.from = cb_comm_in_place(row->kind) ? r->to : r->from;
         e = begin(&turns[taking++]);
     }

@@ -43,30 +43,30 @@ typedef struct cb_comm_row {
     int rounds;                    /* measured; 0: not measured, as it needs too much memory or is the size before */
     double round_s[CB_COMM_MOST_ROUNDS]; /* of a call: each the median of the round's samples */
     double best_s;                       /* the least sample of all rounds */
-    double predicted_s; /* by the fitted model; 0: none */
-    double floor_s;     /* in which memory moves what has to be moved; 0: unknown */
+    double predicted_s;                  /* by the fitted model; 0: none */
+    double floor_s;                      /* in which memory moves what has to be moved; 0: unknown */
 } cb_comm_row;
 
-/* The size of an operation of count elements, and the count for a size, at least 1: all-reduce, broadcast and reduce have
- * count elements, the others a block of count for each rank. */
+/* The size of an operation of count elements, and the count for a size, at least 1: all-reduce, broadcast and reduce
+ * have count elements, the others a block of count for each rank. */
 int64_t cb_comm_bytes_of(cb_kind kind, int ranks, int64_t count, cb_type type);
 int64_t cb_comm_count_of(cb_kind kind, int ranks, int64_t bytes, cb_type type);
 /* busbw / algbw: what a link carries of each byte of the operation's size. Source: nccl-tests, doc/PERFORMANCE.md. */
 double cb_comm_bus_factor(cb_kind kind, int ranks);
-double cb_comm_row_time_s(const cb_comm_row *row); /* median of the rounds */
+double cb_comm_row_time_s(const cb_comm_row *row);         /* median of the rounds */
 const char *cb_comm_row_algorithm(const cb_comm_row *row); /* "ring", "native" */
 double cb_comm_algbw(const cb_comm_row *row);              /* bytes of the operation's size a second */
 
 /* What the ranks found out beside the rows. */
 typedef struct cb_comm_found {
-    char library[64]; /* name of the backend's, empty if it is none */
-    int cores;        /* that all ranks share, of all machines */
+    char library[64];    /* name of the backend's, empty if it is none */
+    int cores;           /* that all ranks share, of all machines */
     int64_t cache_bytes; /* of the last cache; 0: unknown */
     cb_memory_rate memory;
 } cb_comm_found;
 
-/* One round: launches the world and adds a time to each row; rows: (entries, sizes), and found, are zero before the first
- * round. Under mpi collective over the processes. */
+/* One round: launches the world and adds a time to each row; rows: (entries, sizes), and found, are zero before the
+ * first round. Under mpi collective over the processes. */
 CB_MUST_USE cb_err cb_comm_measure(const cb_comm_plan *plan, cb_comm_row *rows, cb_comm_found *found);
 
 #endif

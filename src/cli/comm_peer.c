@@ -50,11 +50,10 @@ static void make_command(cb_words *w, const cb_comm_peer *peer, const cb_comm_re
     for (int i = 0, used = 0; i < r->kinds; i++)
         used += snprintf(ops + used, sizeof ops - (size_t)used, "%s%s", i ? "," : "", cb_kind_name(r->kind[i]));
     for (int i = 0, used = 0; i < p->sizes; i++)
-        used += snprintf(sizes + used, sizeof sizes - (size_t)used, "%s%lld", i ? "," : "", (long long)p->size_bytes[i]);
-    const char *const pairs[][2] = {{"--op", ops},
-                                    {"--sizes", sizes},
-                                    {"--dtype", cb_type_name(p->type)},
-                                    {"--redop", cb_reduce_op_name(p->op)}};
+        used +=
+            snprintf(sizes + used, sizeof sizes - (size_t)used, "%s%lld", i ? "," : "", (long long)p->size_bytes[i]);
+    const char *const pairs[][2] = {
+        {"--op", ops}, {"--sizes", sizes}, {"--dtype", cb_type_name(p->type)}, {"--redop", cb_reduce_op_name(p->op)}};
     for (int i = 0; i < 4; i++) {
         cb_words_add(w, pairs[i][0]);
         cb_words_add(w, pairs[i][1]);

@@ -1,4 +1,5 @@
-/* MPI's own collectives beside ours: `cuboid bench comm --comm mpi --algo native` under an mpiexec, in turns with ours. */
+/* MPI's own collectives beside ours: `cuboid bench comm --comm mpi --algo native` under an mpiexec, in turns with ours.
+ */
 #ifndef CB_CLI_COMM_PEER_H
 #define CB_CLI_COMM_PEER_H
 

@@ -1,5 +1,5 @@
-/* Time and bus bandwidth against size, log-log, a pair of panels for each operation: a line for each algorithm or library, the
- * model's dotted, and a mark where the fastest changes. */
+/* Time and bus bandwidth against size, log-log, a pair of panels for each operation: a line for each algorithm or
+ * library, the model's dotted, and a mark where the fastest changes. */
 #include <math.h>
 #include <string.h>
 
@@ -112,8 +112,8 @@ static void draw_axes(const panel *p) {
         cb_svg_line(p->to, x, p->top, x, p->top + PANEL_HEIGHT, "#eceff2", thin);
         cb_svg_text(p->to, "s", 'm', x, p->top + PANEL_HEIGHT + 16, size_text(exp2(k), text));
     }
-    fprintf(p->to, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"#8a96a3\"/>\n", p->left,
-            p->top, PANEL_WIDTH, PANEL_HEIGHT);
+    fprintf(p->to, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"#8a96a3\"/>\n",
+            p->left, p->top, PANEL_WIDTH, PANEL_HEIGHT);
     cb_svg_text(p->to, "s", 'm', p->left + PANEL_WIDTH / 2.0, p->top + PANEL_HEIGHT + 34, "size, bytes");
     cb_svg_text(p->to, "", 's', p->left, p->top - 10, p->bandwidth ? "bus bandwidth, GB/s" : "time, us");
 }
@@ -153,8 +153,8 @@ static int fastest(const panel *p, const series *s, int n, int size) {
 
 /* Where line a, the fastest at one size, meets line b, the fastest at the next: between them, as lines are drawn. */
 static bool meeting_point(const cb_comm_row a[2], const cb_comm_row b[2], double *bytes, double *time_us) {
-    double a0 = log(cb_comm_row_time_s(&a[0])), a1 = log(cb_comm_row_time_s(&a[1])), b0 = log(cb_comm_row_time_s(&b[0])),
-           b1 = log(cb_comm_row_time_s(&b[1])), closing = (b0 - a0) - (b1 - a1);
+    double a0 = log(cb_comm_row_time_s(&a[0])), a1 = log(cb_comm_row_time_s(&a[1])),
+           b0 = log(cb_comm_row_time_s(&b[0])), b1 = log(cb_comm_row_time_s(&b[1])), closing = (b0 - a0) - (b1 - a1);
     if (!a[1].rounds || !b[0].rounds || closing <= 0) return false;
     double share = (b0 - a0) / closing;
     *bytes = exp((1 - share) * log((double)a[0].bytes) + share * log((double)a[1].bytes));
@@ -169,11 +169,14 @@ static void draw_crossovers(const panel *p, const series *s, int n) {
         if (a < 0 || b < 0 || a == b || !meeting_point(&s[a].row[k - 1], &s[b].row[k - 1], &bytes, &time_us)) continue;
         double x = x_of(p, bytes), y = y_of(p, time_us);
         char text[24];
-        fprintf(p->to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\" fill=\"#ffffff\" stroke=\"#24303c\" stroke-width=\"1.5\"/>\n",
-                x, y);
+        fprintf(
+            p->to,
+            "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\" fill=\"#ffffff\" stroke=\"#24303c\" stroke-width=\"1.5\"/>\n", x,
+            y);
         if (x - last_x < LABEL_ROOM) continue; /* its size would lie over another's */
         last_x = x;
-        cb_svg_line(p->to, x, y + 5, x, p->top + PANEL_HEIGHT - 14, "#8a96a3", "stroke-width=\"1\" stroke-dasharray=\"2 3\"");
+        cb_svg_line(p->to, x, y + 5, x, p->top + PANEL_HEIGHT - 14, "#8a96a3",
+                    "stroke-width=\"1\" stroke-dasharray=\"2 3\"");
         cb_svg_text(p->to, "s", 'm', x, p->top + PANEL_HEIGHT - 4, size_text(bytes, text));
     }
 }
@@ -186,7 +189,8 @@ static void draw_legend(const panel *p, const series *s, int n, double x) {
     }
     cb_svg_line(p->to, x, y + 6, x + 24, y + 6, "#5b6875", "stroke-width=\"1.2\" stroke-dasharray=\"1.5 3\"");
     cb_svg_text(p->to, "s", 's', x + 31, y + 10, "the fitted model");
-    fprintf(p->to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\" fill=\"#ffffff\" stroke=\"#24303c\" stroke-width=\"1.5\"/>\n",
+    fprintf(p->to,
+            "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\" fill=\"#ffffff\" stroke=\"#24303c\" stroke-width=\"1.5\"/>\n",
             x + 12, y + 25);
     cb_svg_text(p->to, "s", 's', x + 31, y + 29, "another is the fastest from here");
 }

@@ -1,5 +1,5 @@
-/* The cost model of every algorithm that was measured: terms off the algorithm, memory's time off its measured rate, the rest
- * fitted. See comm_fit.h. */
+/* The cost model of every algorithm that was measured: terms off the algorithm, memory's time off its measured rate,
+ * the rest fitted. See comm_fit.h. */
 #include <math.h>
 #include <stddef.h>
 
@@ -52,7 +52,8 @@ void cb_comm_report_predict(cb_comm_report *r) {
     r->models = 0;
     for (int i = 0; i < r->rows; i++) {
         const cb_comm_row *row = &r->row[i];
-        if (!row->rounds || !row->algorithm || r->models == MOST_MODELS || cb_comm_report_model(r, row->algorithm)) continue;
+        if (!row->rounds || !row->algorithm || r->models == MOST_MODELS || cb_comm_report_model(r, row->algorithm))
+            continue;
         r->model[r->models] = (cb_comm_model){.algorithm = row->algorithm};
         predict(r, &r->model[r->models++]);
     }

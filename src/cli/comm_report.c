@@ -57,7 +57,8 @@ static void print_models(const cb_comm_report *r, const cb_comm_row *rows) {
     for (int i = 0; i < r->models; i++) {
         const cb_comm_model *m = &r->model[i];
         bool here = false;
-        for (int size = 0; size < r->plan.sizes; size++) here |= rows[size].rounds && rows[size].algorithm == m->algorithm;
+        for (int size = 0; size < r->plan.sizes; size++)
+            here |= rows[size].rounds && rows[size].algorithm == m->algorithm;
         if (!here || !m->fit.fitted) continue;
         printf("model of %s: ", m->algorithm->name);
         print_alpha(&m->fit);
@@ -70,8 +71,8 @@ static void print_models(const cb_comm_report *r, const cb_comm_row *rows) {
             continue;
         }
         char size[16];
-        printf("; %d of %d rows from 4 KiB up within %.0f%%, the worst %.0f%% off, at %s\n", m->fit.within, m->fit.points,
-               CB_FIT_BOUND * 100, m->fit.worst * 100, cb_os_human_bytes(m->worst_bytes, size));
+        printf("; %d of %d rows from 4 KiB up within %.0f%%, the worst %.0f%% off, at %s\n", m->fit.within,
+               m->fit.points, CB_FIT_BOUND * 100, m->fit.worst * 100, cb_os_human_bytes(m->worst_bytes, size));
     }
 }
 
@@ -83,8 +84,8 @@ static void print_rows(const cb_comm_report *r, const cb_comm_row *rows) {
     printf("\n%s, %d ranks, %s\n", cb_kind_name(rows[first].kind), r->ranks, rows[first].by);
     printf("%10s %9s %5s %5s %-17s %10s %7s %7s %6s %9s %5s\n", "size", "count", "type", "redop", "algorithm", "time",
            "algbw", "busbw", "#wrong", "model", "floor");
-    printf("%10s %9s %5s %5s %-17s %10s %7s %7s %6s %9s %5s\n", "(B)", "(elem.)", "", "", "", "(us)", "(GB/s)", "(GB/s)",
-           "", "(us)", "/time");
+    printf("%10s %9s %5s %5s %-17s %10s %7s %7s %6s %9s %5s\n", "(B)", "(elem.)", "", "", "", "(us)", "(GB/s)",
+           "(GB/s)", "", "(us)", "/time");
     for (int size = first; size < r->plan.sizes; size++)
         if (rows[size].rounds) print_row(r, &rows[size]);
     print_models(r, rows);
@@ -97,7 +98,8 @@ static void print_memory(const cb_comm_report *r) {
     if (m->points == 0) return;
     printf("memory, read and written by all cores together, GB/s:");
     for (int i = (m->points - 1) % 3; i < m->points; i += 3)
-        printf("%s %.0f (%s)", i < 3 ? "" : ",", m->bytes_per_s[i] * 1e-9, cb_os_human_bytes((int64_t)m->set_bytes[i], size));
+        printf("%s %.0f (%s)", i < 3 ? "" : ",", m->bytes_per_s[i] * 1e-9,
+               cb_os_human_bytes((int64_t)m->set_bytes[i], size));
     puts("\nmodel: the fitted cost model; floor: what memory needs for what has to be moved");
 }
 
@@ -182,10 +184,10 @@ static json_t *us_or_null(double seconds) {
 
 static json_t *row_json(const cb_comm_report *r, const cb_comm_row *row) {
     const double algbw = cb_comm_algbw(row);
-    return json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s,s:s,s:f,s:f,s:f,s:f,s:I,s:o,s:o}", "op", cb_kind_name(row->kind), "algo",
-                     cb_comm_row_algorithm(row), "comm", row->by, "ranks", r->ranks, "bytes", (json_int_t)row->bytes,
-                     "count", (json_int_t)row->count, "dtype", cb_type_name(r->plan.type), "redop",
-                     reduces(row->kind) ? cb_reduce_op_name(r->plan.op) : "none", "time_us",
+    return json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s,s:s,s:f,s:f,s:f,s:f,s:I,s:o,s:o}", "op", cb_kind_name(row->kind),
+                     "algo", cb_comm_row_algorithm(row), "comm", row->by, "ranks", r->ranks, "bytes",
+                     (json_int_t)row->bytes, "count", (json_int_t)row->count, "dtype", cb_type_name(r->plan.type),
+                     "redop", reduces(row->kind) ? cb_reduce_op_name(r->plan.op) : "none", "time_us",
                      cb_comm_row_time_s(row) * 1e6, "best_us", row->best_s * 1e6, "algbw_GBps", algbw * 1e-9,
                      "busbw_GBps", algbw * cb_comm_bus_factor(row->kind, r->ranks) * 1e-9, "wrong",
                      (json_int_t)row->wrong, "predicted_us", us_or_null(row->predicted_s), "floor_us",
@@ -194,17 +196,19 @@ static json_t *row_json(const cb_comm_report *r, const cb_comm_row *row) {
 
 static json_t *model_json(const cb_comm_report *r, const cb_comm_model *m) {
     const cb_fit *f = &m->fit;
-    return json_pack("{s:s,s:s,s:s,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:f}", "op", cb_kind_name(m->algorithm->kind), "algo",
-                     m->algorithm->name, "comm", r->plan.launch.backend, "ranks", r->ranks, "alpha_us", f->alpha_s[0] * 1e6, "alpha_large_us",
-                     f->alpha_s[1] * 1e6, "split_bytes", f->split_bytes, "beta_ps_per_byte", f->beta_s * 1e12,
-                     "gamma_ps_per_byte", f->gamma_s * 1e12, "memory_factor", f->factor[0], "memory_factor_beyond",
-                     f->factor[1], "rows", f->points, "rows_within_25_percent", f->within, "worst", f->worst);
+    return json_pack("{s:s,s:s,s:s,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:f}", "op",
+                     cb_kind_name(m->algorithm->kind), "algo", m->algorithm->name, "comm", r->plan.launch.backend,
+                     "ranks", r->ranks, "alpha_us", f->alpha_s[0] * 1e6, "alpha_large_us", f->alpha_s[1] * 1e6,
+                     "split_bytes", f->split_bytes, "beta_ps_per_byte", f->beta_s * 1e12, "gamma_ps_per_byte",
+                     f->gamma_s * 1e12, "memory_factor", f->factor[0], "memory_factor_beyond", f->factor[1], "rows",
+                     f->points, "rows_within_25_percent", f->within, "worst", f->worst);
 }
 
 static json_t *memory_json(const cb_memory_rate *m) {
     json_t *all = json_array();
     for (int i = 0; i < m->points; i++)
-        json_array_append_new(all, json_pack("{s:f,s:f}", "set_bytes", m->set_bytes[i], "GBps", m->bytes_per_s[i] * 1e-9));
+        json_array_append_new(all,
+                              json_pack("{s:f,s:f}", "set_bytes", m->set_bytes[i], "GBps", m->bytes_per_s[i] * 1e-9));
     return all;
 }
 
@@ -214,8 +218,8 @@ void cb_comm_report_json(const cb_comm_report *r) {
         if (r->row[i].rounds) json_array_append_new(rows, row_json(r, &r->row[i]));
     for (int i = 0; i < r->models; i++)
         if (r->model[i].fit.fitted) json_array_append_new(models, model_json(r, &r->model[i]));
-    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o}", "comm", r->plan.launch.backend, "library", r->found.library,
-                          "ranks", r->ranks, "cores", r->found.cores, "rounds", r->rounds, "memory",
+    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o}", "comm", r->plan.launch.backend, "library",
+                          r->found.library, "ranks", r->ranks, "cores", r->found.cores, "rounds", r->rounds, "memory",
                           memory_json(&r->found.memory), "models", models, "rows", rows);
     json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');

@@ -24,8 +24,9 @@ CB_MUST_USE cb_err cb_own_path(char path[1024]);
 /* A new empty file in TMPDIR or /tmp. */
 CB_MUST_USE cb_err cb_temporary(char path[512]);
 
-/* Runs the command and waits for its end. said: a path for its stdout, NULL: nowhere. What it says on stderr is shown only if it
- * fails. Errors: CB_EIO where it cannot be started, CB_EPEER with its exit code, CB_EUSAGE where there were too many words. */
+/* Runs the command and waits for its end. said: a path for its stdout, NULL: nowhere. What it says on stderr is shown
+ * only if it fails. Errors: CB_EIO where it cannot be started, CB_EPEER with its exit code, CB_EUSAGE where there were
+ * too many words. */
 CB_MUST_USE cb_err cb_words_run(const cb_words *words, const char *said);
 
 #endif

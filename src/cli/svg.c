@@ -2,8 +2,9 @@
 #include "cli/svg.h"
 
 const char *cb_svg_colour(int i) {
-    static const char *const colours[CB_SVG_COLOURS] = {"#1f6fb2", "#d1495b", "#2a9d5c", "#e08a1e", "#7b4ea3", "#14909b",
-                                                        "#8a5a2b", "#d65db1", "#5b6875", "#9aa32a", "#34495e", "#b23a0e"};
+    static const char *const colours[CB_SVG_COLOURS] = {"#1f6fb2", "#d1495b", "#2a9d5c", "#e08a1e",
+                                                        "#7b4ea3", "#14909b", "#8a5a2b", "#d65db1",
+                                                        "#5b6875", "#9aa32a", "#34495e", "#b23a0e"};
     return colours[i % CB_SVG_COLOURS];
 }
 

@@ -58,7 +58,8 @@ int64_t cb_all_reduce_scratch_bytes(cb_means means, int size, int64_t count, cb_
 
 /* Within the limits of a row or rule scratch grows with the count, so the most is at one of their upper ends. */
 int64_t cb_all_reduce_scratch_most(cb_means means, int size, int64_t count, cb_type type) {
-    int64_t blocks_from = (int64_t)CB_SMALL_BLOCK * size > CB_SMALL_COUNT ? (int64_t)CB_SMALL_BLOCK * size : CB_SMALL_COUNT;
+    int64_t blocks_from =
+        (int64_t)CB_SMALL_BLOCK * size > CB_SMALL_COUNT ? (int64_t)CB_SMALL_BLOCK * size : CB_SMALL_COUNT;
     int64_t most = 0, ends[2 + 2 * CB_MOST_RULES] = {count, blocks_from - 1};
     int n = 2;
     for (int i = 0; means.selection && i < means.selection->count; i++) {
@@ -129,7 +130,8 @@ cb_cost cb_collective_cost(cb_means means, cb_kind kind, int size, int index, in
     cb_step steps[CB_MOST_TREE_STEPS];
     const cb_algorithm *a = kind == CB_ALL_REDUCE ? NULL : cb_choose(kind, means, size, count);
     cb_shape shape = {.size = size, .me = index, .count = count};
-    if (a && a->pattern && size > 1 && !is_all_to_all(a->pattern)) return cb_pattern_cost(a->pattern, &shape, type, steps);
+    if (a && a->pattern && size > 1 && !is_all_to_all(a->pattern))
+        return cb_pattern_cost(a->pattern, &shape, type, steps);
     switch (kind) {
     case CB_ALL_REDUCE:
         return cb_all_reduce_cost_by(cb_all_reduce_choose(means, size, count), size, index, count, type);

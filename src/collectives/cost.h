@@ -1,5 +1,6 @@
 /* What collectives cost and need, as pure functions of sizes: which way an all-reduce goes, the scratch it uses, the
- * messages and bytes that one rank sends. The trainer allocates by them and the tests hold counted runs against them. */
+ * messages and bytes that one rank sends. The trainer allocates by them and the tests hold counted runs against them.
+ */
 #ifndef CB_COLLECTIVES_COST_H
 #define CB_COLLECTIVES_COST_H
 
@@ -33,8 +34,8 @@ const char *cb_all_reduce_way_name(cb_all_reduce_way way); /* "direct" "blocks" 
 /* Bytes of scratch that an all-reduce of count elements over size ranks uses: size-1 pieces of ceil(count/size) for
  * blocks, size-1 of count for direct, one of count for doubling and tree; a meeting needs none. */
 int64_t cb_all_reduce_scratch_bytes(cb_means means, int size, int64_t count, cb_type type);
-/* The most that all-reduces of up to count elements use: for memory that serves operations of several sizes. A small one
- * that travels whole may use more than a larger one in blocks. */
+/* The most that all-reduces of up to count elements use: for memory that serves operations of several sizes. A small
+ * one that travels whole may use more than a larger one in blocks. */
 int64_t cb_all_reduce_scratch_most(cb_means means, int size, int64_t count, cb_type type);
 int64_t cb_all_reduce_scratch_by(cb_all_reduce_way way, int size, int64_t count, cb_type type);
 

@@ -1,5 +1,5 @@
-/* The table of algorithms; see table.h. The limits are those of cost.h. A trainer's all-reduce keeps one order of sums, so
- * only rows that do are chosen; the others can be named. */
+/* The table of algorithms; see table.h. The limits are those of cost.h. A trainer's all-reduce keeps one order of sums,
+ * so only rows that do are chosen; the others can be named. */
 #include "collectives/table.h"
 
 #include <stdio.h>
@@ -129,10 +129,11 @@ cb_err cb_selection_check(cb_means means, int size) {
         if (!cb_algorithm_serves(a, means.shared, size)) return cannot_serve(a, IN_ORDER, means.shared, size);
         if (keeps_bits(a, size)) continue;
         list(a->kind, IN_ORDER, means.shared, size, names, sizeof names);
-        return cb_fail(CB_EINVAL,
-                       "%s by '%s' over %d ranks sums in another order than the balanced tree, so bits would depend on the "
-                       "layout; these keep it: %s",
-                       cb_kind_name(a->kind), a->name, size, names);
+        return cb_fail(
+            CB_EINVAL,
+            "%s by '%s' over %d ranks sums in another order than the balanced tree, so bits would depend on the "
+            "layout; these keep it: %s",
+            cb_kind_name(a->kind), a->name, size, names);
     }
     return CB_OK;
 }

@@ -19,8 +19,8 @@ typedef struct cb_algorithm {
 
 const cb_algorithm *cb_algorithms(int *count);
 
-/* A user's word that an operation is done by an algorithm: with counts (elements, as the operation's function takes them)
- * and groups between these limits, inclusive. */
+/* A user's word that an operation is done by an algorithm: with counts (elements, as the operation's function takes
+ * them) and groups between these limits, inclusive. */
 typedef struct cb_rule {
     const cb_algorithm *algorithm;
     int64_t least_count, most_count;
@@ -43,11 +43,11 @@ static inline cb_means cb_means_plain(bool shared) {
 }
 cb_means cb_group_means(const cb_group *group);
 
-/* The first rule that fits, or else the first row of the table that serves. There is always one for the kinds that carry
- * data. */
+/* The first rule that fits, or else the first row of the table that serves. There is always one for the kinds that
+ * carry data. */
 const cb_algorithm *cb_choose(cb_kind kind, cb_means means, int size, int64_t count);
-/* Every rule that fits groups of this size can be followed: its algorithm serves them, and where it reduces it keeps the
- * order of sums on which equal bits rest. Errors: CB_EUNSUPPORTED, CB_EINVAL with the algorithms that would do. */
+/* Every rule that fits groups of this size can be followed: its algorithm serves them, and where it reduces it keeps
+ * the order of sums on which equal bits rest. Errors: CB_EUNSUPPORTED, CB_EINVAL with the algorithms that would do. */
 CB_MUST_USE cb_err cb_selection_check(cb_means means, int size);
 /* CB_EUSAGE with the names of the kind for one that is not known, CB_EUNSUPPORTED with those that can where this one
  * cannot serve the group; size 0: any. */

@@ -7,8 +7,8 @@ typedef struct sums {
     double messages, sent, reduced, moved; /* of one member in one round, or of all */
 } sums;
 
-/* A message is read at its sender and written at its receiver. Its reduction reads it and the own, and writes the own; a
- * tree reads the own once for all. What does not lie together is copied once more on either side. */
+/* A message is read at its sender and written at its receiver. Its reduction reads it and the own, and writes the own;
+ * a tree reads the own once for all. What does not lie together is copied once more on either side. */
 static sums sums_of(const cb_pattern *pattern, const cb_shape *shape, int round, cb_type type, cb_step *steps) {
     const int n = pattern->blocks(shape), found = pattern->steps(shape, round, steps);
     const int64_t total = cb_pattern_elements(pattern, shape), E = cb_type_bytes(type);
@@ -46,9 +46,10 @@ static void add_round(cb_terms *terms, const cb_pattern *pattern, cb_shape shape
     sums all = {0}, most = {0};
     for (shape.me = 0; shape.me < shape.size; shape.me++) {
         sums one = sums_of(pattern, &shape, round, type, steps);
-        most = (sums){larger(most.messages, one.messages), larger(most.sent, one.sent), larger(most.reduced, one.reduced),
-                      0};
-        all = (sums){all.messages + one.messages, all.sent + one.sent, all.reduced + one.reduced, all.moved + one.moved};
+        most = (sums){larger(most.messages, one.messages), larger(most.sent, one.sent),
+                      larger(most.reduced, one.reduced), 0};
+        all =
+            (sums){all.messages + one.messages, all.sent + one.sent, all.reduced + one.reduced, all.moved + one.moved};
     }
     terms->messages += larger(most.messages, all.messages / cores);
     terms->sent_bytes += larger(most.sent, all.sent / cores);
@@ -65,8 +66,8 @@ static double at_once_of(cb_kind kind, int size, int64_t count, cb_type type, in
     return pieces > 0 ? (double)pieces / (double)((pieces + workers - 1) / workers) : 1;
 }
 
-/* A meeting's pieces (shared.c): operands are read where they lie, results written where they are wanted. In and out are
- * of all members together. */
+/* A meeting's pieces (shared.c): operands are read where they lie, results written where they are wanted. In and out
+ * are of all members together. */
 static cb_terms of_meeting(cb_kind kind, int size, int64_t count, cb_type type, int cores) {
     const double at_once = at_once_of(kind, size, count, type, cores), n_bytes = (double)(count * cb_type_bytes(type));
     double in = size * n_bytes, out = size * n_bytes, reduced = 0;

@@ -30,8 +30,8 @@ static bool reduces(cb_kind kind) {
 
 static cb_err check(const cb_call *c) {
     if (c->count > INT_MAX)
-        return cb_fail(CB_EUNSUPPORTED, "MPI's own %s takes up to %d elements, not %lld", cb_kind_name(c->kind), INT_MAX,
-                       (long long)c->count);
+        return cb_fail(CB_EUNSUPPORTED, "MPI's own %s takes up to %d elements, not %lld", cb_kind_name(c->kind),
+                       INT_MAX, (long long)c->count);
     if (reduces(c->kind) && c->type == CB_BF16)
         return cb_fail(CB_EUNSUPPORTED, "MPI's own %s has no bf16; it has f32, f64, i32", cb_kind_name(c->kind));
     return CB_OK;
