@@ -1,101 +1,32 @@
 /* device: the host's copy and its reductions, whose order is a balanced binary tree. The naive tree here works level by
  * level on whole operands, the device block by block and depth first; both must give the same bits. */
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
-#include "base/rng.h"
 #include "device/device.h"
+#include "support/reduction.h"
 #include "support/test.h"
 
-enum { MOST = 17, TYPES = 5 };
-
-/* Random elements whose sums round (floats) or stay in range (integers); all types get the same draw. */
-static void fill(void *to, int64_t count, cb_type type, uint32_t stream) {
-    for (int64_t i = 0; i < count; i++) {
-        uint32_t word = cb_rng_u32((cb_rng_key){77, stream}, (uint64_t)i);
-        double u = word * 0x1p-32, wide = ldexp(u - 0.5, (int)(word % 40));
-        switch (type) {
-        case CB_F32:
-            ((float *)to)[i] = (float)wide;
-            break;
-        case CB_F64:
-            ((double *)to)[i] = wide;
-            break;
-        case CB_I32:
-            ((int32_t *)to)[i] = (int32_t)((u - 0.5) * 1e8);
-            break;
-        case CB_I64:
-            ((int64_t *)to)[i] = (int64_t)((u - 0.5) * 1e17);
-            break;
-        case CB_U8:
-            ((uint8_t *)to)[i] = (uint8_t)(u * 15);
-            break;
-        case CB_BF16: /* in collectives_algorithms_test */
-        case CB_TYPES:
-            break;
-        }
-    }
-}
-
-#define COMBINE(T)                                                          \
-    ((T *)a)[i] = op == CB_SUM ? (T)(((const T *)a)[i] + ((const T *)b)[i]) \
-                               : (((const T *)a)[i] > ((const T *)b)[i] ? ((const T *)a)[i] : ((const T *)b)[i])
-
-static void combine(void *a, const void *b, int64_t i, cb_type type, cb_reduce_op op) {
-    switch (type) {
-    case CB_F32:
-        COMBINE(float);
-        break;
-    case CB_F64:
-        COMBINE(double);
-        break;
-    case CB_I32:
-        COMBINE(int32_t);
-        break;
-    case CB_I64:
-        COMBINE(int64_t);
-        break;
-    case CB_U8:
-        COMBINE(uint8_t);
-        break;
-    case CB_BF16:
-    case CB_TYPES:
-        break;
-    }
-}
-
-/* operands[0..n) are consumed; the result ends in operands[0]. */
-static void naive_tree(void **operands, int n, int64_t count, cb_type type, cb_reduce_op op) {
-    void *level[MOST];
-    memcpy(level, operands, sizeof(void *) * (size_t)n);
-    while (n > 1) {
-        for (int i = 0; i + 1 < n; i += 2) {
-            for (int64_t j = 0; j < count; j++) combine(level[i], level[i + 1], j, type, op);
-            level[i / 2] = level[i];
-        }
-        if (n % 2) level[n / 2] = level[n - 1];
-        n = (n + 1) / 2;
-    }
-    if (level[0] != operands[0]) memcpy(operands[0], level[0], (size_t)(count * cb_type_bytes(type)));
-}
+enum { MOST = 17, SALT = 77 };
 
 /* `to` is a buffer of its own where alias < 0, else operand `alias`. The other operands must not change. */
 static bool reduces_like_the_tree(int n, int64_t count, cb_type type, cb_reduce_op op, int alias) {
     size_t bytes = (size_t)(count * cb_type_bytes(type)), room = bytes + 64;
-    void *naive[MOST], *given[MOST], *kept[MOST];
+    void *given[MOST], *own = calloc(room, 1), *to = own;
+    uint8_t fence[64];
+    memset(fence, 0x5a, sizeof fence);
     for (int k = 0; k < n; k++) {
-        naive[k] = malloc(room), given[k] = malloc(room), kept[k] = malloc(room);
-        fill(given[k], count, type, (uint32_t)k);
-        memset((char *)given[k] + bytes, 0x5a, 64); /* a fence */
-        memcpy(naive[k], given[k], room), memcpy(kept[k], given[k], room);
+        given[k] = elements_fill(malloc(room), type, SALT, k, 0, count);
+        memcpy((char *)given[k] + bytes, fence, sizeof fence);
+        if (k == alias) to = given[k];
     }
-    void *own = calloc(room, 1), *to = alias < 0 ? own : given[alias];
-    naive_tree(naive, n, count, type, op);
     cb_device_host()->reduce(to, (const void *const *)given, n, count, type, op);
-    bool ok = memcmp(to, naive[0], bytes) == 0;
+    bool ok = is_tree_of(to, type, op, SALT, n, 0, count);
     for (int k = 0; k < n; k++) {
-        if (k != alias) ok &= memcmp(given[k], kept[k], room) == 0;
-        ok &= memcmp((char *)given[k] + bytes, (char *)kept[k] + bytes, 64) == 0;
-        free(naive[k]), free(given[k]), free(kept[k]);
+        if (k != alias) ok &= are_elements_of(given[k], type, SALT, k, 0, count);
+        ok &= memcmp((char *)given[k] + bytes, fence, sizeof fence) == 0;
+        free(given[k]);
     }
     free(own);
     return ok;
@@ -104,16 +35,16 @@ static bool reduces_like_the_tree(int n, int64_t count, cb_type type, cb_reduce_
 static void reduce_is_the_tree(void) {
     static const int64_t counts[] = {0, 1, 3, 1023, 1024, 1025, 2100}; /* around the block of 1024 */
     for (int n = 1; n <= MOST; n++)
-        for (int type = 0; type < TYPES; type++)
-            for (int op = 0; op < 2; op++)
+        for (int type = 0; type < CB_TYPES; type++)
+            for (int op = 0; op < CB_REDUCE_OPS; op++)
                 for (int c = 0; c < 7; c++)
                     CHECK(reduces_like_the_tree(n, counts[c], (cb_type)type, (cb_reduce_op)op, -1));
 }
 
 static void to_may_be_any_operand(void) {
     for (int n = 1; n <= MOST; n++)
-        for (int type = 0; type < TYPES; type++)
-            for (int op = 0; op < 2; op++)
+        for (int type = 0; type < CB_TYPES; type++)
+            for (int op = 0; op < CB_REDUCE_OPS; op++)
                 for (int alias = 0; alias < n; alias++)
                     CHECK(reduces_like_the_tree(n, n % 4 == 3 ? 1100 : 33, (cb_type)type, (cb_reduce_op)op, alias));
 }
@@ -148,12 +79,54 @@ static void many_operands(void) {
     }
 }
 
-static void max_of_negatives(void) {
+static void extremes_of_negatives(void) {
     const double a = -3, b = -1, c = -INFINITY;
     const void *from[3] = {&a, &b, &c};
     double out = 0;
     cb_device_host()->reduce(&out, from, 3, 1, CB_F64, CB_MAX);
     CHECK(out == -1);
+    cb_device_host()->reduce(&out, from, 2, 1, CB_F64, CB_MIN);
+    CHECK(out == -3);
+    cb_device_host()->reduce(&out, from, 3, 1, CB_F64, CB_MIN);
+    CHECK(out == -INFINITY);
+}
+
+/* All numbers of bf16, what lies halfway between neighbours, and what lies just beside that. */
+static void bf16_rounds_to_nearest(void) {
+    int wrong = 0;
+    for (uint32_t bits = 0; bits < 0x10000; bits++) {
+        uint16_t low = (uint16_t)bits, narrow;
+        float number = bf16_value(low), back;
+        cb_bf16_widen_all(&back, &low, 1);
+        cb_bf16_narrow_all(&narrow, &number, 1);
+        if (isnan(number)) {
+            wrong += !isnan(back) || !isnan(bf16_value(narrow));
+            continue;
+        }
+        wrong += memcmp(&back, &number, sizeof back) != 0 || narrow != low;
+        if (isinf(bf16_value((uint16_t)(low + 1))) || isinf(number)) continue; /* beyond it lies none */
+        float half = (float)(((double)number + bf16_value((uint16_t)(low + 1))) / 2);
+        float beside[3] = {nextafterf(half, 0), half, nextafterf(half, half < 0 ? -INFINITY : INFINITY)};
+        uint16_t got[3];
+        cb_bf16_narrow_all(got, beside, 3);
+        for (int i = 0; i < 3; i++) wrong += got[i] != bf16_nearest(beside[i]);
+    }
+    CHECK_INT(wrong, 0);
+    float largest = FLT_MAX;
+    uint16_t infinite;
+    cb_bf16_narrow_all(&infinite, &largest, 1);
+    CHECK(isinf(bf16_value(infinite)));
+}
+
+/* Of bf16 a sum is taken in f32 and rounded in each pair; in f32 to the end these four would make 1 + 0x1p-6. */
+static void bf16_is_rounded_in_each_pair(void) {
+    const uint16_t one = bf16_nearest(1), half = bf16_nearest(0x1p-8F); /* of the distance from 1 to the next */
+    const void *from[4] = {&one, &half, &half, &half};
+    uint16_t sum;
+    cb_device_host()->reduce(&sum, from, 2, 1, CB_BF16, CB_SUM);
+    CHECK(bf16_value(sum) == 1); /* a tie, to even */
+    cb_device_host()->reduce(&sum, from, 4, 1, CB_BF16, CB_SUM);
+    CHECK(bf16_value(sum) == 1 + 0x1p-7F);
 }
 
 static void copies(void) {
@@ -170,9 +143,9 @@ static void copies(void) {
 }
 
 static void types_have_sizes_and_names(void) {
-    static const char *const names[TYPES] = {"f32", "f64", "i32", "i64", "u8"};
-    static const size_t sizes[TYPES] = {sizeof(float), sizeof(double), sizeof(int32_t), sizeof(int64_t), 1};
-    for (int type = 0; type < TYPES; type++) {
+    static const char *const names[CB_TYPES] = {"f32", "f64", "i32", "i64", "u8", "bf16"};
+    static const size_t sizes[CB_TYPES] = {sizeof(float), sizeof(double), sizeof(int32_t), sizeof(int64_t), 1, 2};
+    for (int type = 0; type < CB_TYPES; type++) {
         CHECK_STR(cb_type_name((cb_type)type), names[type]);
         CHECK_INT(cb_type_bytes((cb_type)type), sizes[type]);
     }
@@ -184,7 +157,9 @@ int main(void) {
     RUN(to_may_be_any_operand);
     RUN(the_order_is_visible);
     RUN(many_operands);
-    RUN(max_of_negatives);
+    RUN(extremes_of_negatives);
+    RUN(bf16_rounds_to_nearest);
+    RUN(bf16_is_rounded_in_each_pair);
     RUN(copies);
     RUN(types_have_sizes_and_names);
     return test_end();
