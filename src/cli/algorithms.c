@@ -64,7 +64,7 @@ static cb_err check_keys(const place *at, json_t *rule) {
 static cb_err read_rule(const place *at, json_t *o, cb_rule *rule) {
     const char *algorithm = json_string_value(json_object_get(o, "algo"));
     int64_t least_count = 0, most_count = INT64_MAX, least_members = 2, most_members = INT_MAX;
-    cb_kind kind;
+    cb_kind kind = CB_KINDS;
     if (!json_is_object(o)) return wrong(at, "has to be an object with op and algo");
     TRY(check_keys(at, o));
     TRY(read_kind(at, json_string_value(json_object_get(o, "op")), &kind));

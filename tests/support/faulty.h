@@ -3,6 +3,7 @@
 #ifndef CB_TESTS_SUPPORT_FAULTY_H
 #define CB_TESTS_SUPPORT_FAULTY_H
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -15,7 +16,8 @@ typedef enum faulty_kind {
     FAULTY_ERROR, /* the call returns CB_EIO "injected ..." */
     FAULTY_LOST,  /* the message is never started, its wait ends at the deadline */
     FAULTY_SLEEP, /* the rank is late by sleep_s */
-    FAULTY_KILL   /* the process dies (a rank of its own only) */
+    FAULTY_KILL,  /* the process dies (a rank of its own only) */
+    FAULTY_PACES  /* all ranks: before each message some get out of step, differently each time */
 } faulty_kind;
 
 typedef struct faulty_plan {
@@ -42,10 +44,20 @@ static inline void faulty_sleep(double seconds) {
     nanosleep(&(struct timespec){.tv_sec = whole, .tv_nsec = (long)(1e9 * (seconds - (double)whole))}, NULL);
 }
 
+/* Half of the times nothing; else others run first, or, once in a while, all of them. */
+static inline void faulty_pace(uint64_t number) {
+    uint64_t bits = number * 0x9E3779B97F4A7C15u;
+    bits = (bits ^ bits >> 29) * 0xBF58476D1CE4E5B9u >> 40;
+    for (uint64_t n = bits % 8; n > 4; n--) sched_yield();
+    if (bits % 64 == 8) faulty_sleep(1e-5);
+}
+
 static inline cb_err faulty_start(cb_comm *comm, const cb_msg *msg, bool is_send, cb_req **req) {
     faulty_comm *me = faulty_of(comm);
     const faulty_plan *plan = me->plan;
-    if (comm->rank == plan->rank && me->calls++ == plan->call) {
+    if (plan->kind == FAULTY_PACES) {
+        faulty_pace((uint64_t)me->calls++ * 1009 + (uint64_t)comm->rank);
+    } else if (comm->rank == plan->rank && me->calls++ == plan->call) {
         if (plan->kind == FAULTY_ERROR) return cb_fail(CB_EIO, "injected at message %d", plan->call);
         if (plan->kind == FAULTY_KILL) raise(SIGKILL);
         if (plan->kind == FAULTY_SLEEP) faulty_sleep(plan->sleep_s);
