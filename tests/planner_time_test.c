@@ -181,6 +181,22 @@ static void sums_of_gradients(void) {
     CHECK(cb_rule_broken(&job, &split) >= 0); /* it has no more than 1 */
 }
 
+/* nanotron hides tensor parallelism's collectives of the backward pass alone. */
+static void hidden_backward(void) {
+    on("llama-2-7b", "h100-80g:8x4");
+    cb_job job = job_of(CB_NANOTRON);
+    cb_split split = {.dp = 4, .tp = 8, .pp = 1, .cp = 1, .chunks = 1, .micro_batch = 1};
+    cb_estimate none, all;
+    constants.tp_overlap_all = 0;
+    CHECK_OK(cb_estimate_time(&job, &split, &constants, &none));
+    constants.tp_overlap_all = 1;
+    CHECK_OK(cb_estimate_time(&job, &split, &constants, &all));
+    cb_terms t = cb_terms_of(&job, &split, &constants);
+    double times = 2.0 * model.layers * (double)cb_split_micro_batches(&job, &split);
+    CHECK_NEAR(none.by_cause_s[CB_CAUSE_TP] - all.by_cause_s[CB_CAUSE_TP],
+               times * cb_all_reduce_s(&t, (cb_group){8, 1}, 2 * t.rows * t.channels), 1e-9);
+}
+
 static void refused(void) {
     on("gpt3-175b", "a100-80g:8x128");
     cb_job job = job_of(CB_MEGATRON_2021);
@@ -209,6 +225,7 @@ int main(void) {
     RUN(one_device);
     RUN(layers_by_weights);
     RUN(sums_of_gradients);
+    RUN(hidden_backward);
     RUN(refused);
     return test_end();
 }

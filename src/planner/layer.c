@@ -22,7 +22,8 @@ static void tensor_parallel(const cb_terms *t, parts *p) {
     if (t->stack->tp_overlap && !t->job->sync_tp) {
         p->tp = (cb_both){p->tp_full_s * (1 - c->tp_overlap_all), p->tp_full_s * (1 - c->tp_overlap_all)};
     } else {
-        p->tp = (cb_both){p->tp_full_s, p->tp_full_s * (1 - c->tp_overlap_gradient)};
+        double hidden = t->stack->tp_backward ? c->tp_overlap_all : c->tp_overlap_gradient;
+        p->tp = (cb_both){p->tp_full_s, p->tp_full_s * (1 - hidden)};
     }
 }
 

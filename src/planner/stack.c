@@ -48,7 +48,7 @@ static const cb_stack_traits stacks[CB_STACKS] = {
                      .loss_bytes = 52,
                      .sum_bytes = 10,
                      .by_weights = true,
-                     .tp_overlap = true,
+                     .tp_backward = true,
                      .gathers = 1,
                      .grad_bytes = 4},
     [CB_CUBOID] = {.name = "cuboid",

@@ -24,6 +24,7 @@ typedef struct cb_stack_traits {
     bool vendor;         /* the vendor's own kernels for attention and norms */
     bool flash_2;        /* with kernels of the second generation: FlashAttention-2, the vendor's */
     bool tp_overlap;     /* collectives of tensor parallelism run beside the products they belong to */
+    bool tp_backward;    /* only those of the backward pass do */
     bool dp_overlap;     /* gradients are reduced while backward runs */
     bool zero_waits;     /* ZeRO 1 adds up whole gradients after backward, and copies weights tensor by tensor */
     bool engine;         /* DeepSpeed's pipeline engine: a fixed cost per microbatch */
@@ -36,9 +37,9 @@ typedef struct cb_stack_traits {
     bool sums_in_32;     /* gradients of microbatches are added up in 32 bits, where weights have 16 */
     bool by_weights;     /* layers are placed over stages by their weights, the head's among them */
     int loss_bytes;      /* that the loss moves of a logit, where its kernels were counted; 0: see constants.h */
-    int sum_bytes;       /* of a parameter, moved to add a microbatch's gradient to the sum; 0: products add by themselves */
-    int grad_bytes;      /* of an element in the reduction over dp */
-    int gathers;         /* collectives in which a layer's weights are brought together under ZeRO-3 */
+    int sum_bytes;  /* of a parameter, moved to add a microbatch's gradient to the sum; 0: products add by themselves */
+    int grad_bytes; /* of an element in the reduction over dp */
+    int gathers;    /* collectives in which a layer's weights are brought together under ZeRO-3 */
 } cb_stack_traits;
 
 const cb_stack_traits *cb_stack_traits_of(cb_stack stack);
