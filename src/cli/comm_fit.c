@@ -1,6 +1,7 @@
 /* The fit of the cost model; see comm_fit.h. Least squares of relative errors under weights that grow where the error
- * is large (Lawson's algorithm), so that the largest becomes small. Coefficients that would be negative are left out:
- * all subsets of the few columns are tried. */
+ * is large (Lawson's algorithm) or small; of all coefficients found so those count that have most points within the
+ * bound, and of these the ones whose worst is the least. Coefficients that would be negative are left out: all subsets
+ * of the few columns are tried. */
 #include "cli/comm_fit.h"
 
 #include <math.h>
@@ -86,19 +87,36 @@ static bool best_subset(const problem *p, double x[COLUMNS]) {
     return least < INFINITY;
 }
 
-static double worst_of(const problem *p, const double x[COLUMNS]) {
-    double worst = 0;
-    for (int i = 0; i < p->n; i++)
-        if (p->points[i].counts) worst = fmax(worst, error_at(p, i, x));
-    return worst;
+/* How good coefficients are: rows within the bound, and the worst. */
+typedef struct score {
+    int within;
+    double worst;
+} score;
+
+static score score_of(const problem *p, const double x[COLUMNS]) {
+    score s = {0};
+    for (int i = 0; i < p->n; i++) {
+        if (!p->points[i].counts) continue;
+        double error = error_at(p, i, x);
+        s.within += error <= CB_FIT_BOUND;
+        s.worst = fmax(s.worst, error);
+    }
+    return s;
 }
 
-static void weigh_anew(problem *p, const double x[COLUMNS]) {
+static bool is_better(score a, score b) {
+    return a.within != b.within ? a.within > b.within : a.worst < b.worst;
+}
+
+/* More weight where the error is large, so that the largest becomes small; or less, so that what no coefficients
+ * explain (a disturbed row) does not draw them away from the others. */
+static void weigh_anew(problem *p, const double x[COLUMNS], bool on_the_worst) {
     double sum = 0;
     int counting = 0;
     for (int i = 0; i < p->n; i++) {
         if (!p->points[i].counts) continue;
-        p->weight[i] *= error_at(p, i, x) + 1e-3;
+        double error = error_at(p, i, x);
+        p->weight[i] = on_the_worst ? p->weight[i] * (error + 1e-3) : 1 / (error + 2e-2);
         sum += p->weight[i];
         counting++;
     }
@@ -112,7 +130,6 @@ static void set_up(problem *p, double scale[COLUMNS]) {
         const cb_fit_point *at = &p->points[i];
         columns(at, p->split_bytes, p->two_factors, p->row[i]);
         p->rest[i] = 1 - p->gamma_s * at->terms.reduced_bytes / at->time_s;
-        p->weight[i] = at->counts ? 1 : small_weight;
         for (int k = 0; k < COLUMNS; k++) {
             p->row[i][k] /= at->time_s;
             scale[k] = fmax(scale[k], p->row[i][k]);
@@ -123,33 +140,46 @@ static void set_up(problem *p, double scale[COLUMNS]) {
             if (scale[k] > 0) p->row[i][k] /= scale[k];
 }
 
-static cb_fit fit_form(problem *p) {
-    double x[COLUMNS] = {0}, best[COLUMNS] = {0}, scale[COLUMNS], least = INFINITY;
-    set_up(p, scale);
+static void try_weights(problem *p, bool on_the_worst, double best[COLUMNS], score *found) {
+    double x[COLUMNS];
+    for (int i = 0; i < p->n; i++) p->weight[i] = p->points[i].counts ? 1 : small_weight;
     for (int round = 0; round < ROUNDS && best_subset(p, x); round++) {
-        double worst = worst_of(p, x);
-        if (worst < least) {
-            least = worst;
-            memcpy(best, x, sizeof best);
+        score s = score_of(p, x);
+        if (is_better(s, *found)) {
+            *found = s;
+            memcpy(best, x, sizeof x);
         }
-        if (worst == 0) break;
-        weigh_anew(p, x);
+        if (s.worst == 0) return;
+        weigh_anew(p, x, on_the_worst);
     }
+}
+
+static cb_fit fit_form(problem *p) {
+    double best[COLUMNS] = {0}, scale[COLUMNS];
+    score found = {-1, INFINITY};
+    set_up(p, scale);
+    try_weights(p, true, best, &found);
+    try_weights(p, false, best, &found);
     for (int k = 0; k < COLUMNS; k++) best[k] = scale[k] > 0 ? best[k] / scale[k] : 0;
-    return (cb_fit){.fitted = least < INFINITY,
+    return (cb_fit){.fitted = found.within >= 0,
                     .alpha_s = {best[0], best[0] + best[1]},
-                    .split_bytes = p->split_bytes,
+                    .split_bytes = best[1] > 0 ? p->split_bytes : 0, /* one alpha will do */
                     .beta_s = best[2],
                     .gamma_s = p->gamma_s,
                     .factor = {best[3], p->two_factors ? best[4] : best[3]},
                     .two_factors = p->two_factors,
-                    .worst = least};
+                    .within = found.within,
+                    .worst = found.worst};
+}
+
+static bool is_better_fit(const cb_fit *a, const cb_fit *b) {
+    return is_better((score){a->within, a->worst}, (score){b->within, b->worst});
 }
 
 /* With two alphas the best of all sizes of messages that leave three points or more on either side; libraries send up
  * to some KiB without asking the receiver first. */
 static cb_fit fit_split(problem *p, bool two_factors) {
-    cb_fit best = {.worst = INFINITY};
+    cb_fit best = {.within = -1, .worst = INFINITY};
     p->two_factors = two_factors;
     for (int i = 0; i < p->n; i++) {
         int above = 0;
@@ -157,7 +187,7 @@ static cb_fit fit_split(problem *p, bool two_factors) {
         for (int k = 0; k < p->n; k++) above += message_bytes(&p->points[k]) > p->split_bytes;
         if (p->split_bytes <= 0 || p->split_bytes > MOST_EAGER_BYTES || above < 3 || p->n - above < 3) continue;
         cb_fit one = fit_form(p);
-        if (one.worst < best.worst) best = one;
+        if (is_better_fit(&one, &best)) best = one;
     }
     return best;
 }
@@ -199,7 +229,7 @@ cb_fit cb_fit_make(const cb_fit_point *points, int n, double gamma_s) {
         p.split_bytes = 0;
         p.two_factors = two_factors;
         cb_fit one = split ? fit_split(&p, two_factors) : fit_form(&p);
-        if (one.worst < best.worst) best = one;
+        if (is_better_fit(&one, &best)) best = one;
     }
     judge(&best, points, p.n);
     return best;

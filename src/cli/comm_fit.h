@@ -34,7 +34,7 @@ typedef struct cb_fit {
     double worst;       /* of those, |predicted / measured - 1| */
 } cb_fit;
 
-/* Weighs relative errors, and the largest most. */
+/* As many points as possible within CB_FIT_BOUND of their time, and the worst as near as possible. */
 cb_fit cb_fit_make(const cb_fit_point *points, int n, double gamma_s);
 double cb_fit_time(const cb_fit *fit, const cb_fit_point *point); /* seconds; 0 if not fitted */
 

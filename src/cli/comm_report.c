@@ -81,7 +81,7 @@ static void print_rows(const cb_comm_report *r, const cb_comm_row *rows) {
     int first = 0;
     while (first < r->plan.sizes && !rows[first].rounds) first++;
     if (first == r->plan.sizes) return;
-    printf("\n%s, %d ranks, %s\n", cb_kind_name(rows[first].kind), r->ranks, rows[first].by);
+    printf("\n%s, %d rank%s, %s\n", cb_kind_name(rows[first].kind), r->ranks, r->ranks == 1 ? "" : "s", rows[first].by);
     printf("%10s %9s %5s %5s %-17s %10s %7s %7s %6s %9s %5s\n", "size", "count", "type", "redop", "algorithm", "time",
            "algbw", "busbw", "#wrong", "model", "floor");
     printf("%10s %9s %5s %5s %-17s %10s %7s %7s %6s %9s %5s\n", "(B)", "(elem.)", "", "", "", "(us)", "(GB/s)",
@@ -169,7 +169,7 @@ static void print_comparison(const cb_comm_report *r, int kind) {
 }
 
 void cb_comm_report_print(const cb_comm_report *r) {
-    printf("%d ranks on %s%s%s, %d cores; every result checked\n", r->ranks, r->plan.launch.backend,
+    printf("%d rank%s on %s%s%s, %d cores; every result checked\n", r->ranks, r->ranks == 1 ? "" : "s", r->plan.launch.backend,
            *r->found.library ? ", " : "", r->found.library, r->found.cores);
     print_memory(r);
     for (int e = 0; e < r->plan.entries; e++) print_rows(r, cb_comm_report_own(r, e, 0));
