@@ -132,6 +132,7 @@ communication() {
     check "an arrow for each message" equal "$rc $(grep -c '<polygon' d.svg) $(grep -c 'fill="#ffffff" stroke' d.svg)" "0 24 12"
     run bench comm --op all-gather,broadcast --algo all --sizes 1k,4k,16k --ranks 2 --repeats 1 --plot p.svg
     check "two panels for each operation, a line for each algorithm" equal "$rc $(grep -c 'bus bandwidth' p.svg) $(grep -c 'polyline.*stroke-width="2"' p.svg)" "0 2 18"
+    check "the fastest by size" equal "$(grep -cE '^the fastest (all-gather|broadcast) by size: from 1.00 KiB [a-z]+' "$out")" 2
     run bench comm --sizes 64 --repeats 1 --plot no/p.svg
     check "a picture that cannot be written is refused at once" equal "$rc $(cat "$err") $(wc -c <"$out")" \
         "1 cuboid: error: --plot no/p.svg: nothing can be written in no: No such file or directory 0"

@@ -7,6 +7,7 @@
 
 #include "base/os.h"
 
+enum { COLUMNS = 100 };
 enum { LARGE = 64 << 10 }; /* bytes: from here on ours are held against the library's */
 
 cb_comm_row *cb_comm_report_own(const cb_comm_report *r, int entry, int size) {
@@ -168,14 +169,38 @@ static void print_comparison(const cb_comm_report *r, int kind) {
     print_verdict(r, kind);
 }
 
+/* Which of several own algorithms is the fastest from which size on. */
+static void print_fastest(const cb_comm_report *r, int kind) {
+    const cb_algorithm *before = NULL;
+    int own = 0, column;
+    char size[16], text[64];
+    for (int e = 0; e < r->plan.entries; e++) own += r->plan.entry[e].kind == r->kind[kind] && !r->plan.entry[e].native;
+    if (own < 2) return;
+    column = printf("\nthe fastest %s by size:", cb_kind_name(r->kind[kind])) - 1;
+    for (int i = 0; i < r->plan.sizes; i++) {
+        const cb_comm_row *row = fastest(r, r->kind[kind], i, false);
+        if (!row || row->algorithm == before) continue;
+        int length =
+            snprintf(text, sizeof text, "from %s %s", cb_os_human_bytes(row->bytes, size), row->algorithm->name);
+        bool wraps = column + length + 2 > COLUMNS;
+        column = wraps ? length + 2 : column + length + 2;
+        printf("%s%s%s", before ? "," : "", wraps ? "\n  " : " ", text);
+        before = row->algorithm;
+    }
+    putchar('\n');
+}
+
 void cb_comm_report_print(const cb_comm_report *r) {
-    printf("%d rank%s on %s%s%s, %d cores; every result checked\n", r->ranks, r->ranks == 1 ? "" : "s", r->plan.launch.backend,
-           *r->found.library ? ", " : "", r->found.library, r->found.cores);
+    printf("%d rank%s on %s%s%s, %d cores; every result checked\n", r->ranks, r->ranks == 1 ? "" : "s",
+           r->plan.launch.backend, *r->found.library ? ", " : "", r->found.library, r->found.cores);
     print_memory(r);
     for (int e = 0; e < r->plan.entries; e++) print_rows(r, cb_comm_report_own(r, e, 0));
     for (int peer = 0; peer < r->peers; peer++)
         for (int kind = 0; kind < r->kinds; kind++) print_rows(r, cb_comm_report_of_peer(r, peer, kind, 0));
-    for (int kind = 0; kind < r->kinds; kind++) print_comparison(r, kind);
+    for (int kind = 0; kind < r->kinds; kind++) {
+        print_fastest(r, kind);
+        print_comparison(r, kind);
+    }
 }
 
 static json_t *us_or_null(double seconds) {
