@@ -282,7 +282,7 @@ static cb_err measure(probed *p, const probe *what, cb_comm *comm) {
     TRY(cb_rank_create(&p->rank, what->run, comm));
     p->split = what->split;
     p->timed = cb_compute_timed(p->rank.compute);
-    p->rank.tp.compute = p->rank.transformer.compute = &p->timed.compute;
+    p->rank.tp.compute = p->rank.transformer.compute = &p->timed.around.compute;
     cut_head(p);
     fill_all(p);
     return rounds(p, &what->mean[cb_comm_rank(comm)]);

@@ -3,18 +3,11 @@
 #ifndef CB_COMPUTE_TIMED_H
 #define CB_COMPUTE_TIMED_H
 
-#include "compute/compute.h"
-
-typedef enum cb_op_kind {
-    CB_OP_PRODUCT,     /* matrix products, and their sums over shards */
-    CB_OP_ATTENTION,   /* scores, softmax, values */
-    CB_OP_ELEMENTWISE, /* norms, biases, GELU, residuals, embedding, loss: what memory and vector units bound */
-    CB_OP_KINDS
-} cb_op_kind;
+#include "compute/around.h"
 
 typedef struct cb_timed {
-    cb_compute compute; /* give &compute to those who compute */
-    cb_compute *inner;
+    cb_around around;      /* give &around.compute to those who compute */
+    double begin_s;        /* of the operation under way */
     double s[CB_OP_KINDS]; /* so far */
     double product_flops;  /* of all products so far */
 } cb_timed;
