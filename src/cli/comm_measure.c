@@ -65,6 +65,7 @@ typedef struct rank {
     cb_comm_data data;
     cb_comm_row *rows;
     char *from, *to, *scratch;
+    int here_cores; /* of this machine, before the rank is bound to one */
     int64_t room_bytes, available_bytes;
     double begin_s, said_s;
     cb_comm_found found;
@@ -118,8 +119,7 @@ static cb_err sample(turn *t, int calls, double *each_s) {
 /* As many calls as fill a sample, the same on all ranks. */
 static cb_err choose_calls(turn *t) {
     const rank *r = t->r;
-    int here = cb_comm_local_size(r->comm);
-    bool shared = here > cb_machine_cores(here);
+    bool shared = cb_comm_local_size(r->comm) > r->here_cores;
     double wanted_s = shared ? shared_sample_s : sample_s, each_s;
     TRY(largest(t->r, &wanted_s));
     for (int i = 0; i < r->plan->warmup; i++) TRY(call_once(t));
@@ -255,22 +255,29 @@ static cb_err allocate(rank *r) {
     return cb_fail(CB_ENOMEM, "no memory for operations of %lld bytes", (long long)r->room_bytes);
 }
 
+static cb_err measure_memory(rank *r) {
+    return cb_memory_rate_measure(&r->found.memory, &r->control, r->here_cores, r->from, r->to, r->room_bytes,
+                                  r->plan->type);
+}
+
 static cb_err run(rank *r) {
     int all[CB_COMM_MOST_RANKS], ranks = cb_comm_size(r->comm);
     const cb_comm_plan *p = r->plan;
-    const int here = cb_comm_local_size(r->comm), here_cores = cb_machine_cores(here);
+    const int here = cb_comm_local_size(r->comm);
     for (int i = 0; i < ranks; i++) all[i] = i;
     cb_comm_native_name(r->comm, r->found.library);
-    r->found.cores = (int)((int64_t)here_cores * ranks / here);
+    r->here_cores = cb_machine_cores(here);
+    r->found.cores = (int)((int64_t)r->here_cores * ranks / here);
     r->found.cache_bytes = cb_os_cache_bytes();
     if (p->pin) cb_rank_pin(cb_comm_local_rank(r->comm), here, 1);
     TRY(cb_group_make(&r->control, r->comm, CB_FOR_WORLD, all, ranks));
     TRY(cb_group_make(&r->group, r->comm, CB_FOR_TP, all, ranks));
     r->group.selection = p->selection;
     TRY(allocate(r));
-    TRY(cb_memory_rate_measure(&r->found.memory, &r->control, here_cores, r->from, r->to, r->room_bytes, p->type));
+    TRY(measure_memory(r));
     TRY(cb_comm_data_make(&r->data, ranks, p->type, p->op));
-    return measure_all(r);
+    TRY(measure_all(r));
+    return measure_memory(r); /* once more: the better counts, as something may have disturbed the first */
 }
 
 static cb_err live(cb_comm *comm, void *arg) {
