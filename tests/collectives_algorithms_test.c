@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "collectives/algorithms.h"
+#include "collectives/terms.h"
 #include "support/test.h"
 
 /* Closed formulas beside the patterns: what the algorithms' papers say is sent. */
@@ -28,6 +29,40 @@ static void costs_of_papers(void) {
         cb_cost all_to_all = cb_pattern_cost(&cb_all_to_all_bruck, &(cb_shape){.size = p, .me = 0, .count = n}, CB_F32, steps);
         CHECK_INT(all_to_all.bytes, 4 * n * p / 2 * log);
     }
+}
+
+static cb_terms terms_of(cb_kind kind, const char *name, int size, int64_t count, int cores) {
+    const cb_algorithm *a;
+    cb_step steps[64];
+    CHECK_OK(cb_algorithm_find(kind, name, true, size, &a));
+    return cb_algorithm_terms(a, size, count, CB_F32, cores, steps);
+}
+
+/* What lies on the longest way, in elements of 4 bytes; with fewer cores than members their work is one after the other. */
+static void terms_of_papers(void) {
+    const int64_t n = 8 * 1024;
+    for (int p = 2; p <= 16; p *= 2) {
+        cb_terms ring = terms_of(CB_ALL_REDUCE, "ring", p, n, p), few = terms_of(CB_ALL_REDUCE, "ring", p, n, 1);
+        CHECK_INT(ring.messages, 2 * (p - 1));
+        CHECK_INT(ring.sent_bytes, 4 * 2 * (p - 1) * n / p);
+        CHECK_INT(ring.reduced_bytes, 4 * (p - 1) * n / p);
+        CHECK_INT(few.messages, p * ring.messages);
+        CHECK_INT(few.sent_bytes, p * ring.sent_bytes);
+        /* sent and received 2n(p-1)/p by each; the half is reduced: two operands and a result */
+        CHECK_INT(ring.moved_bytes, 4 * (2 * 2 + 3) * (p - 1) * n);
+        cb_terms binomial = terms_of(CB_BROADCAST, "binomial", p, n, p);
+        CHECK_INT(binomial.messages, cb_rounds(p));
+        CHECK_INT(binomial.sent_bytes, 4 * n * cb_rounds(p));
+        CHECK_INT(binomial.reduced_bytes, 0);
+        CHECK_INT(binomial.set_bytes, 4 * n * p);
+        cb_terms shared = terms_of(CB_ALL_REDUCE, "shared", p, 1 << 20, p);
+        CHECK_INT(shared.messages, 1);
+        CHECK_INT(shared.moved_bytes, 4 * 2 * p * (1 << 20));
+        CHECK_INT(shared.reduced_bytes, 4 * (p - 1) * ((1 << 20) / p));
+    }
+    /* work of a single piece is one core's, however many there are */
+    CHECK_INT(terms_of(CB_ALL_REDUCE, "shared", 2, 100, 2).reduced_bytes, 400);
+    CHECK_INT(terms_of(CB_ALL_REDUCE, "ring", 1, n, 1).messages, 0);
 }
 
 static void the_table_chooses(void) {
@@ -169,6 +204,7 @@ static void who_did_not_come(void) {
 
 int main(void) {
     RUN(costs_of_papers);
+    RUN(terms_of_papers);
     RUN(the_table_chooses);
     RUN(rules_go_first);
     RUN(rules_that_cannot_be);

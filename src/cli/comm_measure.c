@@ -185,7 +185,8 @@ static bool describe(const rank *r, int entry, int size, cb_comm_row *row) {
                      : e->algorithm ? e->algorithm
                                     : cb_choose(e->kind, cb_group_means(&r->group), ranks, row->count);
     bool again = size > 0 && cb_comm_count_of(e->kind, ranks, p->size_bytes[size - 1], p->type) == row->count;
-    return !again && fits(r, row);
+    row->too_large = !again && !fits(r, row);
+    return !again && !row->too_large;
 }
 
 static void say(rank *r, cb_kind kind, int size) {

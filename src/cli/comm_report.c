@@ -88,7 +88,11 @@ static void print_rows(const cb_comm_report *r, const cb_comm_row *rows) {
     printf("%10s %9s %5s %5s %-17s %10s %7s %7s %6s %9s %5s\n", "(B)", "(elem.)", "", "", "", "(us)", "(GB/s)",
            "(GB/s)", "", "(us)", "/time");
     for (int size = first; size < r->plan.sizes; size++)
-        if (rows[size].rounds) print_row(r, &rows[size]);
+        if (rows[size].rounds)
+            print_row(r, &rows[size]);
+        else if (rows[size].too_large)
+            printf("%10lld %9lld left out: more memory is needed than there is\n", (long long)rows[size].bytes,
+                   (long long)rows[size].count);
     print_models(r, rows);
 }
 
