@@ -80,6 +80,10 @@ communication() {
     refuses "--op: 'all-reduc' is no operation (did you mean 'all-reduce'?); there are: all-reduce, all-gather" comm --op all-reduc
     refuses "--op: 'reduce' is named twice" comm --op reduce,all
     refuses "there is no algorithm 'rings' for all-reduce; there are: shared, blocks, direct" comm --algo rings
+    refuses "there is no algorithm 'rings' for all-reduce" comm --op all --algo ring,rings
+    run bench comm --op all --algo ring,binomial --sizes 64 --ranks 2 --repeats 1 --json
+    check "operations that have the algorithm" equal "$rc $(grep -o '"op":"[a-z-]*","algo":"[a-z]*"' "$out" | tr '\n' ' ')" \
+        '0 "op":"all-reduce","algo":"ring" "op":"all-gather","algo":"ring" "op":"reduce-scatter","algo":"ring" "op":"broadcast","algo":"binomial" "op":"reduce","algo":"binomial" '
     refuses "--algo native goes with --comm mpi" comm --algo native
     refuses "--ranks is 300; it can be 1 to 256" comm --ranks 300
     refuses "--sizes: 8 does not come after 8; they have to grow" comm --sizes 8,8

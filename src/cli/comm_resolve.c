@@ -103,20 +103,46 @@ static bool names_native(const char *algo) {
     return false;
 }
 
+/* Of several operations those are left out that have none of the named algorithms. */
+static bool has(cb_kind kind, const char *word) {
+    int rows;
+    const cb_algorithm *all = cb_algorithms(&rows);
+    bool found = strcmp(word, "chosen") == 0 || strcmp(word, "native") == 0 || strcmp(word, "all") == 0;
+    for (int i = 0; i < rows && !found; i++) found = all[i].kind == kind && strcmp(all[i].name, word) == 0;
+    return found;
+}
+
+/* An algorithm has to be one of at least one operation; if not, the error is that of the first. */
+static cb_err check_named(cb_comm_report *r, const cb_comm_options *o, const char *word) {
+    const cb_algorithm *found;
+    (void)o;
+    for (int k = 0; k < r->kinds; k++)
+        if (has(r->kind[k], word)) return CB_OK;
+    return cb_algorithm_find(r->kind[0], word, cb_comm_means(r).shared, r->ranks, &found);
+}
+
+/* At the kind that is last in the plan. */
+static cb_err take_named(cb_comm_report *r, const cb_comm_options *o, const char *word) {
+    (void)o;
+    cb_kind kind = r->kind[r->kinds - 1];
+    return has(kind, word) ? add_named(r, kind, word) : CB_OK;
+}
+
 static cb_err take_entries(cb_comm_report *r, const cb_comm_options *o) {
     bool is_mpi = strcmp(o->comm, "mpi") == 0, native = names_native(o->algo);
-    char word[MOST_WORD];
+    int wanted = r->kinds;
     if (native && !is_mpi)
         return cb_fail(CB_EUSAGE, "--algo native goes with --comm mpi; with --comm threads --native starts MPI's own");
-    for (int k = 0; k < r->kinds; k++) {
-        for (const char *at = o->algo;;) {
-            size_t length = strcspn(at, ",");
-            snprintf(word, sizeof word, "%.*s", (int)length, at);
-            TRY(add_named(r, r->kind[k], word));
-            if (!at[length]) break;
-            at += length + 1;
-        }
-        if (o->native && is_mpi && !native) TRY(add_entry(r, r->kind[k], NULL, true));
+    TRY(each_word(r, o, o->algo, check_named));
+    r->kinds = 0;
+    for (int k = 0; k < wanted; k++) {
+        int before = r->plan.entries;
+        r->kind[r->kinds++] = r->kind[k];
+        TRY(each_word(r, o, o->algo, take_named));
+        if (r->plan.entries == before)
+            r->kinds--;
+        else if (o->native && is_mpi && !native)
+            TRY(add_entry(r, r->kind[r->kinds - 1], NULL, true));
     }
     return CB_OK;
 }
