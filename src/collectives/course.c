@@ -30,7 +30,8 @@ static void pack(const layout *l, const cb_blocks *b, char *blocks, char *packed
     for (int i = 0; i < b->span; i += b->stride) {
         int run = b->span - i < b->run ? b->span - i : b->run;
         for (int done = 0; done < run;) {
-            int first = cb_modulo(b->first + i + done, l->n), part = l->n - first < run - done ? l->n - first : run - done;
+            int first = cb_modulo(b->first + i + done, l->n),
+                part = l->n - first < run - done ? l->n - first : run - done;
             cb_blocks piece = cb_block_range(first, part);
             int64_t bytes = cb_blocks_count(&piece, l->total, l->n) * l->element_bytes;
             char *place = blocks + place_bytes(l, first);
@@ -94,15 +95,16 @@ cb_err cb_course_post(cb_course *c, int round) {
 }
 
 /* What was received on the right of the own if it comes from a higher place. */
-static void add(const layout *l, const cb_step *s, const char *received) {
-    const cb_course *c = l->c;
+static void add(const layout *l, cb_course *c, const cb_step *s, const char *received) {
     for (int i = 0; i < s->recv.span; i++) {
         if (i % s->recv.stride >= s->recv.run) continue;
         char *own = c->data + place_bytes(l, s->recv.first + i);
         int64_t count = cb_block_count(l->total, l->n, cb_modulo(s->recv.first + i, l->n));
         bool right = s->from > c->shape.me;
-        const void *operands[2] = {right ? own : received, right ? received : own};
+        const char *mine = c->own ? c->own : own;
+        const void *operands[2] = {right ? mine : received, right ? received : mine};
         cb_device_host()->reduce(own, operands, 2, count, c->exchange->type, c->op);
+        c->own = NULL;
         received += count * l->element_bytes;
     }
 }
@@ -132,7 +134,7 @@ void cb_course_settle(cb_course *c, int round) {
         parts at = parts_of(&l, s, &used);
         if (at.recv < 0) continue;
         if (s->combine == CB_ADD)
-            add(&l, s, c->scratch + at.recv);
+            add(&l, c, s, c->scratch + at.recv);
         else
             pack(&l, &s->recv, c->data, c->scratch + at.recv, true);
     }

@@ -12,6 +12,7 @@ typedef struct cb_course {
     cb_shape shape;
     int root;         /* member that shape.me is counted from */
     const char *from; /* what is sent, and the own operand of a tree */
+    const char *own;  /* of a single block: the own operand of the first sum, which then stands in data; NULL: in data */
     char *data;       /* where received blocks go; the same as from but in one-round patterns */
     char *result;     /* of a tree; NULL: the block's place in data */
     char *scratch;    /* cb_pattern_scratch elements */

@@ -1,5 +1,5 @@
-/* All-gather, reduce-scatter, broadcast, reduce and all-to-all: whole operations, by a pattern or by a meeting. Which one
- * is in the table (table.c). Here is what is around a pattern: memory, the own part, the last copy. */
+/* All-gather, reduce-scatter, broadcast, reduce and all-to-all: whole operations, by a pattern or by a meeting. Which
+ * one is in the table (table.c). Here is what is around a pattern: memory, the own part, the last copy. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -34,7 +34,8 @@ static bool receives(const cb_course *c) {
     return found;
 }
 
-/* Direct patterns only read from, as do those who only send; all-gather, broadcast and the root of a reduce work in `to`. */
+/* Direct patterns only read from, as do those who only send; all-gather, broadcast and the root of a reduce work in
+ * `to`. */
 static bool needs_work(const operation *o) {
     const cb_pattern *pattern = o->course.pattern;
     if (pattern == &cb_reduce_scatter_direct || pattern == &cb_all_to_all_pairwise) return false;
@@ -45,7 +46,8 @@ static bool needs_work(const operation *o) {
 static cb_err allocate(operation *o, cb_exchange *x) {
     cb_course *c = &o->course;
     const int most = cb_pattern_most_steps(c->pattern, c->shape.size);
-    const int64_t reqs = aligned(2 * most * (int64_t)sizeof *x->reqs), steps = aligned(most * (int64_t)sizeof *c->steps);
+    const int64_t reqs = aligned(2 * most * (int64_t)sizeof *x->reqs),
+                  steps = aligned(most * (int64_t)sizeof *c->steps);
     c->steps = malloc((size_t)steps);
     if (!c->steps) return cb_fail(CB_ENOMEM, "no memory for the steps of %d members", c->shape.size);
     int64_t scratch = aligned(cb_pattern_scratch(c->pattern, &c->shape, c->steps) * cb_type_bytes(x->type));
@@ -74,6 +76,8 @@ static void begin(operation *o) {
     c->from = c->data = o->works ? o->work : call->to;
     if (call->kind == CB_ALL_GATHER) {
         copy((char *)call->to + at, call->from, o->block_bytes);
+    } else if (c->pattern == &cb_reduce_binomial && (o->works || is_root(o))) {
+        c->own = call->from; /* whoever works there receives something first */
     } else if (o->works || (call->kind == CB_REDUCE && is_root(o))) {
         copy(c->data, call->from, o->all_bytes);
     } else if (call->kind != CB_BROADCAST) {
@@ -151,8 +155,7 @@ cb_err cb_broadcast(cb_group *group, void *data, int64_t count, cb_type type, in
 
 cb_err cb_reduce(cb_group *group, void *to, const void *from, int64_t count, cb_type type, cb_reduce_op op, int root) {
     assert(root >= 0 && root < group->size);
-    cb_call call = {
-        .kind = CB_REDUCE, .type = type, .op = op, .root = root, .count = count, .from = from, .to = to};
+    cb_call call = {.kind = CB_REDUCE, .type = type, .op = op, .root = root, .count = count, .from = from, .to = to};
     return by_choice(group, &call);
 }
 
