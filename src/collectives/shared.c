@@ -55,11 +55,15 @@ static void reduce_at(const cb_meeting *m, char *to, int64_t from_bytes, int64_t
 }
 
 static void all_reduce_piece(const cb_meeting *m, int64_t piece) {
+    const void *from[CB_MOST_AT_A_MEETING];
+    void *to[CB_MOST_AT_A_MEETING];
     span s = span_of(m, piece);
-    char *first = (char *)cb_meeting_call(m, 0)->to + s.begin_bytes;
-    reduce_at(m, first, s.begin_bytes, s.count);
-    for (int i = 1; i < cb_meeting_size(m); i++)
-        cb_device_host()->copy((char *)cb_meeting_call(m, i)->to + s.begin_bytes, first, s.bytes);
+    const cb_call *call = cb_meeting_call(m, 0);
+    for (int i = 0; i < cb_meeting_size(m); i++) {
+        from[i] = (const char *)cb_meeting_call(m, i)->from + s.begin_bytes;
+        to[i] = (char *)cb_meeting_call(m, i)->to + s.begin_bytes;
+    }
+    cb_device_host()->reduce_to_all(to, from, cb_meeting_size(m), s.count, call->type, call->op);
 }
 
 static void all_reduce_alone(const cb_meeting *m, const cb_call *own) {

@@ -43,6 +43,9 @@ struct cb_device {
      * pairs of those; a lone last one moves up unchanged). `to` may be any of the `from`. n from 1 to 64 at a time or
      * more. */
     void (*reduce)(void *to, const void *const *from, int n, int64_t count, cb_type type, cb_reduce_op op);
+    /* The same into all of to[0..n-1], n >= 2; each may be the `from` of its index. */
+    void (*reduce_to_all)(void *const *to, const void *const *from, int n, int64_t count, cb_type type,
+                          cb_reduce_op op);
 };
 
 #endif

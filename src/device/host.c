@@ -25,45 +25,50 @@ static void copy(void *to, const void *from, int64_t bytes) {
     if (bytes > 0 && to != from) memcpy(to, from, (size_t)bytes);
 }
 
-/* One pairwise loop per type; out (n) = a op b. out may be a or b. */
-#define PAIR(suffix, T)                                                            \
-    static void sum_##suffix(void *out, const void *a, const void *b, int64_t n) { \
-        T *to = out;                                                               \
-        const T *x = a, *y = b;                                                    \
-        for (int64_t i = 0; i < n; i++) to[i] = (T)(x[i] + y[i]);                  \
-    }                                                                              \
-    static void max_##suffix(void *out, const void *a, const void *b, int64_t n) { \
-        T *to = out;                                                               \
-        const T *x = a, *y = b;                                                    \
-        for (int64_t i = 0; i < n; i++) to[i] = y[i] > x[i] ? y[i] : x[i];         \
-    }                                                                              \
-    static void min_##suffix(void *out, const void *a, const void *b, int64_t n) { \
-        T *to = out;                                                               \
-        const T *x = a, *y = b;                                                    \
-        for (int64_t i = 0; i < n; i++) to[i] = y[i] < x[i] ? y[i] : x[i];         \
+/* The loops over two operands, a type and an operation each. out (n) = a op b, and the same into two places at once,
+ * where a copy afterwards would read it again; every out may be a or b. bf16: sums are taken in f32 and rounded in
+ * every pair. */
+#define PAIR(op, suffix, T, result)                                                                \
+    static void op##_##suffix(void *out, const void *a, const void *b, int64_t n) {                \
+        T *to = out;                                                                               \
+        const T *x = a, *y = b;                                                                    \
+        for (int64_t i = 0; i < n; i++) to[i] = (T)(result);                                       \
+    }                                                                                              \
+    static void op##_##suffix##_twice(void *const *out, const void *a, const void *b, int64_t n) { \
+        T *to = out[0], *too = out[1];                                                             \
+        const T *x = a, *y = b;                                                                    \
+        SIMD for (int64_t i = 0; i < n; i++) too[i] = to[i] = (T)(result);                         \
     }
-PAIR(f32, float)
-PAIR(f64, double)
-PAIR(i32, int32_t)
-PAIR(i64, int64_t)
-PAIR(u8, uint8_t)
+#define SIMD _Pragma("omp simd")
+#define PAIRS(suffix, T)                            \
+    PAIR(sum, suffix, T, x[i] + y[i])               \
+    PAIR(max, suffix, T, y[i] > x[i] ? y[i] : x[i]) \
+    PAIR(min, suffix, T, y[i] < x[i] ? y[i] : x[i])
+PAIRS(f32, float)
+PAIRS(f64, double)
+PAIRS(i32, int32_t)
+PAIRS(i64, int64_t)
+PAIRS(u8, uint8_t)
+PAIR(sum, bf16, uint16_t, cb_bf16_narrow(cb_bf16_widen(x[i]) + cb_bf16_widen(y[i])))
+PAIR(max, bf16, uint16_t, cb_bf16_widen(y[i]) > cb_bf16_widen(x[i]) ? y[i] : x[i])
+PAIR(min, bf16, uint16_t, cb_bf16_widen(y[i]) < cb_bf16_widen(x[i]) ? y[i] : x[i])
+#undef PAIRS
 #undef PAIR
 
-/* bf16: sums are taken in f32 and rounded in every pair. */
-static void sum_bf16(void *out, const void *a, const void *b, int64_t n) {
-    const uint16_t *x = a, *y = b;
-    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = cb_bf16_narrow(cb_bf16_widen(x[i]) + cb_bf16_widen(y[i]));
-}
-
-static void max_bf16(void *out, const void *a, const void *b, int64_t n) {
-    const uint16_t *x = a, *y = b;
-    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = cb_bf16_widen(y[i]) > cb_bf16_widen(x[i]) ? y[i] : x[i];
-}
-
-static void min_bf16(void *out, const void *a, const void *b, int64_t n) {
-    const uint16_t *x = a, *y = b;
-    for (int64_t i = 0; i < n; i++) ((uint16_t *)out)[i] = cb_bf16_widen(y[i]) < cb_bf16_widen(x[i]) ? y[i] : x[i];
-}
+typedef struct pair {
+    void (*once)(void *out, const void *a, const void *b, int64_t n);
+    void (*twice)(void *const *out, const void *a, const void *b, int64_t n);
+} pair;
+#define OPS(suffix)                                                                   \
+    {                                                                                 \
+        {sum_##suffix, sum_##suffix##_twice}, {max_##suffix, max_##suffix##_twice}, { \
+            min_##suffix, min_##suffix##_twice                                        \
+        }                                                                             \
+    }
+static const pair pair_table[CB_TYPES][CB_REDUCE_OPS] = {
+    [CB_F32] = OPS(f32), [CB_F64] = OPS(f64), [CB_I32] = OPS(i32),
+    [CB_I64] = OPS(i64), [CB_U8] = OPS(u8),   [CB_BF16] = OPS(bf16)};
+#undef OPS
 
 void cb_bf16_narrow_all(uint16_t *to, const float *from, int64_t count) {
     for (int64_t i = 0; i < count; i++) to[i] = cb_bf16_narrow(from[i]);
@@ -73,18 +78,12 @@ void cb_bf16_widen_all(float *to, const uint16_t *from, int64_t count) {
     for (int64_t i = 0; i < count; i++) to[i] = cb_bf16_widen(from[i]);
 }
 
-typedef void (*pair_fn)(void *out, const void *a, const void *b, int64_t n);
-static const pair_fn pair_table[CB_TYPES][CB_REDUCE_OPS] = {
-    [CB_F32] = {sum_f32, max_f32, min_f32}, [CB_F64] = {sum_f64, max_f64, min_f64},
-    [CB_I32] = {sum_i32, max_i32, min_i32}, [CB_I64] = {sum_i64, max_i64, min_i64},
-    [CB_U8] = {sum_u8, max_u8, min_u8},     [CB_BF16] = {sum_bf16, max_bf16, min_bf16}};
-
 /* One block of a reduction: count elements at byte offset `at` of each of n operands. */
 typedef struct block {
     const void *const *from;
     int n;
     int64_t at, count;
-    pair_fn pair;
+    pair pair;
 } block;
 
 /* Reduces operands first..first+span-1 (span a power of two, the first at least there) and returns where the result
@@ -95,7 +94,7 @@ static const void *tree(const block *b, void *out, int first, int span, double l
     const void *left = tree(b, out, first, half, levels, depth + 1);
     if (first + half >= b->n) return left; /* a lone left half moves up unchanged */
     const void *right = tree(b, levels[depth], first + half, half, levels, depth + 1);
-    b->pair(out, left, right, b->count);
+    b->pair.once(out, left, right, b->count);
     return out;
 }
 
@@ -106,17 +105,13 @@ static void reduce_block(char *to, const block *b) {
     while (2 * half < b->n) half *= 2;
     const void *left = tree(b, room, 0, half, levels, 1);
     const void *right = tree(b, levels[0], half, half, levels, 1);
-    b->pair(to + b->at, left, right, b->count);
+    b->pair.once(to + b->at, left, right, b->count);
 }
 
 static void reduce(void *to, const void *const *from, int n, int64_t count, cb_type type, cb_reduce_op op) {
     int64_t size = cb_type_bytes(type);
     if (n == 1) {
         copy(to, from[0], count * size);
-        return;
-    }
-    if (n == 2) {
-        pair_table[type][op](to, from[0], from[1], count);
         return;
     }
     block b = {.from = from, .n = n, .pair = pair_table[type][op]};
@@ -127,7 +122,17 @@ static void reduce(void *to, const void *const *from, int n, int64_t count, cb_t
     }
 }
 
-static const cb_device host = {.name = "host", .copy = copy, .reduce = reduce};
+static void reduce_to_all(void *const *to, const void *const *from, int n, int64_t count, cb_type type,
+                          cb_reduce_op op) {
+    if (n == 2) {
+        pair_table[type][op].twice(to, from[0], from[1], count);
+        return;
+    }
+    reduce(to[0], from, n, count, type, op);
+    for (int i = 1; i < n; i++) copy(to[i], to[0], count * cb_type_bytes(type));
+}
+
+static const cb_device host = {.name = "host", .copy = copy, .reduce = reduce, .reduce_to_all = reduce_to_all};
 
 const cb_device *cb_device_host(void) {
     return &host;
