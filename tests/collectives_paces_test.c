@@ -1,5 +1,6 @@
-/* Results do not depend on timing: every algorithm a thousand times, by ranks that get out of step at random while
- * other threads take the cores from them: no hang, and the same bits every time. */
+/* Results do not depend on timing: every algorithm a thousand times (as processes a hundred), by ranks that get out of
+ * step at random while other threads take the cores from them: no hang, and the same bits every time. On threads, or
+ * under mpiexec with CB_TEST_BACKEND=mpi. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -51,33 +52,38 @@ typedef struct job {
     int times;
 } job;
 
-static cb_err over_and_over(cb_comm *comm, void *arg) {
-    const job *j = arg;
-    cb_group group;
-    TRY(make_group(&group, comm));
-    const size_t bytes = (size_t)group.size * COUNT * sizeof(float);
+static cb_err over_and_over(cb_group *group, const job *j) {
+    const size_t bytes = (size_t)group->size * COUNT * sizeof(float);
     const cb_kind kind = j->algorithm->kind;
     bool in_place = kind == CB_ALL_REDUCE || kind == CB_BROADCAST;
-    float *mine = elements_of(CB_F32, SALT, group.me, group.size * COUNT), *first = malloc(bytes), *to = malloc(bytes);
+    float *mine = elements_of(CB_F32, SALT, group->me, group->size * COUNT), *first = malloc(bytes),
+          *to = malloc(bytes);
     int differ = 0;
     for (int n = 0; n < j->times; n++) {
         memcpy(to, mine, bytes); /* also where the operation only writes: the rest must stay */
         cb_call call = {.kind = kind, .type = CB_F32, .count = COUNT, .from = in_place ? to : mine, .to = to};
-        faulty_pace((uint64_t)n * MOST + (uint64_t)group.me);
-        TRY(cb_algorithm_run(j->algorithm, &group, &call, NULL));
+        faulty_pace((uint64_t)n * MOST + (uint64_t)group->me);
+        TRY(cb_algorithm_run(j->algorithm, group, &call, NULL));
         if (n == 0) memcpy(first, to, bytes);
         differ += memcmp(first, to, bytes) != 0;
     }
     if (!CHECK_INT(differ, 0))
-        fprintf(stderr, "    %s by %s, member %d of %d\n", cb_kind_name(kind), j->algorithm->name, group.me,
-                group.size);
-    if (kind == CB_ALL_REDUCE && cb_algorithm_keeps_order(j->algorithm, group.size))
-        CHECK(is_tree_of(first, CB_F32, CB_SUM, SALT, group.size, 0, COUNT));
-    cb_group_free(&group);
+        fprintf(stderr, "    %s by %s, member %d of %d\n", cb_kind_name(kind), j->algorithm->name, group->me,
+                group->size);
+    if (kind == CB_ALL_REDUCE && cb_algorithm_keeps_order(j->algorithm, group->size))
+        CHECK(is_tree_of(first, CB_F32, CB_SUM, SALT, group->size, 0, COUNT));
     free(to);
     free(first);
     free(mine);
     return CB_OK;
+}
+
+static cb_err one_row(cb_comm *comm, void *arg) {
+    cb_group group;
+    TRY(make_group(&group, comm));
+    cb_err e = over_and_over(&group, arg);
+    cb_group_free(&group);
+    return e;
 }
 
 /* Rows that send messages are held up before each of them, meetings before each operation. */
@@ -89,9 +95,9 @@ static void run_rows(int ranks, int times) {
         cb_launch launch = {.backend = "threads", .ranks = ranks, .deadline_s = 200};
         job j = {&table[i], times};
         if (!table[i].pattern)
-            CHECK_OK(cb_comm_launch(&launch, over_and_over, &j));
+            CHECK_OK(cb_comm_launch(&launch, one_row, &j));
         else if (cb_algorithm_serves(&table[i], false, ranks))
-            CHECK_OK(cb_comm_launch_wrapped(&launch, faulty_wrap, (void *)&paces, over_and_over, &j));
+            CHECK_OK(cb_comm_launch_wrapped(&launch, faulty_wrap, (void *)&paces, one_row, &j));
     }
 }
 
@@ -102,6 +108,20 @@ static void every_algorithm_at_any_pace(void) {
     run_rows(4, 1000);
     run_rows(7, 100);
     load_end(&l);
+}
+
+/* Under MPI in one launch, as a process has only one. */
+static cb_err all_rows(cb_comm *comm, void *arg) {
+    int rows;
+    const cb_algorithm *table = cb_algorithms(&rows);
+    cb_group group;
+    TRY(make_group(&group, comm));
+    for (int i = 0; i < rows; i++) {
+        job j = {&table[i], *(int *)arg};
+        if (cb_algorithm_serves(&table[i], group.board, group.size)) TRY(over_and_over(&group, &j));
+    }
+    cb_group_free(&group);
+    return CB_OK;
 }
 
 /* Several all-reduces at once. */
@@ -140,7 +160,21 @@ static void several_at_any_pace(void) {
     }
 }
 
+/* Processes that poll are load enough. */
+static void in_processes(void) {
+    static const faulty_plan paces = {.kind = FAULTY_PACES};
+    int times = 100;
+    cb_launch launch = {.backend = "mpi", .deadline_s = 200};
+    CHECK_OK(cb_comm_launch_wrapped(&launch, faulty_wrap, (void *)&paces, all_rows, &times));
+}
+
 int main(void) {
+    const char *backend = getenv("CB_TEST_BACKEND");
+    if (backend && strcmp(backend, "mpi") == 0) {
+        in_processes();
+        if (cb_comm_mpiexec_rank() == 0) return test_end();
+        return atomic_load(&test_failed_) ? 1 : 0;
+    }
     RUN(every_algorithm_at_any_pace);
     RUN(several_at_any_pace);
     return test_end();
