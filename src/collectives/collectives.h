@@ -24,8 +24,8 @@ typedef struct cb_pending {
 } cb_pending;
 
 /* In place: data (count) becomes the sum (or maximum) over the group, the same bits on every member. *Collective over
- * group.* As messages small counts travel whole, large ones as blocks: each member receives the pieces of its own block from all,
- * reduces them in tree order and sends the result to all: 2(p-1)/p * bytes sent per rank, 2(p-1) messages.
+ * group.* As messages small counts travel whole, large ones as blocks: each member receives the pieces of its own block
+ * from all, reduces them in tree order and sends the result to all: 2(p-1)/p * bytes sent per rank, 2(p-1) messages.
  * cb_all_reduce_choose says which. scratch: cb_all_reduce_scratch_bytes, or NULL: allocated for the call. */
 CB_MUST_USE cb_err cb_all_reduce(cb_group *group, void *data, int64_t count, cb_type type, cb_reduce_op op,
                                  void *scratch);
@@ -43,11 +43,12 @@ CB_MUST_USE cb_err cb_all_reduce_finish(cb_pending *pending);
  */
 CB_MUST_USE cb_err cb_all_gather(cb_group *group, void *to, const void *from, int64_t count, cb_type type);
 /* from (size*count), to (count): to is the reduction over members of their block `me`, which may be to. *Collective
- * over group.* Allocates size-1 pieces of count for the call. */
+ * over group.* Takes size-1 pieces of count, which the group keeps for the next operation. */
 CB_MUST_USE cb_err cb_reduce_scatter(cb_group *group, void *to, const void *from, int64_t count, cb_type type,
                                      cb_reduce_op op);
 /* to (count) of member root = the reduction of all members' from (count), in tree order of the members counted from the
- * root; to may be from, others' to is not looked at. *Collective over group.* Allocates count elements for the call. */
+ * root; to may be from, others' to is not looked at. *Collective over group.* Takes count elements, which the group
+ * keeps. */
 CB_MUST_USE cb_err cb_reduce(cb_group *group, void *to, const void *from, int64_t count, cb_type type, cb_reduce_op op,
                              int root);
 /* from, to (size*count): block i of member j's to is block j of member i's from. *Collective over group.* */

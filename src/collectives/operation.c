@@ -13,7 +13,6 @@ typedef struct operation {
     const cb_call *call;
     cb_course course;
     int64_t block_bytes, all_bytes; /* of count elements; of the operation's whole data */
-    void *memory;                   /* requests, steps, scratch, work: one after the other */
     bool works;                     /* in: */
     char *work;                     /* (all_bytes) where a pattern changes what it sends, but from is the caller's */
 } operation;
@@ -43,6 +42,17 @@ static bool needs_work(const operation *o) {
     return pattern->kind != CB_ALL_GATHER && pattern->kind != CB_BROADCAST;
 }
 
+/* The group's memory, at least so much: large memory that is new for every call has to be mapped anew page by page,
+ * which takes longer than the operation. NULL: there is none. */
+static char *room_of(cb_group *group, int64_t bytes) {
+    if (group->room_bytes >= bytes) return group->room;
+    free(group->room);
+    group->room = aligned_alloc(ALIGNMENT, (size_t)aligned(bytes));
+    group->room_bytes = group->room ? aligned(bytes) : 0;
+    return group->room;
+}
+
+/* Requests, scratch, work: one after the other in the group's memory. */
 static cb_err allocate(operation *o, cb_exchange *x) {
     cb_course *c = &o->course;
     const int most = cb_pattern_most_steps(c->pattern, c->shape.size);
@@ -53,13 +63,13 @@ static cb_err allocate(operation *o, cb_exchange *x) {
     int64_t scratch = aligned(cb_pattern_scratch(c->pattern, &c->shape, c->steps) * cb_type_bytes(x->type));
     o->works = needs_work(o);
     int64_t work = o->works ? aligned(o->all_bytes) : 0;
-    o->memory = aligned_alloc(ALIGNMENT, (size_t)(reqs + scratch + work + ALIGNMENT));
-    if (!o->memory)
+    char *memory = room_of(o->group, reqs + scratch + work + ALIGNMENT);
+    if (!memory)
         return cb_fail(CB_ENOMEM, "%s over %d ranks: no %lld bytes", cb_kind_name(x->kind), c->shape.size,
                        (long long)(reqs + scratch + work));
-    x->reqs = o->memory;
+    x->reqs = (cb_req **)(void *)memory;
     x->room = 2 * most;
-    c->scratch = (char *)o->memory + reqs;
+    c->scratch = memory + reqs;
     o->work = c->scratch + scratch;
     return CB_OK;
 }
@@ -129,7 +139,6 @@ cb_err cb_algorithm_run(const cb_algorithm *algorithm, cb_group *group, const cb
     o.all_bytes = cb_pattern_elements(pattern, &o.course.shape) * E;
     cb_err e = cb_exchange_end(&x, size == 1 ? run_alone(&o) : run(&o, &x));
     free(o.course.steps);
-    free(o.memory);
     return e;
 }
 

@@ -83,6 +83,7 @@ void cb_group_count(cb_group *group, cb_kind kind, const cb_traffic *sent) {
 void cb_group_free(cb_group *group) {
     if (group->board) group->comm->ops->leave(group->comm, group->board);
     free(group->ranks);
+    free(group->room);
     *group = (cb_group){0};
 }
 

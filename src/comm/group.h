@@ -11,6 +11,8 @@ typedef struct cb_group {
     int *ranks;         /* world ranks, owned */
     unsigned sequence;  /* collectives started so far; equal on all members at equal points */
     cb_board *board;    /* where they meet; NULL: they send messages */
+    void *room;         /* of collectives/: memory that is kept from one operation to the next */
+    int64_t room_bytes;
     int node;           /* members on one machine, neighbours in the group, if it spans several such; else 0 */
     const struct cb_selection *selection; /* the user's choice of algorithms (collectives/table.h), set by who makes it */
 } cb_group;
