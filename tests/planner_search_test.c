@@ -206,8 +206,8 @@ static const cb_flow *flow(const cb_flow *rows, int count, const char *what) {
     return rows;
 }
 
-/* Volumes of one rank and step: 8 b s h (t-1)/t a layer and microbatch under tensor parallelism; 2 (d-1)/d P of
- * gradients; a message each way per border. */
+/* Volumes of one rank and step: 8 b s h (t-1)/t a layer and microbatch under tensor parallelism, 2 more for the inputs
+ * gathered again under sequence parallelism; 2 (d-1)/d P of gradients; a message each way per border. */
 static void flows_are_the_papers(void) {
     cb_job job = job_of("gpt3-13b", "a100-80g:8x2", 64, 2048);
     cb_param_sums sums = cb_param_sums_of(&model);
@@ -217,7 +217,8 @@ static void flows_are_the_papers(void) {
             cb_split s = {2, 4, 2, 1, 1, 2, CB_SPLIT_1F1B, again ? CB_AGAIN_LAYER : CB_KEEP_ALL, CB_PLACE_EVEN, sp, 0};
             int count = cb_flows_of(&job, &s, &sums, 0, rows);
             double bsh = 2.0 * 2048 * 5120, m = 16, layers = 20, share = 3.0 / 4, bytes = 2;
-            double body = (again ? 12 : 8) * bsh * share * m * layers * bytes, embedding = 2 * bsh * share * m * bytes;
+            double body = ((again ? 12 : 8) + 2 * sp) * bsh * share * m * layers * bytes,
+                   embedding = 2 * bsh * share * m * bytes;
             CHECK_NEAR(cb_flows_bytes(rows, count, "tp"), body + embedding, 1e-6 * body);
             CHECK_NEAR(flow(rows, count, "next stage")->sent_bytes, m * bsh * bytes / 4,
                        1); /* a quarter to each peer */

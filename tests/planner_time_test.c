@@ -179,9 +179,17 @@ static void sums_of_gradients(void) {
                2 * plain.by_cause_s[CB_CAUSE_ELEMENTWISE] + cb_stream_s(&t, 10 * params), 1e-9);
     split.zero = 2;
     CHECK(cb_rule_broken(&job, &split) >= 0); /* it has no more than 1 */
+    split.zero = 0, split.dp = 8, split.pp = 4, split.schedule = CB_SPLIT_1F1B;
+    job.global_batch = 16; /* 2 microbatches do not fill 4 stages before 1F1B begins, 3 do */
+    CHECK(cb_rule_broken(&job, &split) >= 0);
+    split.schedule = CB_SPLIT_GPIPE;
+    CHECK_INT(cb_rule_broken(&job, &split), -1);
+    job.global_batch = 24, split.schedule = CB_SPLIT_1F1B;
+    CHECK_INT(cb_rule_broken(&job, &split), -1);
 }
 
-/* nanotron hides tensor parallelism's collectives of the backward pass alone. */
+/* nanotron hides tensor parallelism's collectives of the backward pass alone: two all-reduces a layer; with sequence
+ * parallelism six gathers and scatters, beside them the vocabulary's five. */
 static void hidden_backward(void) {
     on("llama-2-7b", "h100-80g:8x4");
     cb_job job = job_of(CB_NANOTRON);
@@ -195,6 +203,13 @@ static void hidden_backward(void) {
     double times = 2.0 * model.layers * (double)cb_split_micro_batches(&job, &split);
     CHECK_NEAR(none.by_cause_s[CB_CAUSE_TP] - all.by_cause_s[CB_CAUSE_TP],
                times * cb_all_reduce_s(&t, (cb_group){8, 1}, 2 * t.rows * t.channels), 1e-9);
+    split.sequence_parallel = true;
+    CHECK_OK(cb_estimate_time(&job, &split, &constants, &all));
+    double part_s = cb_all_gather_s(&t, (cb_group){8, 1}, 2 * t.rows * t.channels);
+    CHECK_NEAR(all.by_cause_s[CB_CAUSE_TP], (2 * times + 5 * times / (2.0 * model.layers)) * part_s, 1e-9);
+    constants.tp_overlap_all = 0;
+    CHECK_OK(cb_estimate_time(&job, &split, &constants, &none));
+    CHECK_NEAR(none.by_cause_s[CB_CAUSE_TP] - all.by_cause_s[CB_CAUSE_TP], 3 * times * part_s, 1e-9);
 }
 
 static void refused(void) {

@@ -49,14 +49,23 @@ static void wait_for_host(const cb_terms *t, stage *s) {
     s->backward_s = waited.backward_s;
 }
 
+/* The vocabulary's collectives over tp: the embedding forward, the gradient of the head's input backward; with sequence
+ * parallelism a scatter and a gather, two gathers of the head's input and a scatter. */
+static cb_both vocabulary_tp(const cb_terms *t, bool first, bool last) {
+    cb_group group = {t->split->tp, 1};
+    double bytes = 2 * t->rows * t->channels, part_s = cb_all_gather_s(t, group, bytes);
+    if (!t->split->sequence_parallel) {
+        double s = cb_all_reduce_s(t, group, bytes);
+        return (cb_both){first ? s : 0, last ? s : 0};
+    }
+    return (cb_both){(first + last) * part_s, (first + 2 * last) * part_s};
+}
+
 static stage stage_of(const cb_terms *t, const cb_layer *layer, int index) {
     stage s = {.params = 0};
     bool first = index == 0, last = index == t->split->pp - 1;
     add_layers(&s, t, layer, cb_split_layers(t->job, t->split, index));
-    if (first || last) { /* the vocabulary's collectives: embedding forward, head's gradient backward */
-        double s_ = cb_all_reduce_s(t, (cb_group){t->split->tp, 1}, 2 * t->rows * t->channels);
-        add_both(&s, (cb_both){first ? s_ : 0, last ? s_ : 0}, CB_CAUSE_TP);
-    }
+    if (first || last) add_both(&s, vocabulary_tp(t, first, last), CB_CAUSE_TP);
     if (first) {
         add_both(&s, cb_embedding(t), CB_CAUSE_HEAD);
         s.params += t->embedding_params;

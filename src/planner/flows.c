@@ -33,23 +33,30 @@ static void add(list *l, const char *dimension, cb_kind kind, const char *what, 
     l->at[l->count++] = (cb_flow){dimension, name, what, size, times, bytes, times * sent(kind, size, bytes)};
 }
 
-/* With sequence parallelism each all-reduce is a reduce-scatter where it was and an all-gather before the next product.
- */
+/* With sequence parallelism each all-reduce is a reduce-scatter where it was and an all-gather before the next product,
+ * whose input is kept cut and gathered once more for the gradient of the weight. */
 static void add_tp(list *l) {
     const cb_split *s = l->split;
-    int layers = cb_split_layers(l->job, s, l->stage);
-    double passes = s->recompute == CB_AGAIN_LAYER ? 3 : 2, times = l->micro_batches * layers * 2 * passes;
-    double rows = l->stream_bytes / (double)l->job->model->channels / l->regime.activation;
-    if (s->sequence_parallel) {
-        add(l, "tp", CB_ALL_GATHER, "inputs of attention and MLP", s->tp, times, l->stream_bytes);
-        add(l, "tp", CB_REDUCE_SCATTER, "outputs of attention and MLP", s->tp, times, l->stream_bytes);
+    double blocks = 2 * l->micro_batches * cb_split_layers(l->job, s, l->stage);
+    double passes = s->recompute == CB_AGAIN_LAYER ? 3 : 2, m = l->micro_batches, bytes = l->stream_bytes;
+    double rows = bytes / (double)l->job->model->channels / l->regime.activation;
+    bool cut = s->sequence_parallel, first = l->stage == 0, last = l->stage == s->pp - 1;
+    if (cut) {
+        add(l, "tp", CB_ALL_GATHER, "inputs of attention and MLP", s->tp, blocks * (passes + 1), bytes);
+        add(l, "tp", CB_REDUCE_SCATTER, "outputs of attention and MLP", s->tp, blocks * passes, bytes);
     } else {
-        add(l, "tp", CB_ALL_REDUCE, "outputs of attention and MLP", s->tp, times, l->stream_bytes);
+        add(l, "tp", CB_ALL_REDUCE, "outputs of attention and MLP", s->tp, blocks * passes, bytes);
     }
-    if (l->stage == 0) add(l, "tp", CB_ALL_REDUCE, "embedding", s->tp, l->micro_batches, l->stream_bytes);
-    if (l->stage < s->pp - 1) return;
-    add(l, "tp", CB_ALL_REDUCE, "gradient of the head's input", s->tp, l->micro_batches, l->stream_bytes);
-    add(l, "tp", CB_ALL_REDUCE, "maxima and sums of the loss", s->tp, 3 * l->micro_batches, 4 * rows);
+    if (first && cut) {
+        add(l, "tp", CB_REDUCE_SCATTER, "embedding", s->tp, m, bytes);
+        add(l, "tp", CB_ALL_GATHER, "gradient of the embedding", s->tp, m, bytes);
+    } else if (first) {
+        add(l, "tp", CB_ALL_REDUCE, "embedding", s->tp, m, bytes);
+    }
+    if (!last) return;
+    if (cut) add(l, "tp", CB_ALL_GATHER, "the head's input", s->tp, 2 * m, bytes);
+    add(l, "tp", cut ? CB_REDUCE_SCATTER : CB_ALL_REDUCE, "gradient of the head's input", s->tp, m, bytes);
+    add(l, "tp", CB_ALL_REDUCE, "maxima and sums of the loss", s->tp, 3 * m, 4 * rows);
 }
 
 /* Each chunk's activations to the next stage and its gradients to the one before; the first and the last chunk of all

@@ -12,19 +12,23 @@ double cb_together_s(const cb_terms *t, double device_s, double host_s) {
 
 typedef struct parts {
     cb_both gemm, attention, elementwise, tp, cp, host;
-    double tp_full_s; /* one direction of tensor parallelism's collectives, before hiding */
 } parts;
 
+/* Two all-reduces each way; with sequence parallelism two scatters and two gathers, and backward the inputs of two
+ * products are gathered again for their weights' gradients (Korthikanti et al., arXiv:2205.05198, section 4.2.2). */
 static void tensor_parallel(const cb_terms *t, parts *p) {
     const cb_constants *c = t->constants;
     double bytes = 2 * t->rows * t->channels;
-    p->tp_full_s = 2 * cb_all_reduce_s(t, (cb_group){t->split->tp, 1}, bytes);
-    if (t->stack->tp_overlap && !t->job->sync_tp) {
-        p->tp = (cb_both){p->tp_full_s * (1 - c->tp_overlap_all), p->tp_full_s * (1 - c->tp_overlap_all)};
-    } else {
-        double hidden = t->stack->tp_backward ? c->tp_overlap_all : c->tp_overlap_gradient;
-        p->tp = (cb_both){p->tp_full_s, p->tp_full_s * (1 - hidden)};
+    cb_group group = {t->split->tp, 1};
+    bool both = t->stack->tp_overlap && !t->job->sync_tp;
+    double hidden = both || t->stack->tp_backward ? c->tp_overlap_all : c->tp_overlap_gradient;
+    p->tp.forward_s = p->tp.backward_s = 2 * cb_all_reduce_s(t, group, bytes);
+    if (t->split->sequence_parallel) {
+        double part_s = cb_all_gather_s(t, group, bytes);
+        p->tp = (cb_both){4 * part_s, 6 * part_s};
     }
+    p->tp.forward_s *= both ? 1 - hidden : 1;
+    p->tp.backward_s *= 1 - hidden;
 }
 
 /* Keys and values travel in a ring beside the attention they are for. */

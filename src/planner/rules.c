@@ -34,14 +34,16 @@ static bool breaks_schedule(const cb_job *job, const cb_split *s) {
 }
 
 /* FSDP by itself has no pipeline; DeepSpeed's engine and nanotron have no chunks and do not split the backward pass;
- * the first came before sequence parallelism and selective recomputation, the second cuts optimizer states alone. */
+ * the first came before sequence parallelism and selective recomputation, the second cuts optimizer states alone and
+ * fills the pipeline before 1F1B begins. */
 static bool breaks_stack(const cb_job *job, const cb_split *s) {
     bool simple = s->schedule == CB_SPLIT_1F1B || s->schedule == CB_SPLIT_GPIPE;
     switch (job->stack) {
     case CB_FSDP:
         return s->pp > 1;
     case CB_NANOTRON:
-        return !simple || s->zero >= 2 || s->cp > 1;
+        return !simple || s->zero >= 2 || s->cp > 1 ||
+               (s->schedule == CB_SPLIT_1F1B && cb_split_micro_batches(job, s) < s->pp - 1);
     case CB_DEEPSPEED_2021:
         return !simple || s->sequence_parallel || s->recompute == CB_AGAIN_ATTENTION;
     default:
@@ -103,7 +105,7 @@ static const struct {
     {{"batch", "dp x microbatch divides the global batch"}, breaks_batch},
     {{"schedule", "chunks go with the interleaved schedule, and schedules with a pipeline"}, breaks_schedule},
     {{"stack",
-      "the stack does not have it: a pipeline, a schedule, a stage of ZeRO, a kind of recomputation, SP or cp"},
+      "the stack does not have it: a pipeline, a schedule, few microbatches, a stage of ZeRO, recomputation, SP or cp"},
      breaks_stack},
     {{"groups", "interleaved: microbatches pass in groups of pp, so pp divides their number"}, breaks_groups},
     {{"chunks", "interleaved: pp x chunks divides the layers"}, breaks_chunks},
