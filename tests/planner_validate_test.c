@@ -115,6 +115,7 @@ static void what_rows_leave_out(void) {
                                "f,L,,32,4096,,,,,8192,TPUv4,c,8,8,1,1,,,3,1,16,,,bf16,2,,\n"));
     CHECK_OK(cb_published_read(&p, &csv, "t.csv", 0, &hardware));
     CHECK(!*p.why && p.model.gated && p.model.untied && p.split.dp == 8 && p.job.stack == CB_FSDP && p.network_guessed);
+    CHECK(p.model.position == CB_ROTARY && p.model.norm == CB_RMSNORM && p.model.unbiased);
     CHECK_OK(cb_published_read(&p, &csv, "t.csv", 1, &hardware));
     CHECK(!*p.why && p.split.dp == 2 && p.model.heads == 32 && p.model.ffn == 16384);
     CHECK(p.split.placement == CB_PLACE_WITH_ENDS && p.split.chunks == 4);

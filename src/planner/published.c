@@ -1,7 +1,8 @@
 /* A row of a published table as a job and a layout. What a row leaves out is filled in by these rules: heads of 128
  * channels; a vocabulary of 50257; the MLP gated, and the head a matrix of its own, where that comes nearest to the
- * number of parameters; embedding and head placed as layers where only then the layers come out even; one layer per
- * chunk where an interleaved schedule has no number of chunks. */
+ * number of parameters; with a gated MLP the rest of Llama, rotary positions and norms without means; embedding and
+ * head placed as layers where only then the layers come out even; one layer per chunk where an interleaved schedule has
+ * no number of chunks. */
 #include "planner/published.h"
 
 #include <math.h>
@@ -95,6 +96,7 @@ static const char *read_model(reader *r, cb_published *p) {
     bool beyond = model->channels > 1000000 || model->ffn > 10000000 || model->vocab > 100000000;
     if (beyond) return "sizes beyond any model"; /* and beyond what its counts hold */
     choose_family(model, number(r, CB_COL_PARAMS_B));
+    if (model->gated) model->unbiased = true, model->norm = CB_RMSNORM, model->position = CB_ROTARY;
     return NULL;
 }
 
