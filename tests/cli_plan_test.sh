@@ -192,7 +192,7 @@ R
     check "a column that nothing reads" has "$err" \
         "cuboid: warning: rows.csv:1:67: column 'Micro_Batch' is not known and not read; did you mean 'micro_batch'?"
     check "one row is predicted" equal "$(grep -c '^4,f,m,8,1,[0-9.]*,[-0-9.]*,,,$' out.csv)" 1
-    check "rows by their lines" has out.csv "7,f,m,0,1,,,,,no tp"
+    check "rows by their lines" has out.csv "7,f,m,8,1,,,,,no tp"
     run plan --validate rows.csv --json --hardware own.json
     shows '"skipped": 4' '"device '"'TPUv4'"' is not known": 2' '"no tp": 1'
     check "and a device of one's own" hasnt "$out" "'x100'"

@@ -65,6 +65,10 @@ static void broken_csv(void) {
                 "t.csv:4:9: hidden is 'x'");
 }
 
+static void no_rows(void) {
+    CHECK_FAILS(check_text(NAMES), CB_EFORMAT, "t.csv:2:1: no rows; the first line names the columns alone");
+}
+
 /* A row says the same as a job made by hand. */
 static void row_is_the_job(void) {
     cb_csv csv;
@@ -132,6 +136,59 @@ static void what_rows_leave_out(void) {
     CHECK_OK(cb_published_read(&p, &csv, "t.csv", 7, &hardware));
     CHECK_STR(p.why, "device 'TPUv4' is not known");
     cb_csv_free(&csv);
+}
+
+/* One field of a good row replaced: why the row is skipped; "": predicted. */
+static void values_that_cannot_be(void) {
+    static const char *const good[] = {"f",    "G",    "1.3",          "24",   "2048", "16",   "16", "8192", "50257",
+                                       "1024", "A100", "8x200Gb/s IB", "16",   "1",    "8",    "2",  "1",    "1",
+                                       "0",    "1",    "16",           "full", "0",    "fp16", "1",  "1F1B", "n"};
+    static const struct {
+        int column;
+        const char *value, *why;
+    } cases[] = {
+        {0, "", ""},
+        {3, "24.0", ""},
+        {3, "48.5", "layers is '48.5'; a whole number from 1 to 10000 was due"},
+        {3, "1e15", "layers is '1e15'; a whole number from 1 to 10000 was due"},
+        {3, "0", "layers is '0'; a whole number from 1 to 10000 was due"},
+        {5, "15", "hidden 2048, heads 15, kv_heads 16: each is a multiple of the next in any model"},
+        {6, "3", "hidden 2048, heads 16, kv_heads 3: each is a multiple of the next in any model"},
+        {12, "16.5", "gpus is '16.5'; a whole number from 1 to 1048576 was due"},
+        {13, "1048576", "dp x tp x pp x cp is not the number of devices"},
+        {16, "0", ""},
+        {18, "9", "zero is '9'; a whole number from 0 to 3 was due"},
+        {18, "0.5", "zero is '0.5'; a whole number from 0 to 3 was due"},
+        {19, "0", "micro_batch is '0'; a whole number from 1 to 1000000000 was due"},
+        {21, "foo", "recompute is 'foo'; none, selective, by-op or full was due"},
+        {21, "selective (attention core)", ""},
+        {21, "", ""},
+        {22, "2", "sequence_parallel is '2'; a whole number from 0 to 1 was due"},
+        {23, "foo", "dtype is 'foo'; bf16, fp16, fp8, fp4 or fp32 was due"},
+        {23, "bf16/fp16", ""},
+        {23, "", ""},
+        {25, "foo", "schedule is 'foo'; 1F1B, interleaved, gpipe, ZB-1p, ZB-2p or none was due"},
+        {25, "1F1B (some fork)", ""},
+        {25, "", ""},
+        {26, "foo", ""},
+    };
+    enum { FIELDS = sizeof good / sizeof *good };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        char text[2048] = NAMES;
+        cb_csv csv;
+        cb_check check;
+        for (int i = 0; i < FIELDS; i++) {
+            strcat(text, i == cases[c].column ? cases[c].value : good[i]);
+            strcat(text, i + 1 < FIELDS ? "," : "\n");
+        }
+        CHECK_OK(parse(&csv, text));
+        CHECK_OK(cb_check_table(&check, &csv, "t.csv", &hardware, &constants));
+        CHECK_STR(check.row[0].why, cases[c].why);
+        CHECK_STR(check.row[0].file, cases[c].column == 0 ? "(no file)" : "f");
+        CHECK_INT(check.row[0].devices, cases[c].column == 12 ? 0 : 16);
+        cb_check_free(&check);
+        cb_csv_free(&csv);
+    }
 }
 
 static void devices(void) {
@@ -311,8 +368,10 @@ static void nonsense_in_each_field(void) {
 int main(void) {
     RUN(csv);
     RUN(broken_csv);
+    RUN(no_rows);
     RUN(row_is_the_job);
     RUN(what_rows_leave_out);
+    RUN(values_that_cannot_be);
     RUN(devices);
     RUN(columns);
     RUN(columns_are_documented);

@@ -12,12 +12,24 @@
 #include "planner/columns.h"
 #include "planner/recognize.h"
 
+/* More than any model or cluster has, and few enough for its counts. */
+enum {
+    MOST_LAYERS = 10000,
+    MOST_CHANNELS = 1000000,
+    MOST_FFN = 10000000,
+    MOST_VOCAB = 100000000,
+    MOST_GPUS = 1 << 20,
+    MOST_SEQ = 100000000,
+    MOST_BATCH = 1000000000
+};
+
 typedef struct reader {
     const cb_csv *csv;
     const char *name;
     const cb_hardware *hardware;
     int row;
     cb_err error;
+    char bad[160]; /* "", or the first value that cannot be: the row is skipped for it */
 } reader;
 
 static const char *text(const reader *r, cb_column column) {
@@ -43,9 +55,36 @@ static double number(reader *r, cb_column column) {
     return value;
 }
 
-static int64_t whole(reader *r, cb_column column, int64_t otherwise) {
+static void set_bad(reader *r, cb_column column, const char *due) {
+    if (*r->bad) return;
+    snprintf(r->bad, sizeof r->bad, "%s is '%.40s'; %.80s", cb_column_name(column), text(r, column), due);
+}
+
+/* A count from `least` to `most`; `otherwise` where the field is empty, or is the 0 of what is not used. */
+static int64_t whole(reader *r, cb_column column, int64_t otherwise, int least, int64_t most) {
+    char due[80];
     double value = number(r, column);
-    return value >= 1 && value < 9e15 ? (int64_t)value : otherwise;
+    if (!*text(r, column) || r->error) return otherwise;
+    if (value < least || value > (double)most || value != floor(value)) {
+        snprintf(due, sizeof due, "a whole number from %d to %lld was due", least, (long long)most);
+        set_bad(r, column, due);
+        return otherwise;
+    }
+    return value >= 1 ? (int64_t)value : otherwise;
+}
+
+/* A word of a column and what it means; the first that the text holds counts. */
+typedef struct meaning {
+    const char *word;
+    int value;
+} meaning;
+
+/* Ends with a row without a word; its value is that of an empty field. */
+static int meaning_of(reader *r, cb_column column, const meaning *m, const char *due) {
+    const char *field = text(r, column);
+    while (m->word && !strcasestr(field, m->word)) m++;
+    if (!m->word && *field) set_bad(r, column, due);
+    return m->value;
 }
 
 /* Heads of about 128 channels that divide the width and are a multiple of tp. */
@@ -78,45 +117,70 @@ static void choose_family(cb_model *model, double params_b) {
     *model = nearest;
 }
 
+static const char *divide(cb_published *p) {
+    const cb_model *m = &p->model;
+    snprintf(p->why, sizeof p->why, "hidden %lld, heads %d, kv_heads %d: each is a multiple of the next in any model",
+             (long long)m->channels, m->heads, m->kv_heads);
+    return p->why;
+}
+
 static const char *read_model(reader *r, cb_published *p) {
     cb_model *model = &p->model;
     snprintf(model->name, sizeof model->name, "%.60s", text(r, CB_COL_MODEL));
-    model->layers = (int)fmin(1e5, (double)whole(r, CB_COL_LAYERS, 0));
-    model->channels = whole(r, CB_COL_HIDDEN, 0);
+    model->layers = (int)whole(r, CB_COL_LAYERS, 0, 1, MOST_LAYERS);
+    model->channels = whole(r, CB_COL_HIDDEN, 0, 1, MOST_CHANNELS);
     if (model->layers == 0 || model->channels == 0) return "no layers or hidden size";
-    model->heads = (int)fmin(1e6, (double)whole(r, CB_COL_HEADS, 0));
+    model->heads = (int)whole(r, CB_COL_HEADS, 0, 1, MOST_CHANNELS);
     if (model->heads == 0) model->heads = usual_heads(model->channels, p->split.tp);
-    model->kv_heads = (int)fmin(1e6, (double)whole(r, CB_COL_KV_HEADS, model->heads));
-    model->ffn = whole(r, CB_COL_FFN, 4 * model->channels);
-    model->vocab = whole(r, CB_COL_VOCAB, 50257);
+    model->kv_heads = (int)whole(r, CB_COL_KV_HEADS, model->heads, 1, MOST_CHANNELS);
+    model->ffn = whole(r, CB_COL_FFN, 4 * model->channels, 1, MOST_FFN);
+    model->vocab = whole(r, CB_COL_VOCAB, 50257, 1, MOST_VOCAB);
     model->gated = *text(r, CB_COL_PARAMS_B) == 0 && model->ffn < 4 * model->channels;
     bool uncut = p->split.tp == 1 && *text(r, CB_COL_VOCAB) != 0; /* ran as it was given */
     model->vocab_multiple = uncut ? 1 : 128LL * p->split.tp;
     cb_model_pad_vocab(model, model->vocab_multiple);
-    bool beyond = model->channels > 1000000 || model->ffn > 10000000 || model->vocab > 100000000;
-    if (beyond) return "sizes beyond any model"; /* and beyond what its counts hold */
+    if (model->channels % model->heads != 0 || model->heads % model->kv_heads != 0) return divide(p);
     choose_family(model, number(r, CB_COL_PARAMS_B));
     if (model->gated) model->unbiased = true, model->norm = CB_RMSNORM, model->position = CB_ROTARY;
     return NULL;
 }
 
-static cb_precision precision_of(const char *dtype) {
-    if (strcasestr(dtype, "fp8") || strcasestr(dtype, "mxfp8")) return CB_MATH_8;
-    if (strcasestr(dtype, "fp4")) return CB_MATH_4;
-    return strcasestr(dtype, "fp32") ? CB_MATH_32 : CB_MATH_16;
+static cb_precision precision_of(reader *r) {
+    static const meaning words[] = {{"fp8", CB_MATH_8},   {"float8", CB_MATH_8},   {"fp4", CB_MATH_4},
+                                    {"fp32", CB_MATH_32}, {"float32", CB_MATH_32}, {"16", CB_MATH_16},
+                                    {"half", CB_MATH_16}, {"mixed", CB_MATH_16},   {NULL, CB_MATH_16}};
+    return (cb_precision)meaning_of(r, CB_COL_DTYPE, words, "bf16, fp16, fp8, fp4 or fp32 was due");
 }
 
-static cb_split_schedule schedule_of(const char *text_) {
-    if (strcasestr(text_, "interleaved") || strcasestr(text_, "1F1B-I")) return CB_SPLIT_INTERLEAVED;
-    if (strcasestr(text_, "ZB-2p") || strcasestr(text_, "ZB-H2") || strcasestr(text_, "zbv")) return CB_SPLIT_ZB_H2;
-    if (strcasestr(text_, "ZB")) return CB_SPLIT_ZB_H1;
-    return strcasestr(text_, "gpipe") ? CB_SPLIT_GPIPE : CB_SPLIT_1F1B;
+/* The schedule of a single stage is nothing, whatever it is called. */
+static cb_split_schedule schedule_of(reader *r, int stages) {
+    static const meaning words[] = {{"interleaved", CB_SPLIT_INTERLEAVED},
+                                    {"1F1B-I", CB_SPLIT_INTERLEAVED},
+                                    {"ZB-2p", CB_SPLIT_ZB_H2},
+                                    {"ZB-H2", CB_SPLIT_ZB_H2},
+                                    {"zbv", CB_SPLIT_ZB_H2},
+                                    {"ZB", CB_SPLIT_ZB_H1},
+                                    {"gpipe", CB_SPLIT_GPIPE},
+                                    {"1F1B", CB_SPLIT_1F1B},
+                                    {"none", CB_SPLIT_1F1B},
+                                    {"zero bubble", CB_SPLIT_ZB_H1},
+                                    {"zero-bubble", CB_SPLIT_ZB_H1},
+                                    {"virtual", CB_SPLIT_INTERLEAVED},
+                                    {"AFAB", CB_SPLIT_GPIPE},
+                                    {"PipeDream", CB_SPLIT_1F1B},
+                                    {"Megatron", CB_SPLIT_1F1B},
+                                    {"DeepSpeed", CB_SPLIT_1F1B},
+                                    {NULL, CB_SPLIT_1F1B}};
+    if (stages == 1) return CB_SPLIT_1F1B;
+    return (cb_split_schedule)meaning_of(r, CB_COL_SCHEDULE, words,
+                                         "1F1B, interleaved, gpipe, ZB-1p, ZB-2p or none was due");
 }
 
-static cb_split_recompute recompute_of(const char *text_) {
-    if (strcasestr(text_, "full")) return CB_AGAIN_LAYER;
-    if (strcasestr(text_, "op")) return CB_AGAIN_CHEAP;
-    return strcasestr(text_, "selective") ? CB_AGAIN_ATTENTION : CB_KEEP_ALL;
+static cb_split_recompute recompute_of(reader *r) {
+    static const meaning words[] = {{"full", CB_AGAIN_LAYER}, {"op", CB_AGAIN_CHEAP}, {"selective", CB_AGAIN_ATTENTION},
+                                    {"no", CB_KEEP_ALL},      {"off", CB_KEEP_ALL},   {"0", CB_KEEP_ALL},
+                                    {NULL, CB_KEEP_ALL}};
+    return (cb_split_recompute)meaning_of(r, CB_COL_RECOMPUTE, words, "none, selective, by-op or full was due");
 }
 
 static void read_chunks(reader *r, cb_published *p) {
@@ -125,8 +189,8 @@ static void read_chunks(reader *r, cb_published *p) {
     bool own = cb_stack_traits_of(p->job.stack)->by_weights; /* the program places them */
     if (stages > 1 && layers % stages != 0 && (layers + 2) % stages == 0 && !own) split->placement = CB_PLACE_WITH_ENDS;
     int per_stage = (layers + 2 * (split->placement == CB_PLACE_WITH_ENDS)) / stages;
-    split->chunks =
-        (int)whole(r, CB_COL_VPP, split->schedule == CB_SPLIT_INTERLEAVED ? (per_stage ? per_stage : 1) : 1);
+    split->chunks = (int)whole(r, CB_COL_VPP, split->schedule == CB_SPLIT_INTERLEAVED ? (per_stage ? per_stage : 1) : 1,
+                               0, MOST_LAYERS);
     if (split->chunks > 1) split->schedule = CB_SPLIT_INTERLEAVED;
     if (split->pp == 1) split->schedule = CB_SPLIT_1F1B;
     if (split->schedule != CB_SPLIT_INTERLEAVED || split->pp == 1) split->chunks = 1;
@@ -134,29 +198,30 @@ static void read_chunks(reader *r, cb_published *p) {
 
 static const char *read_split(reader *r, cb_published *p, int64_t gpus) {
     cb_split *split = &p->split;
+    static const char not_devices[] = "dp x tp x pp x cp is not the number of devices";
     if (gpus == 0) return "no number of devices";
-    split->tp = (int)whole(r, CB_COL_TP, 0);
-    split->pp = (int)whole(r, CB_COL_PP, 1);
-    split->cp = (int)whole(r, CB_COL_CP, 1);
+    split->tp = (int)whole(r, CB_COL_TP, 0, 1, MOST_GPUS);
+    split->pp = (int)whole(r, CB_COL_PP, 1, 1, MOST_GPUS);
+    split->cp = (int)whole(r, CB_COL_CP, 1, 0, MOST_GPUS);
     if (split->tp == 0) return "no tp";
     int64_t model_parallel = (int64_t)split->tp * split->pp * split->cp;
-    split->dp = (int)whole(r, CB_COL_DP, gpus / model_parallel);
-    if (split->dp * model_parallel != gpus) return "dp x tp x pp x cp is not the number of devices";
-    split->schedule = schedule_of(text(r, CB_COL_SCHEDULE));
-    split->recompute = recompute_of(text(r, CB_COL_RECOMPUTE));
-    split->zero = (int)fmin(3, number(r, CB_COL_ZERO));
-    split->sequence_parallel = number(r, CB_COL_SEQUENCE_PARALLEL) != 0;
+    if (model_parallel > gpus) return not_devices;
+    split->dp = (int)whole(r, CB_COL_DP, gpus / model_parallel, 1, MOST_GPUS);
+    if (split->dp * model_parallel != gpus) return not_devices;
+    split->schedule = schedule_of(r, split->pp);
+    split->recompute = recompute_of(r);
+    split->zero = (int)whole(r, CB_COL_ZERO, 0, 0, 3);
+    split->sequence_parallel = whole(r, CB_COL_SEQUENCE_PARALLEL, 0, 0, 1) != 0;
     return NULL;
 }
 
 static const char *read_batch(reader *r, cb_published *p) {
-    p->job.seq_length = whole(r, CB_COL_SEQ, 0);
-    p->job.global_batch = whole(r, CB_COL_GLOBAL_BATCH, 0);
+    p->job.seq_length = whole(r, CB_COL_SEQ, 0, 1, MOST_SEQ);
+    p->job.global_batch = whole(r, CB_COL_GLOBAL_BATCH, 0, 1, MOST_BATCH);
     if (p->job.seq_length == 0 || p->job.global_batch == 0) return "no sequence length or global batch";
-    if (p->job.seq_length > 100000000 || p->job.global_batch > 1000000000) return "sizes beyond any model";
     int64_t per_rank = p->job.global_batch / p->split.dp;
     int64_t usual = p->split.pp > 1 && per_rank >= p->split.pp ? per_rank / p->split.pp : per_rank;
-    p->split.micro_batch = (int)fmin(1e6, (double)whole(r, CB_COL_MICRO_BATCH, usual > 0 ? usual : 1));
+    p->split.micro_batch = (int)whole(r, CB_COL_MICRO_BATCH, usual > 0 ? usual : 1, 1, MOST_BATCH);
     const cb_model *m = &p->model; /* activations are counted in 64 bits */
     double tokens = (double)p->split.micro_batch * (double)p->job.seq_length;
     double widest = fmax((double)(m->vocab + m->ffn + m->channels), m->heads * (double)p->job.seq_length);
@@ -179,11 +244,10 @@ static const cb_device_row *find_device(const reader *r, cb_published *p) {
     return device;
 }
 
-static void read_hardware(reader *r, cb_published *p, const cb_device_row *device, int64_t gpus) {
+static void read_hardware(reader *r, cb_published *p, const cb_device_row *device) {
     char all[1024];
-    p->cluster.devices = (int)fmin(1e7, (double)gpus);
     p->network_guessed = !cb_recognize_network(text(r, CB_COL_CLUSTER), device, &p->cluster);
-    p->job.precision = precision_of(text(r, CB_COL_DTYPE));
+    p->job.precision = precision_of(r);
     snprintf(all, sizeof all, "%.200s %.300s %.100s %.100s %.200s", text(r, CB_COL_SOURCE), text(r, CB_COL_NOTES),
              text(r, CB_COL_SCHEDULE), text(r, CB_COL_MODEL), text(r, CB_COL_FILE));
     p->job.eager = strcasestr(all, "eager") != NULL;
@@ -205,6 +269,13 @@ static const char *read_sizes(reader *r, cb_published *p, int64_t gpus) {
     return why ? why : read_batch(r, p);
 }
 
+static void read_rest(reader *r, cb_published *p, const cb_device_row *device) {
+    read_hardware(r, p, device);
+    read_chunks(r, p);
+    if (p->cluster.device.peak_flops[p->job.precision] <= 0)
+        snprintf(p->why, sizeof p->why, "a precision that the device does not have");
+}
+
 cb_err cb_published_read(cb_published *published, const cb_csv *csv, const char *name, int row,
                          const cb_hardware *hardware) {
     reader r = {.csv = csv, .name = name, .hardware = hardware, .row = row};
@@ -212,18 +283,15 @@ cb_err cb_published_read(cb_published *published, const cb_csv *csv, const char 
     *p = (cb_published){.measured_s = 0};
     p->measured_s = number(&r, CB_COL_ITERATION_S);
     p->memory_gb = number(&r, CB_COL_MEMORY_GB);
-    int64_t gpus = whole(&r, CB_COL_GPUS, 0);
+    int64_t gpus = whole(&r, CB_COL_GPUS, 0, 1, MOST_GPUS);
+    p->cluster.devices = (int)gpus;
     const char *why = read_sizes(&r, p, gpus);
     const cb_device_row *device = why || r.error ? NULL : find_device(&r, p);
-    if (why) snprintf(p->why, sizeof p->why, "%s", why);
-    if (!device) return r.error;
-    read_hardware(&r, p, device, gpus);
-    read_chunks(&r, p);
-    if (p->cluster.device.peak_flops[p->job.precision] <= 0)
-        snprintf(p->why, sizeof p->why, "a precision that the device does not have");
+    if (why && why != p->why) snprintf(p->why, sizeof p->why, "%s", why);
+    if (device) read_rest(&r, p, device);
+    if (*r.bad) snprintf(p->why, sizeof p->why, "%s", r.bad);
     return r.error;
 }
-
 cb_job cb_published_job(const cb_published *published) {
     cb_job job = published->job;
     job.model = &published->model;

@@ -21,7 +21,8 @@ static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, i
                       const cb_constants *constants) {
     cb_published published;
     cb_estimate estimate;
-    *to = (cb_checked_row){.file = cb_column_field(csv, row, CB_COL_FILE),
+    const char *file = cb_column_field(csv, row, CB_COL_FILE);
+    *to = (cb_checked_row){.file = *file ? file : "(no file)",
                            .group = cb_column_field(csv, row, CB_COL_MODEL),
                            .line = csv->line[row + 1]};
     TRY(cb_published_read(&published, csv, name, row, hardware));
@@ -46,6 +47,7 @@ static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, i
 
 cb_err cb_check_table(cb_check *check, const cb_csv *csv, const char *name, const cb_hardware *hardware,
                       const cb_constants *constants) {
+    if (csv->rows == 0) return cb_fail(CB_EFORMAT, "%s:2:1: no rows; the first line names the columns alone", name);
     *check = (cb_check){.rows = csv->rows};
     check->row = calloc((size_t)csv->rows + 1, sizeof *check->row);
     if (!check->row) return cb_fail(CB_ENOMEM, "%s: no memory for %d rows", name, csv->rows);

@@ -5,7 +5,7 @@
 #include "planner/published.h"
 
 typedef struct cb_checked_row {
-    const char *file;  /* of the row; points into the table */
+    const char *file;  /* of the row, "(no file)" where it names none; points into the table */
     const char *group; /* model; rows of the same model and device count are ranked against each other */
     char why[256];     /* "", or why it was not predicted */
     int line;          /* of the text, from 1 */
@@ -20,8 +20,8 @@ typedef struct cb_check {
     int rows;
 } cb_check;
 
-/* Predicts every row of a table whose columns were checked (cb_columns_check). Errors: those of cb_published_read;
- * CB_ENOMEM. */
+/* Predicts every row of a table whose columns were checked (cb_columns_check). Errors: CB_EFORMAT where there is
+ * none; those of cb_published_read; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_check_table(cb_check *check, const cb_csv *csv, const char *name, const cb_hardware *hardware,
                                   const cb_constants *constants);
 void cb_check_free(cb_check *check);
