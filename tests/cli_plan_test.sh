@@ -77,6 +77,10 @@ as_json() {
     run "${gpt3[@]}" --json
     check "best first" equal "$(json 'all(a["time"]["step_s"]<=b["time"]["step_s"] for a,b in zip(d["best"],d["best"][1:]))')" True
     check "those too big say why" equal "$(json 'all("GiB of 80" in m["why"] for m in d["too_big"]) and len(d["too_big"])>0')" True
+    run plan --model gpt3-175b --cluster a100:8x48
+    shows "256 of the 384" "of the 256"
+    narrow 100
+    run "${gpt3[@]}" --json
     check "five ways" equal "$(json '[w["way"] for w in d["ways"]]==["data","data, ZeRO 3","tensor","pipeline","combined"]')" True
 }
 
@@ -89,6 +93,9 @@ J
     shows "gpt3-13b on 32 x x100, 8 a node, network ib-200" "of 500 TFLOP/s"
     run plan --model gpt3-13b --hardware own.json --cluster x100:4x2:roce-400
     shows "on 8 x x100, 4 a node, network roce-400"
+    sed 's/x100/a100/g' own.json >named.json
+    run plan --model gpt3-13b --hardware named.json --cluster a100:8x4
+    shows "gpt3-13b on 32 x a100, 8 a node" "of 500 TFLOP/s"
     run plan --list-hardware --hardware own.json
     shows "a100-80g" "mi300x-192g" "x100" "h100:8x16" "a100,a100-80gb-sxm"
     narrow 100
@@ -139,10 +146,14 @@ refused_layouts() {
     refuses 2 "what is fixed of dp x tp x pp x cp is 5, which does not divide the 64 devices; --tp can be 1, 2, 4, 8, 16 or 32" \
         plan --model gpt3-175b --cluster a100-80g:8x8 --tp 5
     refuses 2 "dp x tp x pp is 8; the cluster has 64 devices; --dp can be 16; --tp can be 16; --pp can be 16" plan --model gpt3-175b --cluster a100-80g:8x8 --tp 2 --pp 2 --dp 2
-    refuses 2 "--tp can be 1, 2, 4, 8, 16 or 32; --pp can be 1, 2, 4, 8, 16, 32 or 64" plan --model gpt3-175b --cluster a100-80g:8x8 \
+    refuses 2 "divide the 64 devices; more than one has to change: --tp 4 --pp 16" plan --model gpt3-175b --cluster a100-80g:8x8 \
         --tp 3 --pp 5
-    refuses 2 "--tp can be 1, 2, 4, 8, 16 or 32; --micro-batch-size can be 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024 or 2048" \
+    refuses 2 "more than one has to change: --tp 4 --micro-batch-size 1" \
         plan --model gpt3-175b --cluster a100-80g:8x8 --tp 3 --micro-batch-size 5
+    refuses 2 "more than one has to change: --tp 24 --pp 1, or --tp 24 --zero 1, or --pp 6 --zero 1" \
+        plan --model gpt3-175b --cluster a100:8x48 --zero 2 --pp 8 --tp 8
+    run plan --model gpt3-175b --cluster a100:8x48 --zero 1 --pp 6 --tp 8
+    check "and that works" equal "$rc" 0
     refuses 2 "does not divide the 16 devices; --pp can be 1 or 2; as it is, it works on a100-80g:8x6" \
         plan --model gpt3-175b --cluster a100-80g:8x2 --tp 8 --pp 6
     refuses 2 "padded vocabulary; --tp can be 1, 2 or 4" plan --model gpt2-124m --cluster a100-80g:8 --tp 8

@@ -71,6 +71,7 @@ void cb_planned_print_wall(const cb_planned *p, FILE *to);
 typedef struct cb_way {
     const char *name, *splits;
     bool possible, fits;
+    int devices; /* that it uses; fewer than the cluster's where no dp of all of them divides the batch */
     char why_not[160], limit[160]; /* why_not: where it is not possible */
     cb_layout layout;
 } cb_way;

@@ -6,7 +6,7 @@
 
 #include "cli/planned.h"
 
-enum { MOST_VALUES = 4096, SHOWN = 12, MOST_NODES = 4096 };
+enum { MOST_VALUES = 4096, SHOWN = 12, MOST_NODES = 4096, MOST_SETS = 3 };
 
 /* What can be fixed of a layout. */
 static const struct {
@@ -130,13 +130,22 @@ static void look_for_cp(const cb_planned *p, cb_wish wish, values *v) {
     }
 }
 
-/* Of each fixed field the values that are legal where it alone, or where everything is open. */
-static void advise(const cb_planned *p, bool all_open, values *v, char *text, size_t size) {
+static bool is_fixed(const cb_planned *p, int which) {
     cb_wish given = p->wish, none = cb_wish_none();
+    return *field(&given, which) != *field(&none, which);
+}
+
+static void leave_open(cb_wish *wish, int which) {
+    cb_wish none = cb_wish_none();
+    *field(wish, which) = *field(&none, which);
+}
+
+/* Of each fixed field the values that are legal with the others as they are. */
+static void advise_one(const cb_planned *p, values *v, char *text, size_t size) {
     for (int i = 0; i < FIXED; i++) {
-        cb_wish wish = all_open ? none : given;
-        if (*field(&given, i) == *field(&none, i)) continue;
-        *field(&wish, i) = *field(&none, i);
+        cb_wish wish = p->wish;
+        if (!is_fixed(p, i)) continue;
+        leave_open(&wish, i);
         v->which = i, v->count = 0;
         if (fixed[i].wish == offsetof(cb_wish, cp))
             look_for_cp(p, wish, v);
@@ -144,6 +153,39 @@ static void advise(const cb_planned *p, bool all_open, values *v, char *text, si
             look(p, wish, v);
         if (v->count) say(v, text, size);
     }
+}
+
+/* " --pp 12 --zero 1": the fastest layout where the fields of the set are open and it fits; false where none does. */
+static bool say_set(const cb_planned *p, unsigned set, bool first, char *text, size_t size) {
+    cb_search search;
+    cb_wish wish = p->wish;
+    char number[16];
+    for (int i = 0; i < FIXED; i++)
+        if (set >> i & 1) leave_open(&wish, i);
+    cb_search_spec spec = {.job = &p->job, .constants = &p->constants, .wish = wish};
+    cb_err e = cb_search_run(&spec, &search);
+    bool works = !e && search.meshes && search.mesh[0].fits;
+    cb_wish best = works ? wish_for(&search.mesh[0].best.split) : wish;
+    if (!e) cb_search_free(&search);
+    cb_err_free(e);
+    size_t used = strlen(text);
+    if (works)
+        used += (size_t)snprintf(text + used, size - used, "%s", first ? "; more than one has to change:" : ", or");
+    for (int i = 0; works && i < FIXED && used < size; i++)
+        if (set >> i & 1)
+            used += (size_t)snprintf(text + used, size - used, " --%s %s", fixed[i].option,
+                                     word(i, *field(&best, i), number));
+    return works;
+}
+
+/* Where no field alone can be changed: the smallest sets of fields that can be together. */
+static void advise_together(const cb_planned *p, char *text, size_t size) {
+    unsigned all = 0;
+    int said = 0;
+    for (int i = 0; i < FIXED; i++) all |= (unsigned)is_fixed(p, i) << i;
+    for (int count = 2; count <= FIXED && !said; count++)
+        for (unsigned set = 1; set <= all && said < MOST_SETS; set++)
+            if ((set & ~all) == 0 && __builtin_popcount(set) == count) said += say_set(p, set, !said, text, size);
 }
 
 /* Where the sizes that are fixed are no part of the cluster, one of which they are and on which something fits. */
@@ -161,8 +203,9 @@ static void add_cluster(cb_planned *p, char *text, size_t size) {
 cb_err cb_planned_advise(cb_planned *p, cb_err e) {
     char text[640] = "";
     values *v = malloc(sizeof *v);
-    for (int all_open = 0; v && all_open < 2 && !*text; all_open++) advise(p, all_open, v, text, sizeof text);
+    if (v) advise_one(p, v, text, sizeof text);
     free(v);
+    if (!*text) advise_together(p, text, sizeof text);
     add_cluster(p, text, sizeof text);
     if (!*text) return e;
     cb_err advised = cb_fail(cb_err_code(e), "%s%s", cb_err_text(e), text);

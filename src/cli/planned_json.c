@@ -83,6 +83,7 @@ static json_t *ways_json(const cb_planned *p, const cb_way ways[CB_WAYS]) {
         json_object_set_new(o, "cuts", json_string(ways[i].splits));
         json_object_set_new(o, "possible", json_boolean(ways[i].possible));
         if (ways[i].possible) {
+            json_object_set_new(o, "devices", json_integer(ways[i].devices));
             json_object_set_new(o, "limit", json_string(ways[i].limit));
             json_object_set_new(o, "traffic", flows_json(p, &ways[i].layout));
         } else {

@@ -77,6 +77,7 @@ static cb_err find_way(const cb_planned *p, const kind *k, cb_way *way) {
     *way = (cb_way){.name = k->name, .splits = k->splits};
     wish.dp = k->dp, wish.tp = k->tp, wish.pp = k->pp, wish.cp = k->cp, wish.zero = k->zero;
     if (k->needs == CB_DP) cluster.devices = most_replicas(p);
+    way->devices = cluster.devices;
     job.cluster = &cluster;
     cb_search_spec spec = {.job = &job, .constants = &p->constants, .wish = wish};
     cb_err e = cb_search_run(&spec, &search);
@@ -128,19 +129,27 @@ static void print_sends(const cb_planned *p, const cb_layout *layout, FILE *to) 
 }
 
 static void print_way(const cb_planned *p, const cb_way *way, FILE *to) {
-    char layout[160], shortfall[128];
+    char layout[256], shortfall[128], of[24] = "";
     fprintf(to, "  %-13s cuts %s\n", way->name, way->splits);
     if (!way->possible) {
         cb_args_wrap(way->why_not, fprintf(to, "      not     "), to);
         return;
     }
-    cb_args_wrap(cb_planned_layout(&way->layout.split, layout), fprintf(to, "      layout  "), to);
+    cb_planned_layout(&way->layout.split, layout);
+    if (way->devices < p->cluster.devices) {
+        size_t used = strlen(layout);
+        snprintf(layout + used, sizeof layout - used,
+                 "; %d of the %d devices, as no larger dp divides the batch of %lld", way->devices, p->cluster.devices,
+                 (long long)p->job.global_batch);
+        snprintf(of, sizeof of, " of the %d", way->devices);
+    }
+    cb_args_wrap(layout, fprintf(to, "      layout  "), to);
     print_sends(p, &way->layout, to);
     cb_args_wrap(way->limit, fprintf(to, "      limit   "), to);
     if (way->fits)
-        fprintf(to, "      fits    %.1f GiB of %.0f; %.4g s a step, MFU %.1f%%\n",
+        fprintf(to, "      fits    %.1f GiB of %.0f; %.4g s a step, MFU %.1f%%%s\n",
                 way->layout.memory.total_bytes / (1 << 30), p->cluster.device.memory_bytes / (1 << 30),
-                way->layout.estimate.step_s, 100 * way->layout.estimate.mfu);
+                way->layout.estimate.step_s, 100 * way->layout.estimate.mfu, of);
     else
         fprintf(to, "      too big %s\n",
                 cb_planned_shortfall(&way->layout.memory, p->cluster.device.memory_bytes, shortfall));

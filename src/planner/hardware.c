@@ -114,10 +114,13 @@ bool cb_device_has_alias(const cb_device_row *row, const char *name) {
 cb_err cb_device_find(const cb_hardware *hardware, const char *name, const cb_device_row **found) {
     const char *names[CB_MOST_DEVICES + 1] = {NULL};
     for (int i = 0; i < hardware->count; i++) {
-        const cb_device_row *d = &hardware->device[i];
-        *found = d;
-        if (strcasecmp(d->device.name, name) == 0 || cb_device_has_alias(d, name)) return CB_OK;
-        names[i] = d->device.name;
+        *found = &hardware->device[i];
+        names[i] = (*found)->device.name;
+        if (strcasecmp(names[i], name) == 0) return CB_OK;
+    }
+    for (int i = hardware->count - 1; i >= 0; i--) { /* a user's, which are the last, before the table's */
+        *found = &hardware->device[i];
+        if (cb_device_has_alias(*found, name)) return CB_OK;
     }
     char near[256];
     return cb_fail(CB_EUSAGE, "no device '%.63s'%s `cuboid plan --list-hardware` shows all", name,

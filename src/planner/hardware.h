@@ -90,7 +90,8 @@ CB_MUST_USE cb_err cb_hardware_read(cb_hardware *hardware, const char *path, cha
 CB_MUST_USE cb_err cb_hardware_parse(cb_hardware *hardware, const char *path, const char *text, int64_t length,
                                      char cluster[128]);
 
-/* Errors: CB_EUSAGE with the nearest names. The row is valid as long as `hardware`. */
+/* By name, else by alias, in any case; an added device's alias before those of the table. Errors: CB_EUSAGE with the
+ * nearest names. The row is valid as long as `hardware`. */
 CB_MUST_USE cb_err cb_device_find(const cb_hardware *hardware, const char *name, const cb_device_row **row);
 bool cb_device_has_alias(const cb_device_row *row, const char *name);
 /* "KIND-GBITS" (a NIC of so many Gbit/s for each device of a node) or "KIND-NICSxGBITS" (NICS a node), KIND one of ib,
