@@ -140,6 +140,8 @@ refused_words() {
         --seq-length 4096
     refuses 2 "did you mean --cluster?" plan --model demo --cluste a100-80g:8
     refuses 2 "contradict each other" plan --model demo --cluster a100-80g:8 --zero 0 --use-distributed-optimizer
+    refuses 2 "--zero 3 and --use-distributed-optimizer, which is --zero 1" plan --model demo --cluster a100-80g:8 \
+        --zero 3 --use-distributed-optimizer
 }
 
 refused_layouts() {
@@ -238,11 +240,16 @@ this_machine() {
     check "one object" equal "$rc $(wc -l <"$out")" "0 1"
     check "each layout once" has "$out" '"dp":1,"tp":1,"pp":2,"schedule":"zb-h1"'
     run plan --this-machine --model gpt3-175b --seq-length 128 --layouts 1x8x1
-    shows "does not fit: the largest rank takes" "it does NOT fit"
+    check "what does not fit is no success" equal "$rc" 2
+    check "and it is said" has "$err" "no layout fits this machine: the smallest needs"
+    check "with what it takes" has "$out" "does not fit: the largest rank takes"
+    check "in the table too" has "$out" "it does NOT fit"
     refuses 2 "tp=3 does not divide the 8 heads" "${small[@]}" --tp 3
     refuses 2 "is possible, the first because: a global batch of 7 sequences is not a multiple of micro-batch-size 2" \
         plan --this-machine --model test-tiny --micro-batch-size 2 --global-batch-size 7
     refuses 2 "'2x2' is not DPxTPxPP" "${small[@]}" --layouts 2x2
+    refuses 2 "--dp is of one layout; leave it out, or --layouts" "${small[@]}" --layouts 2x1x1 --dp 4
+    refuses 2 "--most-ranks is for a search" "${small[@]}" --layouts 2x1x1 --most-ranks 4
     refuses 2 "ranks that are threads of one process" "${small[@]}" --comm mpi
     refuses 2 "no model: give --model NAME" plan --this-machine
     run plan --this-machine --help

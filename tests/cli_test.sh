@@ -340,6 +340,12 @@ LAYOUTS
     refused 1 "--mpi with --mpiexec 'nosuch -n': cannot start nosuch: No such file" --layouts 1x2x1 --mpi --mpiexec "nosuch -n"
     refused 1 "--mpi with --mpiexec 'false': the run under false failed with exit code 1" --layouts 1x2x1 --mpi --mpiexec false
     refused 2 "--layouts: '1x1x2:1f1': there is no schedule '1f1'; did you mean '1f1b'?" --layouts 1x2x1,1x1x2:1f1
+    refused 2 "--shards tp follows the layout, and the bits follow the shards; give a number, such as 8" --shards tp --layouts 1x2x1
+    refused 2 "--log goes with --against FILE" --log log
+    refused 2 "--tp is of one layout; give --layouts DPxTPxPP, such as 1x2x1" --tp 2 --layouts 1x2x1
+    refused 2 "--most-ranks is for a search; leave it out, or --layouts" --layouts 1x2x1 --most-ranks 4
+    refused 2 "--layouts compares layouts; leave it out, or --against" --layouts 1x2x1 --against log
+    refused 2 "--save goes with cuboid train: a comparison writes no file" --save saved
     works --layouts 1x2x1 --steps 1
     check "one layout" has "$out" "8 shards, 8 data shards, 1 step, 1 layout"
     check "is the one" has "$out" "1 layout gave the same bits in 1 step"

@@ -282,3 +282,9 @@ bool cb_args_given(const cb_arg *table, int rows, const char *name, int argc, ch
     }
     return false;
 }
+
+cb_err cb_args_refuse(const cb_arg *table, int rows, const char *const *names, const char *why, int argc, char **argv) {
+    for (; *names; names++)
+        if (cb_args_given(table, rows, *names, argc, argv)) return cb_fail(CB_EUSAGE, "--%s %s", *names, why);
+    return CB_OK;
+}

@@ -41,6 +41,9 @@ CB_MUST_USE cb_err cb_args_parse(const cb_arg *table, int rows, void *into, int 
 /* Was the option given on the command line? For options whose default is derived, and for names that are no rows of the
  * table, like "help". */
 bool cb_args_given(const cb_arg *table, int rows, const char *name, int argc, char **argv);
+/* CB_EUSAGE "--name why" of the first of `names` (NULL-ended) that was given: options that would have no effect. */
+CB_MUST_USE cb_err cb_args_refuse(const cb_arg *table, int rows, const char *const *names, const char *why, int argc,
+                                  char **argv);
 /* `usage` as it is, then the options by section with defaults, units and other names, wrapped at 100 columns. */
 void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to);
 /* Words of `from` and a line end, broken before column 100; later lines begin at column `left`, where `to` already is. */

@@ -183,9 +183,18 @@ static cb_err check_all(cb_machine_plan *plan, const machine_options *o) {
     return CB_OK;
 }
 
-/* What was predicted to the byte has to be so. */
+/* Those that do not fit come last, the smallest first. */
+static cb_err none_fits(const cb_plan *smallest) {
+    char here[16], available[16];
+    return cb_fail(CB_EINVAL, "no layout fits this machine: the smallest needs %s, available are %s",
+                   cb_os_human_bytes(smallest->here_bytes, here),
+                   cb_os_human_bytes(smallest->available_bytes, available));
+}
+
+/* Something fits, and what was predicted to the byte is so. */
 static cb_err verdict(const cb_machine_plan *plan) {
     char text[64];
+    if (!plan->at[0]->fits) return none_fits(&plan->at[0]->plan);
     for (int i = 0; i < plan->count; i++) {
         const cb_machine_layout *it = plan->at[i];
         if (!cb_machine_is_off(it)) continue;
@@ -254,7 +263,12 @@ cb_err cb_plan_this_machine(int argc, char **argv) {
     }
     o.train.dry_run = true; /* no data is needed */
     bool given = o.train.schedule_file != NULL;
-    static const char *const sizes[] = {"ranks", "dp", "tp", "pp"};
-    for (int i = 0; i < 4; i++) given |= cb_args_given(table, rows, sizes[i], argc, argv);
+    static const char *const sizes[] = {"ranks", "dp", "tp", "pp", NULL}, *const searched[] = {"most-ranks",
+                                                                                               "schedules", NULL};
+    if (o.layouts) {
+        TRY(cb_args_refuse(table, rows, sizes, "is of one layout; leave it out, or --layouts", argc, argv));
+        TRY(cb_args_refuse(table, rows, searched, "is for a search; leave it out, or --layouts", argc, argv));
+    }
+    for (int i = 0; sizes[i]; i++) given |= cb_args_given(table, rows, sizes[i], argc, argv);
     return plan_machine(&o, given);
 }

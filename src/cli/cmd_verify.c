@@ -82,7 +82,11 @@ static cb_err fix_sizes(verify_options *o, cb_model *model) {
     cb_model_pad_vocab(model, t->vocab_multiple);
     TRY(cb_model_check(model));
     TRY(cb_model_check_trainable(model));
-    if (!t->shards || strcmp(t->shards, "tp") == 0) {
+    if (t->shards && strcmp(t->shards, "tp") == 0)
+        return cb_fail(CB_EUSAGE,
+                       "--shards tp follows the layout, and the bits follow the shards; give a number, such as %d",
+                       cb_model_default_shards(model, 1));
+    if (!t->shards) {
         snprintf(t->shards_text, sizeof t->shards_text, "%d", cb_model_default_shards(model, 1));
         t->shards = t->shards_text;
     }
@@ -175,6 +179,24 @@ static cb_err verify_layouts(verify_options *o, int argc, char **argv) {
     return e;
 }
 
+/* What a comparison would not look at. */
+static cb_err refuse_unused(const verify_options *o, const cb_arg *table, int rows, int argc, char **argv) {
+    static const char *const outputs[] = {"save", "timeline", "trace", "trace-steps", "logits", NULL};
+    static const char *const of_one[] = {"ranks", "dp", "tp", "pp", NULL}, *const of_all[] = {"most-ranks", NULL};
+    static const char *const log[] = {"log", NULL}, *const ranks[] = {"ranks", NULL};
+    static const char *const lists[] = {"layouts", "schedules", "most-ranks", "mpi", "mpiexec", NULL};
+    TRY(cb_args_refuse(table, rows, outputs, "goes with cuboid train: a comparison writes no file", argc, argv));
+    if (o->against) {
+        TRY(cb_args_refuse(table, rows, lists, "compares layouts; leave it out, or --against", argc, argv));
+        return cb_args_refuse(table, rows, ranks, "is not needed: a run held against a log has --dp, --tp and --pp",
+                              argc, argv);
+    }
+    TRY(cb_args_refuse(table, rows, log, "goes with --against FILE: the two logs are compared", argc, argv));
+    TRY(cb_args_refuse(table, rows, of_one, "is of one layout; give --layouts DPxTPxPP, such as 1x2x1", argc, argv));
+    if (!o->layouts) return CB_OK;
+    return cb_args_refuse(table, rows, of_all, "is for a search; leave it out, or --layouts", argc, argv);
+}
+
 cb_err cb_cmd_verify(int argc, char **argv) {
     cb_arg table[MOST_ROWS];
     int rows = make_table(table);
@@ -184,6 +206,7 @@ cb_err cb_cmd_verify(int argc, char **argv) {
         cb_args_help(table, rows, usage, stdout);
         return CB_OK;
     }
+    TRY(refuse_unused(&o, table, rows, argc, argv));
     if (o.train.dry_run) return cb_fail(CB_EUSAGE, "--dry-run goes with cuboid train");
     return o.against ? cb_verify_against(&o.train, o.against) : verify_layouts(&o, argc, argv);
 }

@@ -282,8 +282,9 @@ static int least0(int64_t value) {
 
 static cb_err resolve_wish(cb_planned *p, int argc, char **argv) {
     bool zero = cb_args_given(table, ROWS, "zero", argc, argv);
-    if (zero && p->distributed_optimizer && p->zero == 0)
-        return cb_fail(CB_EUSAGE, "--zero 0 and --use-distributed-optimizer contradict each other");
+    if (zero && p->distributed_optimizer && p->zero != 1)
+        return cb_fail(CB_EUSAGE, "--zero %d and --use-distributed-optimizer, which is --zero 1, contradict each other",
+                       (int)p->zero);
     p->wish = cb_wish_none();
     p->wish.dp = least0(p->dp), p->wish.tp = least0(p->tp), p->wish.pp = least0(p->pp), p->wish.cp = least0(p->cp);
     p->wish.chunks = least0(p->chunks), p->wish.micro_batch = least0(p->micro_batch);
