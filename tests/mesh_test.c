@@ -193,6 +193,7 @@ static void divisors(void) {
     CHECK_STR(cb_shard_common_divisors((const int64_t[]){12, 8}, 2, 100, out, sizeof out), "1, 2 or 4");
     CHECK_STR(cb_shard_common_divisors((const int64_t[]){25, 6400, 50304}, 3, 25, out, sizeof out), "1");
     CHECK_STR(cb_shard_common_divisors((const int64_t[]){6, 4}, 2, 9, out, sizeof out), "1 or 2");
+    CHECK_STR(cb_shard_common_multiples((const int64_t[]){36, 24}, 2, 3, 100, out, sizeof out), "3, 6 or 12");
     CHECK_STR(cb_shard_common_divisors((const int64_t[]){720720}, 1, 720720, out, 24), "1, 2, 3, 4, 5, 6, ...");
     CHECK_STR(cb_shard_common_divisors((const int64_t[]){12}, 1, 12, out, 20), "1, 2, 3, 4, 6 or 12");
 }

@@ -77,7 +77,7 @@ static void sizes_that_do_not_divide(void) {
     CHECK_FAILS(cb_tp_sizes_check(&s), CB_EINVAL,
                 "tp=5 does not divide the 48 inputs, 96 outputs and 24 tokens; tp can be 1, 2");
     s = (cb_tp_sizes){.M = 24, .C = 48, .F = 96, .tp = 2, .shards = 3};
-    CHECK_FAILS(cb_tp_sizes_check(&s), CB_EINVAL, "3 shards are not a multiple of tp=2");
+    CHECK_FAILS(cb_tp_sizes_check(&s), CB_EINVAL, "shards=3 is no multiple of tp=2");
 }
 
 static void the_crossing_is_beyond_the_node(void) {

@@ -84,16 +84,16 @@ static cb_err out_of_range(const cb_arg *row, const char *text, double value) {
     return cb_fail(CB_EUSAGE, "--%s is %s; it can be %.10g to %.10g", row->name, text, row->min, row->max);
 }
 
-static cb_err set_int(const cb_arg *row, const char *text, int64_t *into) {
+cb_err cb_args_int(const char *name, const char *text, int64_t *into) {
     if (!is_number(text, "kKmMgG"))
-        return cb_fail(CB_EUSAGE, "--%s: '%s' is not a whole number such as 4096, 4k or 1e6", row->name, text);
+        return cb_fail(CB_EUSAGE, "--%s: '%s' is not a whole number such as 4096, 4k or 1e6", name, text);
     char *end;
     long double value = strtold(text, &end); /* 64 bits and more of mantissa: every int64_t is exact */
     if (*end) value *= *end == 'k' || *end == 'K' ? 0x1p10L : *end == 'm' || *end == 'M' ? 0x1p20L : 0x1p30L;
     if (!(fabsl(value) < 0x1p63L))
-        return cb_fail(CB_EUSAGE, "--%s: '%s' is too large; the largest whole number is %lld", row->name, text,
+        return cb_fail(CB_EUSAGE, "--%s: '%s' is too large; the largest whole number is %lld", name, text,
                        (long long)INT64_MAX);
-    if (value != truncl(value)) return cb_fail(CB_EUSAGE, "--%s: '%s' is not a whole number", row->name, text);
+    if (value != truncl(value)) return cb_fail(CB_EUSAGE, "--%s: '%s' is not a whole number", name, text);
     *into = (int64_t)value;
     return CB_OK;
 }
@@ -162,7 +162,7 @@ static cb_err set(const cb_arg *row, const char *text, void *into) {
     void *field = (char *)into + row->offset;
     switch (row->type) {
     case CB_ARG_INT:
-        return set_int(row, text, field);
+        return cb_args_int(row->name, text, field);
     case CB_ARG_REAL:
         return set_real(row, text, field);
     case CB_ARG_STRING:

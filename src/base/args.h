@@ -38,6 +38,9 @@ typedef struct cb_arg {
  * which holds options only (no program name). Of an option given twice the last counts; where a flag "help" is given
  * it alone is set and nothing else is looked at. That a required option is there, the caller checks. Errors: CB_EUSAGE naming the option and what would be right. */
 CB_MUST_USE cb_err cb_args_parse(const cb_arg *table, int rows, void *into, int argc, char **argv);
+/* A whole number as options take it, "4096", "4k" or "1e6". name: the option's, for messages.
+ * Error CB_EUSAGE. */
+CB_MUST_USE cb_err cb_args_int(const char *name, const char *text, int64_t *into);
 /* Was the option given on the command line? For options whose default is derived, and for names that are no rows of the
  * table, like "help". */
 bool cb_args_given(const cb_arg *table, int rows, const char *name, int argc, char **argv);

@@ -122,8 +122,9 @@ static double best_of(const report *r) {
 
 static void print_text(const report *r) {
     double best = best_of(r);
-    printf("products of %s by %s, %lld thread%s; a large square one: %.1f GFLOP/s\n\n", cb_type_name(type_of(r->o)),
+    printf("products of %s by %s, %lld thread%s; a large square one: %.1f GFLOP/s\n", cb_type_name(type_of(r->o)),
            r->o->compute, (long long)r->o->threads, r->o->threads == 1 ? "" : "s", r->square / 1e9);
+    printf("of best: of the highest rate here, %.1f GFLOP/s\n\n", best / 1e9);
     printf("%-10s %-15s %3s %6s %6s %6s %9s %8s %8s\n", "layer", "product", "tp", "m", "n", "k", "ms", "GFLOP/s",
            "of best");
     for (int i = 0; i < r->count; i++) {
@@ -186,6 +187,16 @@ static cb_err measure_model(report *r, cb_gemm_setup setup) {
     return CB_OK;
 }
 
+/* Options of the layers of a model, which given sizes do not look at. */
+static cb_err check_alone(int argc, char **argv) {
+    static const char *const others[] = {"model", "tokens", "tp", "shards"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (cb_args_given(table, ROWS, others[i], argc, argv))
+            return cb_fail(CB_EUSAGE, "--%s is of the layers of a model; with --m, --n and --k leave it out",
+                           others[i]);
+    return CB_OK;
+}
+
 static cb_err measure_given(report *r, cb_gemm_setup setup) {
     cb_list m, n, k;
     const gemm_options *o = r->o;
@@ -211,14 +222,16 @@ cb_err cb_bench_gemm(int argc, char **argv) {
         return CB_OK;
     }
     if (o.threads == 0) o.threads = cb_os_cores() < CB_MOST_THREADS ? cb_os_cores() : CB_MOST_THREADS;
+    const bool given = o.m || o.n || o.k;
     report r = {.o = &o};
+    if (given) TRY(check_alone(argc, argv));
     cb_gemm_setup setup = {.compute = o.compute,
                            .threads = (int)o.threads,
                            .type = type_of(&o),
                            .tokens = o.tokens,
                            .repeats = (int)o.repeats};
     cb_err e = cb_machine_rate(o.compute, setup.threads, setup.type, &r.square);
-    if (!e) e = o.m || o.n || o.k ? measure_given(&r, setup) : measure_model(&r, setup);
+    if (!e) e = given ? measure_given(&r, setup) : measure_model(&r, setup);
     if (!e && o.json) print_json(&r);
     if (!e && !o.json) print_text(&r);
     free(r.rows);

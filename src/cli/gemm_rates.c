@@ -40,12 +40,12 @@ static cb_err check(const cb_gemm_setup *s, const cb_gemm_layer *l) {
     int64_t cut = l->is_row ? l->in : l->out;
     char divisors[256];
     if (s->shards % s->tp == 0 && s->shards / s->tp <= CB_MOST_OWNED_SHARDS && cut % s->shards == 0) return CB_OK;
-    cb_shard_common_divisors(&cut, 1, CB_MOST_OWNED_SHARDS, divisors, sizeof divisors);
-    return cb_fail(CB_EINVAL,
-                   "%d shards over tp=%d: the %s %lld of %s have to be cut into as many, a multiple of tp and at most %d "
-                   "a rank; shards can be %s",
-                   s->shards, s->tp, l->is_row ? "inputs" : "outputs", (long long)cut, l->name, CB_MOST_OWNED_SHARDS,
-                   divisors);
+    cb_shard_common_multiples(&cut, 1, s->tp, (int64_t)s->tp * CB_MOST_OWNED_SHARDS, divisors, sizeof divisors);
+    return cb_fail(
+        CB_EINVAL,
+        "%d shards over tp=%d: the %s %lld of %s have to be cut into as many, a multiple of tp and at most %d "
+        "a rank; shards can be %s",
+        s->shards, s->tp, l->is_row ? "inputs" : "outputs", (long long)cut, l->name, CB_MOST_OWNED_SHARDS, divisors);
 }
 
 static cb_err allocate(operands *o, const cb_gemm_setup *s, const cb_gemm_layer *l) {

@@ -1,4 +1,4 @@
-/* Lists of numbers in options: "1,2,4". */
+/* Lists of numbers in options: "1,2,4", "1k,1e6". */
 #ifndef CB_CLI_LISTS_H
 #define CB_CLI_LISTS_H
 

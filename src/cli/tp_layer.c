@@ -106,7 +106,8 @@ static void fill(cb_tp_layer *l, cb_tp_tensor t) {
 
 static cb_err allocate(cb_tp_layer *l, bool shared) {
     const cb_tp_sizes *s = &l->size;
-    int64_t wide = s->C > s->F ? s->C : s->F, scratch = cb_all_reduce_scratch_most(cb_means_plain(shared), s->tp, s->M * wide, s->type);
+    int64_t wide = s->C > s->F ? s->C : s->F,
+            scratch = cb_all_reduce_scratch_most(cb_means_plain(shared), s->tp, s->M * wide, s->type);
     bool all = true;
     for (int t = 0; t < CB_TP_TENSORS; t++) {
         blocks b = blocks_of(l, (cb_tp_tensor)t);
@@ -198,10 +199,9 @@ cb_err cb_tp_sizes_check(const cb_tp_sizes *s) {
     }
     bool divides = s->C % s->shards == 0 && s->F % s->shards == 0;
     if (divides && s->shards % s->tp == 0 && s->shards / s->tp <= CB_MOST_OWNED_SHARDS) return CB_OK;
-    cb_shard_common_divisors(cut, 2, CB_MOST_OWNED_SHARDS, divisors, sizeof divisors);
-    return cb_fail(
-        CB_EINVAL,
-        "%d shards are not a multiple of tp=%d, at most %d a rank, that divides the %lld inputs and %lld outputs, "
-        "as do %s",
-        s->shards, s->tp, CB_MOST_OWNED_SHARDS, (long long)s->C, (long long)s->F, divisors);
+    cb_shard_common_multiples(cut, 2, s->tp, (int64_t)s->tp * CB_MOST_OWNED_SHARDS, divisors, sizeof divisors);
+    return cb_fail(CB_EINVAL,
+                   "shards=%d is no multiple of tp=%d, at most %d a rank, that divides the %lld inputs and %lld "
+                   "outputs; it can be %s",
+                   s->shards, s->tp, CB_MOST_OWNED_SHARDS, (long long)s->C, (long long)s->F, divisors);
 }

@@ -27,20 +27,24 @@ static int64_t greatest_common_divisor(int64_t a, int64_t b) {
     return a;
 }
 
-/* The next divisor of `value` after `from`, or 0 where none is up to limit. */
-static int64_t next_divisor(int64_t value, int64_t from, int64_t limit) {
-    for (int64_t d = from + 1; d <= limit && d <= value; d++)
+/* The next divisor of `value` after `from`, both multiples of `factor`; 0 where none is up to limit. */
+static int64_t next_divisor(int64_t value, int64_t from, int64_t factor, int64_t limit) {
+    for (int64_t d = from + factor; d <= limit && d <= value; d += factor)
         if (value % d == 0) return d;
     return 0;
 }
 
 char *cb_shard_common_divisors(const int64_t *values, int n, int64_t limit, char *out, int out_size) {
-    assert(n >= 1 && out_size >= 1);
+    return cb_shard_common_multiples(values, n, 1, limit, out, out_size);
+}
+
+char *cb_shard_common_multiples(const int64_t *values, int n, int64_t factor, int64_t limit, char *out, int out_size) {
+    assert(n >= 1 && factor >= 1 && out_size >= 1);
     int64_t common = 0;
     for (int i = 0; i < n; i++) common = greatest_common_divisor(values[i], common);
     out[0] = 0;
-    for (int64_t d = next_divisor(common, 0, limit), used = 0; d;) {
-        int64_t next = next_divisor(common, d, limit);
+    for (int64_t d = next_divisor(common, 0, factor, limit), used = 0; d;) {
+        int64_t next = next_divisor(common, d, factor, limit);
         const char *before = used == 0 ? "" : next ? ", " : " or ";
         char piece[32];
         int length = snprintf(piece, sizeof piece, "%s%lld", before, (long long)d);

@@ -17,5 +17,7 @@ cb_range cb_shard_block(int64_t total, int n, int i);
 int cb_shard_owner(int64_t total, int n, int64_t element);
 /* Writes the divisors of every one of values[0..n) up to limit, ascending, as "1, 2, 3, 4, 6 or 12" (for messages). */
 char *cb_shard_common_divisors(const int64_t *values, int n, int64_t limit, char *out, int out_size);
+/* Of these the multiples of `factor`, at least 1. */
+char *cb_shard_common_multiples(const int64_t *values, int n, int64_t factor, int64_t limit, char *out, int out_size);
 
 #endif
