@@ -45,6 +45,9 @@ gemm() {
     refuses "--tp: '2,' is not a list" gemm --tp 2,
     refuses "--m: 0 in '4,0' is out of range; it can be 1 to" gemm --m 4,0 --n 1 --k 1
     refuses "--m, --n and --k go together" gemm --m 4 --k 8
+    refuses "--tp: '1.5' is not a list of 1 to 16 whole numbers" gemm --tp 1.5
+    refuses "--tp is of the layers of a model; with --m, --n and --k leave it out" gemm --m 4 --n 1 --k 8 --tp 2
+    refuses "--model is of the layers of a model" gemm --m 4 --n 1 --k 8 --model test-tiny
     refuses "4 shards over tp=8: the outputs 192 of qkv" gemm --model test-tiny --tp 8 --shards 4 --compute ref
     refuses 'compute backend "gpu" is unknown; known: cpu, ref' gemm --compute gpu
     run bench gemm --model test-tiny --tokens 16 --tp 1,2 --repeats 1 --threads 1 --compute ref
@@ -54,11 +57,15 @@ gemm() {
     run bench gemm --m 3,5 --n 7 --k 2,4 --repeats 2 --threads 1 --compute ref --dtype bf16 --json
     check "every combination, each with its gradients" equal "$rc $(grep -o '"flops":84.0,' "$out" | wc -l)" "0 3"
     rows_have 12 layer product tp m n k flops time_us best_us gflops of_best
+    run bench gemm --m 1k,1e1 --n 1e0 --k 2 --repeats 1 --threads 1 --compute ref
+    check "sizes as other options take them" equal "$rc $(grep -cE '^given +forward +1 +(1024|10) +1 +2 ' "$out")" "0 2"
 }
 
 tensor_parallel() {
     refuses "tp=3 does not divide the 768 inputs, 3072 outputs and 1024 tokens; tp can be 1, 2, 4, 8, 16, 32 or 64" tp --tp 2,3
-    refuses "3 shards are not a multiple of tp=2, at most 64 a rank, that divides the 768 inputs" tp --tp 2 --shards 3
+    refuses "shards=3 is no multiple of tp=2, at most 64 a rank, that divides the 768 inputs and 3072 outputs; it can be 2, 4, 6, 8, 12, 16" \
+        tp --tp 2 --shards 3
+    refuses "; it can be 4, 8, 12, 16, 24" tp --tp 4 --shards 1
     refuses "--dtype: 'f16' is none of its choices, did you mean 'bf16'? it can be f32 or bf16" tp --dtype f16
     refuses "--cluster x100:8: no device 'x100'" tp --cluster x100:8
     refuses "no model 'gpt5'" tp --cluster-model gpt5
@@ -92,8 +99,7 @@ communication() {
     refuses "comm 'telegraph' is not known; there are: threads, mpi" comm --comm telegraph
     refuses "--mpiexec: ' @ x' names no program" comm --native --mpiexec ' @ x'
     refuses "--mpiexec: './nothing' is no program that can be run" comm --native --mpiexec 'mpiexec -n @ ./nothing'
-    run bench comm --algo doubling --op all-gather --ranks 6
-    check "names those that can serve" has "$err" "cannot serve 6 ranks (a power of two is needed); these can: shared, direct, ring, bruck"
+    refuses "cannot serve 6 ranks (a power of two is needed); these can: shared, direct, ring, bruck" comm --algo doubling --op all-gather --ranks 6
     run bench comm --op all --algo all --sizes 1,1000,4k --ranks 3 --repeats 1 --warmup 0 --json
     check "every result right" equal "$rc $(grep -o '"wrong":0[,}]' "$out" | wc -l)" "0 $(grep -o '"wrong":' "$out" | wc -l)"
     check "sizes as nccl-tests count them" grep -q '"op":"all-gather","algo":"ring","comm":"threads","ranks":3,"bytes":996,"count":83,' "$out"
@@ -102,6 +108,8 @@ communication() {
     run bench comm --algo ring,direct --from 1k --to 64k --ranks 2 --repeats 1 --json
     check "models" equal "$(grep -o '"alpha_us":[0-9.e-]*,"alpha_large_us":[0-9.e-]*,"split_bytes":' "$out" | wc -l)" 2
     check "every row predicted" equal "$(grep -o '"predicted_us":[0-9]' "$out" | wc -l) $(grep -o '"floor_us":[0-9]' "$out" | wc -l)" "14 14"
+    run bench comm --algo all --sizes 64k --ranks 2 --repeats 1 --json
+    check "one floor, whatever the algorithm" equal "$(grep -o '"floor_us":[0-9.]*' "$out" | sort -u | wc -l)" 1
     run bench comm --table --ranks 6 --comm threads
     check "a row for each algorithm" equal "$rc $(grep -cE '^(all|reduce|broadcast)' "$out") $(grep -cE '.{101}' "$out")" "0 36 0"
     echo '{"rules": [{"op": "all-reduce", "algo": "tree", "counts": [100, 5000]}, {"op": "all-gather", "algo": "bruck"}]}' >rules
@@ -137,6 +145,18 @@ communication() {
     run bench comm --op all-gather,broadcast --algo all --sizes 1k,4k,16k --ranks 2 --repeats 1 --plot p.svg
     check "two panels for each operation, a line for each algorithm" equal "$rc $(grep -c 'bus bandwidth' p.svg) $(grep -c 'polyline.*stroke-width="2"' p.svg)" "0 2 18"
     check "the fastest by size" equal "$(grep -cE '^the fastest (all-gather|broadcast) by size: from 1.00 KiB [a-z]+' "$out")" 2
+    run bench comm --op all-gather --algo all --sizes 1k --ranks 2 --repeats 1 --plot p.svg
+    check "of one size a point for each algorithm" equal "$rc $(grep -c '<circle.*r="3" ' p.svg)" "0 10"
+    check "only what is drawn is explained" equal "$(grep -cE 'fitted model|the fastest from' p.svg)" 0
+    check "nor is there a model in the table" has "$out" "(- where an algorithm has fewer than 4 sizes, too few for a fit)"
+    run bench comm --algo direct --ranks 256 --sizes 1g --plot p.svg
+    check "a size beyond memory is an error" equal "$rc $(wc -c <"$out") $(wc -l <"$err")" "1 0 1"
+    check "with what would do" has "$err" "no size fits in memory: all-reduce of 1.00 GiB over 256 ranks needs "
+    run bench comm --algo direct --ranks 256 --sizes 64,1g --repeats 1
+    check "beside others it is left out" equal "$rc $(grep -c ' left out: more memory' "$out")" "0 1"
+    run bench comm --algo direct --ranks 256 --sizes 64,1g --repeats 1 --json
+    check "in the JSON too" equal "$rc $(grep -o '"left_out":.*' "$out")" \
+        '0 "left_out":[{"op":"all-reduce","algo":"direct","comm":"threads","bytes":1073741824}]}'
     run bench comm --sizes 64 --repeats 1 --plot no/p.svg
     check "a picture that cannot be written is refused at once" equal "$rc $(cat "$err") $(wc -c <"$out")" \
         "1 cuboid: error: --plot no/p.svg: nothing can be written in no: No such file or directory 0"

@@ -145,7 +145,8 @@ benches() {
     local whole=("${small[@]}")
     small=(bench comm)
     all_refuse 2 "there is no algorithm 'rings' for all-reduce; there are: shared, blocks" 2 --algo rings
-    all_refuse 1 "all-reduce by 'shared' cannot serve 2 ranks that do not share one memory; these can: blocks" 2 --algo shared
+    all_refuse 2 "all-reduce by 'shared' cannot serve 2 ranks that do not share one memory; these can: blocks" 2 --algo shared
+    all_refuse 2 "mpiexec started 2 processes, but --comm threads would measure 2 times the same" 2 --comm threads
     all_refuse 2 "mpiexec started 3 process" 3 --ranks 2
     all_refuse 2 "--rounds 2: under mpi there is one" 2 --rounds 2
     mpi 3 --op all --algo all --native --sizes 4,1000,20k --repeats 1 --json
@@ -154,6 +155,9 @@ benches() {
     check "six operations of MPI's own" equal "$(grep -o '"algo":"native"' "$out" | wc -l)" 18
     mpi 2 --op all-reduce,broadcast --native --sizes 64,64k,128k --repeats 1
     check "ours beside MPI's own" equal "$rc $(grep -c "mpi against MPI's own" "$out") $(grep -c 'times the library' "$out")" "0 2 2"
+    mpi 3 --op all-gather,reduce-scatter,broadcast --algo all --native --sizes 64k --repeats 1
+    check "sizes in blocks count as asked for" equal "$rc $(grep -c '^from 64 KiB up ours take' "$out")" "0 3"
+    check "what is chosen stands beside MPI's own" equal "$(grep -A2 'against MPI' "$out" | grep -cE '^ +[0-9]+ (direct|binomial) ')" 3
     mpi 2 --dtype bf16 --native --sizes 64
     check "MPI has no bf16 to sum" has "$err" "MPI's own all-reduce has no bf16; it has f32, f64, i32"
     run bench comm --comm threads --ranks 3 --native --mpiexec "${mpiexec[*]} -n" --sizes 64,64k --repeats 1 --rounds 2

@@ -151,10 +151,10 @@ static void draw_text(const picture *p, double y) {
              d->ranks);
     cb_svg_text(p->to, "h", 's', 20, 26, text);
     snprintf(text, sizeof text,
-             "%d round%s; data in %d block%s; one after the other %.4g messages, %.3g times the data sent, %.3g times "
+             "%d round%s; data in %d block%s; on the longest way %.4g message%s, %.3g times the data sent, %.3g times "
              "reduced",
              p->rounds, p->rounds == 1 ? "" : "s", p->blocks, p->blocks == 1 ? "" : "s", t.messages,
-             t.sent_bytes / whole, t.reduced_bytes / whole);
+             t.messages == 1 ? "" : "s", t.sent_bytes / whole, t.reduced_bytes / whole);
     cb_svg_text(p->to, "s", 's', 20, 45, text);
     cb_svg_text(p->to, "s", 's', 20, y,
                 "numbers: the blocks sent; full heads: reduced with what is there, empty: put in its place");

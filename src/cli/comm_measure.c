@@ -169,8 +169,13 @@ static int64_t extra_bytes(const rank *r, const cb_comm_row *row) {
     return 2 * cb_pattern_elements(pattern, &shape) * E;
 }
 
-static bool fits(const rank *r, const cb_comm_row *row) {
-    return (extra_bytes(r, row) + 2 * row->bytes) * cb_comm_local_size(r->comm) < r->available_bytes / 4 * 3;
+/* Of all ranks of this machine. */
+static int64_t needed_bytes(const rank *r, const cb_comm_row *row) {
+    return (extra_bytes(r, row) + 2 * row->bytes) * cb_comm_local_size(r->comm);
+}
+
+static int64_t usable_bytes(const rank *r) {
+    return r->available_bytes / 4 * 3;
 }
 
 /* Fills the row but for its times; false where there is nothing to measure. */
@@ -181,11 +186,11 @@ static bool describe(const rank *r, int entry, int size, cb_comm_row *row) {
     row->kind = e->kind;
     row->count = cb_comm_count_of(e->kind, ranks, p->size_bytes[size], p->type);
     row->bytes = cb_comm_bytes_of(e->kind, ranks, row->count, p->type);
-    row->algorithm = e->native      ? NULL
-                     : e->algorithm ? e->algorithm
-                                    : cb_choose(e->kind, cb_group_means(&r->group), ranks, row->count);
+    const cb_algorithm *choice = cb_choose(e->kind, cb_group_means(&r->group), ranks, row->count);
+    row->algorithm = e->native ? NULL : e->algorithm ? e->algorithm : choice;
+    row->chosen = row->algorithm == choice;
     bool again = size > 0 && cb_comm_count_of(e->kind, ranks, p->size_bytes[size - 1], p->type) == row->count;
-    row->too_large = !again && !fits(r, row);
+    row->too_large = !again && needed_bytes(r, row) >= usable_bytes(r);
     return !again && !row->too_large;
 }
 
@@ -234,20 +239,35 @@ static cb_err measure_all(rank *r) {
     return CB_OK;
 }
 
+static cb_err nothing_fits(const rank *r, const cb_comm_row *least) {
+    char size[16], needed[16], usable[16];
+    return cb_fail(CB_ENOMEM,
+                   "no size fits in memory: %s of %s over %d ranks needs %s for the ranks of this machine, of which %s "
+                   "may be used; smaller sizes (--sizes, --from) or fewer --ranks do",
+                   cb_kind_name(least->kind), cb_os_human_bytes(least->bytes, size), r->group.size,
+                   cb_os_human_bytes(needed_bytes(r, least), needed), cb_os_human_bytes(usable_bytes(r), usable));
+}
+
 /* Room for the largest row; the pages that a size does not reach cost nothing. */
 static cb_err allocate(rank *r) {
     const cb_comm_plan *p = r->plan;
     int64_t scratch = 0;
-    double least = -(double)cb_os_available_bytes();
-    TRY(largest(r, &least)); /* all ranks leave out the same rows */
-    r->available_bytes = (int64_t)-least;
+    cb_comm_row least = {0}; /* of what is left out */
+    bool some_fit = false;
+    double available = -(double)cb_os_available_bytes();
+    TRY(largest(r, &available)); /* all ranks leave out the same rows */
+    r->available_bytes = (int64_t)-available;
     for (int i = 0; i < p->entries; i++)
         for (int size = 0; size < p->sizes; size++) {
             cb_comm_row row = {0};
-            if (!describe(r, i, size, &row)) continue;
+            bool fits = describe(r, i, size, &row);
+            if (!fits && (least.bytes == 0 || needed_bytes(r, &row) < needed_bytes(r, &least))) least = row;
+            if (!fits) continue;
+            some_fit = true;
             if (row.bytes > r->room_bytes) r->room_bytes = row.bytes;
             if (row.kind == CB_ALL_REDUCE && extra_bytes(r, &row) > scratch) scratch = extra_bytes(r, &row);
         }
+    if (!some_fit) return nothing_fits(r, &least);
     r->room_bytes = (r->room_bytes / PAGE + 1) * PAGE;
     r->from = aligned_alloc(PAGE, (size_t)r->room_bytes);
     r->to = aligned_alloc(PAGE, (size_t)r->room_bytes);

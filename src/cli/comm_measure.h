@@ -42,6 +42,7 @@ typedef struct cb_comm_row {
     int calls;                     /* in a sample */
     int rounds;                    /* measured; 0: not measured, as it needs too much memory or is the size before */
     bool too_large;                /* left out, as it needs more memory than there is */
+    bool chosen;                   /* by the algorithm that the operation takes by itself */
     double round_s[CB_COMM_MOST_ROUNDS]; /* of a call: each the median of the round's samples */
     double best_s;                       /* the least sample of all rounds */
     double predicted_s;                  /* by the fitted model; 0: none */

@@ -80,14 +80,16 @@ static cb_comm_row *find(const cb_comm_report *r, int index, const char *op, int
 static cb_err take_row(const cb_comm_report *r, int index, json_t *o) {
     const char *op = "";
     json_int_t count = -1, wrong = 0;
-    double time_us = 0;
-    if (json_unpack(o, "{s:s,s:I,s:I,s:F}", "op", &op, "count", &count, "wrong", &wrong, "time_us", &time_us) != 0)
-        return cb_fail(CB_EFORMAT, "a row lacks op, count, wrong or time_us");
+    double time_us = 0, best_us = 0;
+    if (json_unpack(o, "{s:s,s:I,s:I,s:F,s:F}", "op", &op, "count", &count, "wrong", &wrong, "time_us", &time_us,
+                    "best_us", &best_us) != 0)
+        return cb_fail(CB_EFORMAT, "a row lacks op, count, wrong, time_us or best_us");
     cb_comm_row *row = find(r, index, op, count);
     if (!row) return cb_fail(CB_EFORMAT, "a row of %s with %lld elements was not asked for", op, (long long)count);
     row->by = r->peer[index];
     row->wrong += wrong;
     row->round_s[row->rounds++] = time_us * 1e-6;
+    if (row->best_s == 0 || best_us * 1e-6 < row->best_s) row->best_s = best_us * 1e-6;
     return CB_OK;
 }
 

@@ -118,13 +118,22 @@ static void draw_axes(const panel *p) {
     cb_svg_text(p->to, "", 's', p->left, p->top - 10, p->bandwidth ? "bus bandwidth, GB/s" : "time, us");
 }
 
+/* One point is no line that could be seen. */
 static void draw_line(const panel *p, const series *s, int colour) {
+    double x = 0, y = 0;
+    int points = 0;
     fprintf(p->to, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\" points=\"",
             cb_svg_colour(colour));
-    for (int k = 0; k < p->r->plan.sizes; k++)
-        if (s->row[k].rounds && value(p, &s->row[k]) > 0)
-            fprintf(p->to, "%.1f,%.1f ", x_of(p, (double)s->row[k].bytes), y_of(p, value(p, &s->row[k])));
+    for (int k = 0; k < p->r->plan.sizes; k++) {
+        const cb_comm_row *row = &s->row[k];
+        if (!row->rounds || value(p, row) <= 0) continue;
+        x = x_of(p, (double)row->bytes), y = y_of(p, value(p, row));
+        fprintf(p->to, "%.1f,%.1f ", x, y);
+        points++;
+    }
     fputs("\"/>\n", p->to);
+    if (points != 1) return;
+    fprintf(p->to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", x, y, cb_svg_colour(colour));
 }
 
 static void draw_model(const panel *p, const series *s, int colour) {
@@ -162,12 +171,15 @@ static bool meeting_point(const cb_comm_row a[2], const cb_comm_row b[2], double
     return share >= 0 && share <= 1;
 }
 
-static void draw_crossovers(const panel *p, const series *s, int n) {
+/* How many. */
+static int draw_crossovers(const panel *p, const series *s, int n) {
     double last_x = -1e9, bytes, time_us;
+    int drawn = 0;
     for (int k = 1; k < p->r->plan.sizes; k++) {
         int a = fastest(p, s, n, k - 1), b = fastest(p, s, n, k);
         if (a < 0 || b < 0 || a == b || !meeting_point(&s[a].row[k - 1], &s[b].row[k - 1], &bytes, &time_us)) continue;
         double x = x_of(p, bytes), y = y_of(p, time_us);
+        drawn++;
         char text[24];
         fprintf(
             p->to,
@@ -179,26 +191,39 @@ static void draw_crossovers(const panel *p, const series *s, int n) {
                     "stroke-width=\"1\" stroke-dasharray=\"2 3\"");
         cb_svg_text(p->to, "s", 'm', x, p->top + PANEL_HEIGHT - 4, size_text(bytes, text));
     }
+    return drawn;
 }
 
-static void draw_legend(const panel *p, const series *s, int n, double x) {
+static bool has_model(const panel *p, const series *s, int n) {
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < p->r->plan.sizes; k++)
+            if (s[i].row[k].rounds && s[i].row[k].predicted_s > 0) return true;
+    return false;
+}
+
+/* Of what is drawn only. */
+static void draw_legend(const panel *p, const series *s, int n, double x, bool crossovers) {
     double y = p->top + 8;
     for (int i = 0; i < n; i++, y += 19) {
         cb_svg_line(p->to, x, y, x + 24, y, cb_svg_colour(i), "stroke-width=\"2.5\"");
         cb_svg_text(p->to, "", 's', x + 31, y + 4, s[i].name);
     }
-    cb_svg_line(p->to, x, y + 6, x + 24, y + 6, "#5b6875", "stroke-width=\"1.2\" stroke-dasharray=\"1.5 3\"");
-    cb_svg_text(p->to, "s", 's', x + 31, y + 10, "the fitted model");
+    if (has_model(p, s, n)) {
+        cb_svg_line(p->to, x, y + 6, x + 24, y + 6, "#5b6875", "stroke-width=\"1.2\" stroke-dasharray=\"1.5 3\"");
+        cb_svg_text(p->to, "s", 's', x + 31, y + 10, "the fitted model");
+        y += 19;
+    }
+    if (!crossovers) return;
     fprintf(p->to,
             "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\" fill=\"#ffffff\" stroke=\"#24303c\" stroke-width=\"1.5\"/>\n",
-            x + 12, y + 25);
-    cb_svg_text(p->to, "s", 's', x + 31, y + 29, "another is the fastest from here");
+            x + 12, y + 6);
+    cb_svg_text(p->to, "s", 's', x + 31, y + 10, "another is the fastest from here");
 }
 
 static void draw_kind(const cb_comm_report *r, int kind, double top, FILE *to) {
     series s[MOST_LINES];
     char title[128];
-    int n = find_series(r, kind, s);
+    int n = find_series(r, kind, s), crossovers = 0;
     snprintf(title, sizeof title, "%s of %s over %d ranks, %s, %d cores", cb_kind_name(r->kind[kind]),
              cb_type_name(r->plan.type), r->ranks, r->plan.launch.backend, r->found.cores);
     cb_svg_text(to, "h", 's', LEFT, top + 24, title);
@@ -208,8 +233,8 @@ static void draw_kind(const cb_comm_report *r, int kind, double top, FILE *to) {
         draw_axes(&p);
         for (int k = 0; k < n; k++) draw_model(&p, &s[k], k);
         for (int k = 0; k < n; k++) draw_line(&p, &s[k], k);
-        if (i == 0) draw_crossovers(&p, s, n);
-        if (i == 1) draw_legend(&p, s, n, p.left + PANEL_WIDTH + 22);
+        if (i == 0) crossovers = draw_crossovers(&p, s, n);
+        if (i == 1) draw_legend(&p, s, n, p.left + PANEL_WIDTH + 22, crossovers > 0);
     }
 }
 

@@ -8,12 +8,16 @@
 
 enum { LEAST_COUNTED_BYTES = 4096, MOST_MODELS = CB_COMM_MOST_ENTRIES + 8 };
 
+static double memory_s(const cb_comm_report *r, const cb_terms *terms) {
+    double rate = cb_memory_rate_at(&r->found.memory, terms->set_bytes);
+    return rate > 0 ? terms->moved_bytes / rate : 0;
+}
+
 static cb_fit_point point_of(const cb_comm_report *r, const cb_comm_row *row) {
     cb_step steps[CB_COMM_MOST_RANKS];
     cb_fit_point p = {.counts = row->bytes >= LEAST_COUNTED_BYTES, .time_s = cb_comm_row_time_s(row)};
     p.terms = cb_algorithm_terms(row->algorithm, r->ranks, row->count, r->plan.type, r->found.cores, steps);
-    double rate = cb_memory_rate_at(&r->found.memory, p.terms.set_bytes);
-    p.memory_s = rate > 0 ? p.terms.moved_bytes / rate : 0;
+    p.memory_s = memory_s(r, &p.terms);
     p.beyond = r->found.cache_bytes > 0 && p.terms.set_bytes >= (double)r->found.cache_bytes;
     return p;
 }
@@ -33,7 +37,6 @@ static void predict(cb_comm_report *r, cb_comm_model *m) {
         cb_comm_row *row = &r->row[i];
         if (!belongs(row, m->algorithm)) continue;
         cb_fit_point p = point_of(r, row);
-        row->floor_s = p.memory_s;
         row->predicted_s = cb_fit_time(&m->fit, &p);
         double error = fabs(row->predicted_s / p.time_s - 1);
         if (!p.counts || error <= worst) continue;
@@ -51,7 +54,9 @@ const cb_comm_model *cb_comm_report_model(const cb_comm_report *r, const cb_algo
 void cb_comm_report_predict(cb_comm_report *r) {
     r->models = 0;
     for (int i = 0; i < r->rows; i++) {
-        const cb_comm_row *row = &r->row[i];
+        cb_comm_row *row = &r->row[i];
+        cb_terms least = cb_operation_least(row->kind, r->ranks, row->count, r->plan.type);
+        if (row->rounds) row->floor_s = memory_s(r, &least);
         if (!row->rounds || !row->algorithm || r->models == MOST_MODELS || cb_comm_report_model(r, row->algorithm))
             continue;
         r->model[r->models] = (cb_comm_model){.algorithm = row->algorithm};

@@ -8,7 +8,7 @@
 #include "base/os.h"
 
 enum { COLUMNS = 100 };
-#define NEAR 1.3 /* times the library's time */
+#define NEAR 1.3           /* times the library's time */
 enum { LARGE = 64 << 10 }; /* bytes: from here on ours are held against the library's */
 
 cb_comm_row *cb_comm_report_own(const cb_comm_report *r, int entry, int size) {
@@ -81,7 +81,7 @@ static void print_models(const cb_comm_report *r, const cb_comm_row *rows) {
 /* Lines of `sizes` rows, under a head of their own. */
 static void print_rows(const cb_comm_report *r, const cb_comm_row *rows) {
     int first = 0;
-    while (first < r->plan.sizes && !rows[first].rounds) first++;
+    while (first < r->plan.sizes && !rows[first].rounds && !rows[first].too_large) first++;
     if (first == r->plan.sizes) return;
     printf("\n%s, %d rank%s, %s\n", cb_kind_name(rows[first].kind), r->ranks, r->ranks == 1 ? "" : "s", rows[first].by);
     printf("%10s %9s %5s %5s %-17s %10s %7s %7s %6s %9s %5s\n", "size", "count", "type", "redop", "algorithm", "time",
@@ -97,6 +97,12 @@ static void print_rows(const cb_comm_report *r, const cb_comm_row *rows) {
     print_models(r, rows);
 }
 
+static bool all_fitted(const cb_comm_report *r) {
+    for (int i = 0; i < r->models; i++)
+        if (!r->model[i].fit.fitted) return false;
+    return true;
+}
+
 /* Each third point: from what fits a first cache to what fits none. */
 static void print_memory(const cb_comm_report *r) {
     const cb_memory_rate *m = &r->found.memory;
@@ -106,7 +112,14 @@ static void print_memory(const cb_comm_report *r) {
     for (int i = (m->points - 1) % 3; i < m->points; i += 3)
         printf("%s %.0f (%s)", i < 3 ? "" : ",", m->bytes_per_s[i] * 1e-9,
                cb_os_human_bytes((int64_t)m->set_bytes[i], size));
-    puts("\nmodel: the fitted cost model; floor: what memory needs for what has to be moved");
+    putchar('\n');
+}
+
+static void print_legend(const cb_comm_report *r) {
+    printf(
+        "model: the fitted cost model%s\nfloor: what memory needs to read each operand and write each result once%s\n",
+        all_fitted(r) ? "" : " (- where an algorithm has fewer than 4 sizes, too few for a fit)",
+        r->found.memory.points ? "" : " (-: no size is large enough to measure memory)");
 }
 
 /* The fastest of the own rows of a kind at a size, library or not. */
@@ -118,6 +131,15 @@ static const cb_comm_row *fastest(const cb_comm_report *r, cb_kind kind, int siz
         if (!best || cb_comm_row_time_s(row) < cb_comm_row_time_s(best)) best = row;
     }
     return best;
+}
+
+/* What is held against the library: what is chosen, or where that was not measured the fastest. */
+static const cb_comm_row *taken(const cb_comm_report *r, cb_kind kind, int size) {
+    for (int e = 0; e < r->plan.entries; e++) {
+        const cb_comm_row *row = cb_comm_report_own(r, e, size);
+        if (row->rounds && row->kind == kind && row->chosen) return row;
+    }
+    return fastest(r, kind, size, false);
 }
 
 /* Seconds of the fastest library at a size, own run or peers; 0: none. */
@@ -132,7 +154,7 @@ static double library_s(const cb_comm_report *r, int kind, int size) {
 }
 
 static void print_against(const cb_comm_report *r, int kind, int size) {
-    const cb_comm_row *own = fastest(r, r->kind[kind], size, false), *native = fastest(r, r->kind[kind], size, true);
+    const cb_comm_row *own = taken(r, r->kind[kind], size), *native = fastest(r, r->kind[kind], size, true);
     double best_s = library_s(r, kind, size);
     if (!own || best_s == 0) return;
     printf("%10lld %-17s %10.2f", (long long)own->bytes, cb_comm_row_algorithm(own), cb_comm_row_time_s(own) * 1e6);
@@ -142,14 +164,21 @@ static void print_against(const cb_comm_report *r, int kind, int size) {
     printf(" %9.2f\n", best_s / cb_comm_row_time_s(own));
 }
 
-/* Of what is chosen, or if that was not measured of the fastest, from LARGE on. */
+static const char *reason(cb_kind kind) {
+    return reduces(kind)
+               ? " all the same,\nas they sum in one order, and a wait inside of a library cannot be ended at "
+                 "a deadline"
+               : " all the same,\nas a wait inside of a library cannot be ended at a deadline";
+}
+
+/* Of what is chosen, from LARGE on. */
 static void print_verdict(const cb_comm_report *r, int kind) {
     double worst = 0;
     int64_t at = 0;
     for (int size = 0; size < r->plan.sizes; size++) {
-        const cb_comm_row *own = fastest(r, r->kind[kind], size, false);
+        const cb_comm_row *own = taken(r, r->kind[kind], size);
         double best_s = library_s(r, kind, size);
-        if (!own || best_s == 0 || own->bytes < LARGE) continue;
+        if (!own || !own->chosen || best_s == 0 || r->plan.size_bytes[size] < LARGE) continue;
         double ratio = cb_comm_row_time_s(own) / best_s;
         if (ratio <= worst) continue;
         worst = ratio;
@@ -157,13 +186,11 @@ static void print_verdict(const cb_comm_report *r, int kind) {
     }
     char text[16];
     if (at == 0) return;
-    bool near = worst <= NEAR;
     printf("from 64 KiB up ours take at most %.2f times the library's time, at %s; ours are taken%s\n", worst,
-           cb_os_human_bytes(at, text),
-           near ? "" : " all the same,\nas they sum in one order, and a wait inside of a library cannot be ended at a deadline");
+           cb_os_human_bytes(at, text), worst <= NEAR ? "" : reason(r->kind[kind]));
 }
 
-/* The fastest own algorithm at each size against the libraries. */
+/* What is taken at each size against the libraries. */
 static void print_comparison(const cb_comm_report *r, int kind) {
     const bool native = r->plan.entry[r->plan.entries - 1].native;
     if ((!native && !r->peers) || (native && r->plan.entries == r->kinds)) return;
@@ -201,6 +228,7 @@ void cb_comm_report_print(const cb_comm_report *r) {
     printf("%d rank%s on %s%s%s, %d cores; every result checked\n", r->ranks, r->ranks == 1 ? "" : "s",
            r->plan.launch.backend, *r->found.library ? ", " : "", r->found.library, r->found.cores);
     print_memory(r);
+    print_legend(r);
     for (int e = 0; e < r->plan.entries; e++) print_rows(r, cb_comm_report_own(r, e, 0));
     for (int peer = 0; peer < r->peers; peer++)
         for (int kind = 0; kind < r->kinds; kind++) print_rows(r, cb_comm_report_of_peer(r, peer, kind, 0));
@@ -216,14 +244,20 @@ static json_t *us_or_null(double seconds) {
 
 static json_t *row_json(const cb_comm_report *r, const cb_comm_row *row) {
     const double algbw = cb_comm_algbw(row);
-    return json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s,s:s,s:f,s:f,s:f,s:f,s:I,s:o,s:o}", "op", cb_kind_name(row->kind),
+    return json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s,s:s,s:f,s:o,s:f,s:f,s:I,s:o,s:o}", "op", cb_kind_name(row->kind),
                      "algo", cb_comm_row_algorithm(row), "comm", row->by, "ranks", r->ranks, "bytes",
                      (json_int_t)row->bytes, "count", (json_int_t)row->count, "dtype", cb_type_name(r->plan.type),
                      "redop", reduces(row->kind) ? cb_reduce_op_name(r->plan.op) : "none", "time_us",
-                     cb_comm_row_time_s(row) * 1e6, "best_us", row->best_s * 1e6, "algbw_GBps", algbw * 1e-9,
+                     cb_comm_row_time_s(row) * 1e6, "best_us", us_or_null(row->best_s), "algbw_GBps", algbw * 1e-9,
                      "busbw_GBps", algbw * cb_comm_bus_factor(row->kind, r->ranks) * 1e-9, "wrong",
                      (json_int_t)row->wrong, "predicted_us", us_or_null(row->predicted_s), "floor_us",
                      us_or_null(row->floor_s));
+}
+
+/* More memory would have been needed than there is. */
+static json_t *left_out_json(const cb_comm_row *row) {
+    return json_pack("{s:s,s:s,s:s,s:I}", "op", cb_kind_name(row->kind), "algo", cb_comm_row_algorithm(row), "comm",
+                     row->by, "bytes", (json_int_t)row->bytes);
 }
 
 static json_t *model_json(const cb_comm_report *r, const cb_comm_model *m) {
@@ -245,14 +279,16 @@ static json_t *memory_json(const cb_memory_rate *m) {
 }
 
 void cb_comm_report_json(const cb_comm_report *r) {
-    json_t *rows = json_array(), *models = json_array();
-    for (int i = 0; i < r->rows; i++)
+    json_t *rows = json_array(), *models = json_array(), *left_out = json_array();
+    for (int i = 0; i < r->rows; i++) {
         if (r->row[i].rounds) json_array_append_new(rows, row_json(r, &r->row[i]));
+        if (r->row[i].too_large) json_array_append_new(left_out, left_out_json(&r->row[i]));
+    }
     for (int i = 0; i < r->models; i++)
         if (r->model[i].fit.fitted) json_array_append_new(models, model_json(r, &r->model[i]));
-    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o}", "comm", r->plan.launch.backend, "library",
+    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o,s:o}", "comm", r->plan.launch.backend, "library",
                           r->found.library, "ranks", r->ranks, "cores", r->found.cores, "rounds", r->rounds, "memory",
-                          memory_json(&r->found.memory), "models", models, "rows", rows);
+                          memory_json(&r->found.memory), "models", models, "rows", rows, "left_out", left_out);
     json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(o);

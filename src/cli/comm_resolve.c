@@ -151,6 +151,11 @@ static cb_err take_ranks(cb_comm_report *r, const cb_comm_options *o) {
     bool is_mpi = strcmp(o->comm, "mpi") == 0;
     int started = cb_comm_mpiexec_ranks(), cores = cb_machine_cores(1);
     TRY(cb_comm_check_backend(o->comm));
+    if (!is_mpi && started > 1)
+        return cb_fail(CB_EUSAGE,
+                       "mpiexec started %d processes, but --comm threads would measure %d times the same; leave --comm "
+                       "out or say --comm mpi",
+                       started, started);
     r->ranks = o->ranks ? (int)o->ranks : is_mpi ? started : cores > 2 ? cores : 2;
     if (r->ranks > CB_COMM_MOST_RANKS)
         return cb_fail(CB_EUSAGE, "%d ranks; up to %d can be measured", r->ranks, CB_COMM_MOST_RANKS);

@@ -105,7 +105,7 @@ static void list(cb_kind kind, listed which, bool shared, int size, char *out, s
 static cb_err cannot_serve(const cb_algorithm *a, listed others, bool shared, int size) {
     char names[256];
     list(a->kind, others, shared, size, names, sizeof names);
-    return cb_fail(CB_EUNSUPPORTED, "%s by '%s' cannot serve %d ranks%s; these can: %s", cb_kind_name(a->kind), a->name,
+    return cb_fail(CB_EINVAL, "%s by '%s' cannot serve %d ranks%s; these can: %s", cb_kind_name(a->kind), a->name,
                    size, a->pattern ? " (a power of two is needed)" : " that do not share one memory", names);
 }
 

@@ -47,9 +47,9 @@ cb_means cb_group_means(const cb_group *group);
  * carry data. */
 const cb_algorithm *cb_choose(cb_kind kind, cb_means means, int size, int64_t count);
 /* Every rule that fits groups of this size can be followed: its algorithm serves them, and where it reduces it keeps
- * the order of sums on which equal bits rest. Errors: CB_EUNSUPPORTED, CB_EINVAL with the algorithms that would do. */
+ * the order of sums on which equal bits rest. Error: CB_EINVAL with the algorithms that would do. */
 CB_MUST_USE cb_err cb_selection_check(cb_means means, int size);
-/* CB_EUSAGE with the names of the kind for one that is not known, CB_EUNSUPPORTED with those that can where this one
+/* CB_EUSAGE with the names of the kind for one that is not known, CB_EINVAL with those that can where this one
  * cannot serve the group; size 0: any. */
 CB_MUST_USE cb_err cb_algorithm_find(cb_kind kind, const char *name, bool shared, int size, const cb_algorithm **found);
 bool cb_algorithm_serves(const cb_algorithm *algorithm, bool shared, int size);

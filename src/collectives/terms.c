@@ -66,23 +66,29 @@ static double at_once_of(cb_kind kind, int size, int64_t count, cb_type type, in
     return pieces > 0 ? (double)pieces / (double)((pieces + workers - 1) / workers) : 1;
 }
 
-/* A meeting's pieces (shared.c): operands are read where they lie, results written where they are wanted. In and out
- * are of all members together. */
-static cb_terms of_meeting(cb_kind kind, int size, int64_t count, cb_type type, int cores) {
-    const double at_once = at_once_of(kind, size, count, type, cores), n_bytes = (double)(count * cb_type_bytes(type));
-    double in = size * n_bytes, out = size * n_bytes, reduced = 0;
-    if (kind == CB_ALL_REDUCE || kind == CB_REDUCE) reduced = (size - 1) * n_bytes;
+/* In and out are of all members together. */
+cb_terms cb_operation_least(cb_kind kind, int size, int64_t count, cb_type type) {
+    const double n_bytes = (double)(count * cb_type_bytes(type));
+    double in = size * n_bytes, out = size * n_bytes;
+    if (size == 1) return (cb_terms){0};
     if (kind == CB_REDUCE) out = n_bytes;
     if (kind == CB_BROADCAST) in = n_bytes, out = (size - 1) * n_bytes;
-    if (kind == CB_REDUCE_SCATTER) in *= size, reduced = (double)size * (size - 1) * n_bytes;
+    if (kind == CB_REDUCE_SCATTER) in *= size;
     if (kind == CB_ALL_GATHER) out *= size;
     if (kind == CB_ALL_TO_ALL) in *= size, out *= size;
     bool in_place = kind == CB_ALL_REDUCE || kind == CB_BROADCAST;
-    return (cb_terms){.messages = 1,
-                      .sent_bytes = (in + out) / 2 / at_once,
-                      .reduced_bytes = reduced / at_once,
-                      .moved_bytes = in + out,
-                      .set_bytes = in_place ? size * n_bytes : in + out};
+    return (cb_terms){.moved_bytes = in + out, .set_bytes = in_place ? size * n_bytes : in + out};
+}
+
+/* A meeting's pieces (shared.c): operands are read where they lie, results written where they are wanted. */
+static cb_terms of_meeting(cb_kind kind, int size, int64_t count, cb_type type, int cores) {
+    const double at_once = at_once_of(kind, size, count, type, cores), n_bytes = (double)(count * cb_type_bytes(type));
+    cb_terms terms = cb_operation_least(kind, size, count, type);
+    if (kind == CB_ALL_REDUCE || kind == CB_REDUCE) terms.reduced_bytes = (size - 1) * n_bytes / at_once;
+    if (kind == CB_REDUCE_SCATTER) terms.reduced_bytes = (double)size * (size - 1) * n_bytes / at_once;
+    terms.messages = 1;
+    terms.sent_bytes = terms.moved_bytes / 2 / at_once;
+    return terms;
 }
 
 cb_terms cb_algorithm_terms(const cb_algorithm *a, int size, int64_t count, cb_type type, int cores, cb_step *steps) {

@@ -14,6 +14,10 @@ typedef struct cb_terms {
     double set_bytes;     /* memory that all members together use for it: it fits a cache or not */
 } cb_terms;
 
+/* What an operation has to move whatever the algorithm, each operand read once and each result written once: fills
+ * moved_bytes and set_bytes only; 0 of one member. */
+cb_terms cb_operation_least(cb_kind kind, int size, int64_t count, cb_type type);
+
 /* cores: that the members share. steps: room for those of a round (cb_pattern_most_steps); unused for a meeting. */
 cb_terms cb_algorithm_terms(const cb_algorithm *algorithm, int size, int64_t count, cb_type type, int cores,
                             cb_step *steps);
