@@ -129,6 +129,7 @@ refused_words() {
     run plan --model gpt2-124m --cluster v100:16
     check "one of 16 is not" equal "$rc $(wc -c <"$err")" "0 0"
     refuses 2 "no device 'a100-81g'; did you mean 'a100-80g'" plan --model demo --cluster a100-81g:8
+    refuses 2 "no device 'a101'; did you mean 'a100'" plan --model demo --cluster a101:8
     refuses 2 "its size is not GxN" plan --model demo --cluster a100-80g:8y1
     refuses 2 "network 'wifi': give KIND-GBITS" plan --model demo --cluster a100-80g:8x1:wifi
     refuses 2 "no stack 'megatron'; did you mean 'megatron-2021' or 'megatron-core'?" plan --model demo --cluster a100-80g:8 \
@@ -161,6 +162,7 @@ refused_layouts() {
     refuses 2 "padded vocabulary; --tp can be 1, 2 or 4" plan --model gpt2-124m --cluster a100-80g:8 --tp 8
     refuses 2 "microbatch 3, 1 chunk on 8 devices with 64 sequences: dp x microbatch divides the global batch; --micro-batch-size can be 1, 2, 4, 8, 16, 32 or 64" \
         plan --model gpt2-124m --cluster a100-80g:8 --tp 4 --micro-batch-size 3 --global-batch-size 64
+    refuses 2 "divides the global batch; with --global-batch-size 8000 it works" plan --model gpt2-124m --cluster a100:8x1000
     refuses 2 "pp x chunks is at most the number of layers" plan --model gpt2-124m --cluster a100-80g:8x2 --tp 1 --pp 16
     refuses 2 "chunks go with the interleaved schedule, and schedules with a pipeline; --virtual can be 2, 3, 4, 6, 8, 12 or 24; --schedule can be" \
         plan --model gpt3-175b --cluster a100-80g:8x8 --pp 4 --schedule interleaved --virtual 1

@@ -2,6 +2,7 @@
 #include <jansson.h>
 
 #include "base/os.h"
+#include "cli/numbers.h"
 #include "cli/plan.h"
 #include "cli/plan_machine.h"
 
@@ -23,7 +24,7 @@ static double share(const cb_machine_layout *it, cb_cause cause) {
 }
 
 static void print_row(const cb_machine_layout *it, FILE *to) {
-    char name[64], memory[16], largest[16];
+    char name[64], memory[16], largest[16], rate[16];
     const cb_plan *plan = &it->plan;
     fprintf(to, "%-32s %7d %10s", cb_layout_text(&it->layout, name), it->resolved.run.threads_per_rank,
             cb_os_human_bytes(plan->here_bytes, memory));
@@ -31,8 +32,9 @@ static void print_row(const cb_machine_layout *it, FILE *to) {
         fprintf(to, " does not fit: the largest rank takes %s\n", cb_os_human_bytes(plan->largest_bytes, largest));
         return;
     }
-    fprintf(to, " %9.4g %9.4g %6.1f%% %5.1f%% %5.1f%% %5.1f%%\n", it->estimate.step_s, it->estimate.tokens_per_s,
-            share(it, CB_CAUSE_BUBBLE), share(it, CB_CAUSE_TP), share(it, CB_CAUSE_DP), share(it, CB_CAUSE_PP));
+    fprintf(to, " %9.4g %9s %6.1f%% %5.1f%% %5.1f%% %5.1f%%\n", it->estimate.step_s,
+            cb_planned_number(it->estimate.tokens_per_s, rate), share(it, CB_CAUSE_BUBBLE), share(it, CB_CAUSE_TP),
+            share(it, CB_CAUSE_DP), share(it, CB_CAUSE_PP));
 }
 
 static void print_checks(const cb_machine_plan *plan, FILE *to) {
@@ -48,10 +50,11 @@ static void print_checks(const cb_machine_plan *plan, FILE *to) {
 }
 
 static void print_causes(const cb_machine_layout *it, FILE *to) {
-    char name[64];
+    char name[64], rate[16];
     const cb_step_estimate *e = &it->estimate;
     int wanted = it->resolved.run.mesh.ranks * it->resolved.run.threads_per_rank;
-    fprintf(to, "\n%s: %.4g s a step, %.4g tokens/s", cb_layout_text(&it->layout, name), e->step_s, e->tokens_per_s);
+    fprintf(to, "\n%s: %.4g s a step, %s tokens/s", cb_layout_text(&it->layout, name), e->step_s,
+            cb_planned_number(e->tokens_per_s, rate));
     fprintf(to, ";\n%d thread%s; all work over all cores: %.4g s\n", wanted, wanted == 1 ? "" : "s", e->floor_s);
     fprintf(to, "a layer's matrix products run at %.4g GFLOP/s\n", it->costs.product_flops_per_s / 1e9);
     if (it->resolved.run.mesh.size[CB_PP] > 1) fprintf(to, "stage %d, which has most to do:\n", e->stage);

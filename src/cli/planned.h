@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "cli/numbers.h"
 #include "planner/flows.h"
 #include "planner/search.h"
 
@@ -43,7 +44,6 @@ CB_MUST_USE cb_err cb_planned_resolve(cb_planned *p, int argc, char **argv, bool
 
 /* planned_text.c: words and numbers that all parts share. */
 char *cb_planned_bytes(double bytes, char out[16]);  /* "349 GB": powers of 1000, three digits */
-char *cb_planned_number(double value, char out[16]); /* "1,866", "186,600": four digits, thousands apart */
 const char *cb_schedule_word(cb_split_schedule schedule);
 const char *cb_recompute_word(cb_split_recompute recompute);
 const char *cb_precision_word(cb_precision precision);

@@ -200,6 +200,20 @@ static void add_cluster(cb_planned *p, char *text, size_t size) {
         snprintf(text + used, size - used, "; as it is, it works on %s", p->smallest.cluster);
 }
 
+/* Where nothing else helps, the next batch that all devices can share. */
+static void add_batch(const cb_planned *p, char *text, size_t size) {
+    cb_search search;
+    cb_job job = p->job;
+    int64_t at_once = (int64_t)p->cluster.devices * (p->wish.micro_batch ? p->wish.micro_batch : 1);
+    job.global_batch = (p->job.global_batch + at_once - 1) / at_once * at_once;
+    cb_search_spec spec = {.job = &job, .constants = &p->constants, .wish = p->wish};
+    cb_err e = cb_search_run(&spec, &search);
+    if (!e && search.meshes)
+        snprintf(text, size, "; with --global-batch-size %lld it works", (long long)job.global_batch);
+    if (!e) cb_search_free(&search);
+    cb_err_free(e);
+}
+
 cb_err cb_planned_advise(cb_planned *p, cb_err e) {
     char text[640] = "";
     values *v = malloc(sizeof *v);
@@ -207,6 +221,7 @@ cb_err cb_planned_advise(cb_planned *p, cb_err e) {
     free(v);
     if (!*text) advise_together(p, text, sizeof text);
     add_cluster(p, text, sizeof text);
+    if (!*text) add_batch(p, text, sizeof text);
     if (!*text) return e;
     cb_err advised = cb_fail(cb_err_code(e), "%s%s", cb_err_text(e), text);
     cb_err_free(e);

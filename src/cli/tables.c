@@ -67,7 +67,18 @@ static void print_row(const cb_traffic_table *table, int purpose, int kind, FILE
     fputc('\n', to);
 }
 
+static bool is_empty(const cb_traffic_table *table) {
+    for (int purpose = 0; purpose < CB_PURPOSES; purpose++)
+        for (int kind = 0; kind < CB_KINDS; kind++)
+            if (has_row(table, purpose, kind)) return false;
+    return true;
+}
+
 void cb_traffic_table_print(const cb_traffic_table *table, FILE *to) {
+    if (is_empty(table)) {
+        fputs("\ntraffic: none is sent\n", to);
+        return;
+    }
     fputs("\ntraffic, sent by all ranks per step\n", to);
     fprintf(to, "  %-9s %-14s %10s %9s %10s", "for", "kind", "operations", "messages", "bytes");
     if (!table->planned)

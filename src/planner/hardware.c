@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/args.h"
+#include "planner/recognize.h"
 
 enum { MOST_NODE = 1024, MOST_DEVICES = 1 << 20 };
 
@@ -112,11 +112,9 @@ bool cb_device_has_alias(const cb_device_row *row, const char *name) {
 }
 
 cb_err cb_device_find(const cb_hardware *hardware, const char *name, const cb_device_row **found) {
-    const char *names[CB_MOST_DEVICES + 1] = {NULL};
     for (int i = 0; i < hardware->count; i++) {
         *found = &hardware->device[i];
-        names[i] = (*found)->device.name;
-        if (strcasecmp(names[i], name) == 0) return CB_OK;
+        if (strcasecmp((*found)->device.name, name) == 0) return CB_OK;
     }
     for (int i = hardware->count - 1; i >= 0; i--) { /* a user's, which are the last, before the table's */
         *found = &hardware->device[i];
@@ -124,7 +122,7 @@ cb_err cb_device_find(const cb_hardware *hardware, const char *name, const cb_de
     }
     char near[256];
     return cb_fail(CB_EUSAGE, "no device '%.63s'%s `cuboid plan --list-hardware` shows all", name,
-                   cb_args_suggest(name, names, near)[0] ? near : ";");
+                   cb_recognize_near(hardware, name, near)[0] ? near : ";");
 }
 
 /* A whole number from 1 to `most` at *at, which moves behind it. */

@@ -28,7 +28,7 @@ static int64_t nth_key(const file *f, const char *key, int n) {
 }
 
 /* The key of device `index` in the file: each device before it that has the key has it once. index -1: the first. */
-static cb_err wrong(const file *f, int index, const char *key, const char *expected) {
+static cb_err wrong_field(const file *f, int index, const char *key, const char *what) {
     int before = 0, line = 1, column = 1;
     for (int i = 0; i < index; i++) {
         const json_t *device = json_array_get(f->devices, (size_t)i);
@@ -41,7 +41,13 @@ static cb_err wrong(const file *f, int index, const char *key, const char *expec
         column = f->text[at] == '\n' ? 1 : column + 1;
         line += f->text[at] == '\n';
     }
-    return cb_fail(CB_EFORMAT, "%s: line %d, column %d: %s: expected %s", f->path, line, column, key, expected);
+    return cb_fail(CB_EFORMAT, "%s: line %d, column %d: %s: %s", f->path, line, column, key, what);
+}
+
+static cb_err wrong(const file *f, int index, const char *key, const char *expected) {
+    char what[256];
+    snprintf(what, sizeof what, "expected %s", expected);
+    return wrong_field(f, index, key, what);
 }
 
 static cb_err read_number(const file *f, int index, const json_t *from, const char *key, double unit, double *to) {
@@ -110,10 +116,10 @@ static cb_err refuse_unknown(const file *f, int index, json_t *from, const char 
         for (int i = 0; fields[i]; i++) known = known || strcmp(fields[i], key) == 0;
         if (known) continue;
         const char *near = cb_args_nearest(key, fields);
-        char expected[128];
-        snprintf(expected, sizeof expected, "no such field%s%s%s", near ? "; did you mean " : "", near ? near : "",
+        char what[128];
+        snprintf(what, sizeof what, "there is no such field%s%s%s", near ? "; did you mean " : "", near ? near : "",
                  near ? "?" : "");
-        return wrong(f, index, key, expected);
+        return wrong_field(f, index, key, what);
     }
     return CB_OK;
 }
