@@ -23,6 +23,8 @@ rows_have() {
 names() {
     refuses "bench what? there are: step, gemm, comm, tp"
     refuses "bench 'gem' is not known (did you mean 'gemm'?); there are: step, gemm, comm, tp" gem
+    run --help
+    check "100 columns of help, collectives among them" equal "$(grep -cE '.{101}' "$out") $(grep -c '^  bench .*collectives' "$out")" "0 1"
     run bench --help
     check "bench --help lists them" equal "$rc $(grep -cE '^  (step|gemm|comm|tp) ' "$out")" "0 4"
 }

@@ -116,6 +116,10 @@ static void print_memory(const cb_comm_report *r) {
 }
 
 static void print_legend(const cb_comm_report *r) {
+    if (r->ranks == 1) {
+        puts("model, floor: none, as one rank has nothing to send");
+        return;
+    }
     printf(
         "model: the fitted cost model%s\nfloor: what memory needs to read each operand and write each result once%s\n",
         all_fitted(r) ? "" : " (- where an algorithm has fewer than 4 sizes, too few for a fit)",

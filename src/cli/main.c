@@ -20,7 +20,7 @@ static const struct {
     {"model", cb_cmd_model, "list the models, or show one: parameters, FLOPs, what each stage holds"},
     {"schedule", cb_cmd_schedule, "draw, list and compare pipeline schedules: bubble, time, memory, messages"},
     {"trace", cb_cmd_trace, "draw a traced step below its simulation, and say where its time went"},
-    {"bench", cb_cmd_bench, "measure on this machine: training steps, matrix products, collectives, the tensor-parallel layer"},
+    {"bench", cb_cmd_bench, "measure here: training steps, matrix products, collectives, the tensor-parallel layer"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
