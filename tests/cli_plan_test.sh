@@ -171,6 +171,9 @@ refused_layouts() {
     refuses 2 "--zero can be 0, 1 or 3" plan --model gpt3-175b --cluster a100-80g:8x8 --pp 4 --zero 2 --stack torchtitan
     refuses 2 "gpt3-175b does not fit: the nearest, dp 1 tp 16 pp 1" plan --model gpt3-175b --cluster a100-80g:8x2
     check "the smallest is named" has "$err" "The smallest that works is a100-80g:8x6"
+    refuses 2 "The smallest that works is a100-40g:8x1" plan --model gpt3-13b --cluster a100-40g:1
+    run plan --model gpt3-13b --cluster a100-40g:8x1
+    check "and works" equal "$rc" 0
     run plan --model gpt3-175b --cluster a100-80g:8x6
     check "and works" equal "$rc" 0
     run plan --model gpt3-175b --cluster a100-80g:8x5

@@ -10,7 +10,8 @@
 #include "planner/flows.h"
 #include "planner/search.h"
 
-/* The smallest cluster, of the same nodes, on which something fits that has what was fixed. */
+/* The smallest cluster, of the same nodes (usual ones, where the cluster is a part of one), on which something fits
+ * that has what was fixed. */
 typedef struct cb_smallest {
     int nodes, devices; /* 0: none */
     bool dp_open;       /* with what was fixed but for dp */

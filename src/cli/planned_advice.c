@@ -93,24 +93,36 @@ static void say(const values *v, char *out, size_t size) {
         snprintf(out + used, size - used, ", ... or %s", word(v->which, v->at[v->count - 1], number));
 }
 
-static int least_nodes(const cb_planned *p, bool dp_open) {
-    cb_search_spec spec = {.job = &p->job, .constants = &p->constants, .wish = p->wish};
+static int least_nodes(const cb_planned *p, const cb_cluster *cluster, bool dp_open) {
+    cb_job job = p->job;
+    job.cluster = cluster;
+    cb_search_spec spec = {.job = &job, .constants = &p->constants, .wish = p->wish};
     if (dp_open) spec.wish.dp = 0;
     return cb_search_least_nodes(&spec, MOST_NODES);
 }
 
+/* One node that is less than a usual one grows before there are more of its kind. */
+static void grow_node(cb_cluster *c, const cb_device_row *row) {
+    cb_network network;
+    if (c->devices != c->node_devices || c->node_devices >= row->node_devices) return;
+    cb_err e = cb_network_parse(c->network.name, row->node_devices, &network);
+    if (!e) c->node_devices = row->node_devices, c->network = network;
+    cb_err_free(e);
+}
+
 void cb_planned_find_smallest(cb_planned *p) {
-    const cb_cluster *c = &p->cluster;
+    cb_cluster c = p->cluster;
     const cb_device_row *row = NULL;
     cb_smallest *s = &p->smallest;
-    *s = (cb_smallest){.nodes = least_nodes(p, false)};
-    if (s->nodes == 0 && p->wish.dp) s->nodes = least_nodes(p, true), s->dp_open = s->nodes > 0;
-    s->devices = s->nodes * c->node_devices;
-    cb_err e = cb_device_find(&p->devices, c->device.name, &row);
-    bool usual = !e && strcmp(row->network, c->network.name) == 0;
+    cb_err e = cb_device_find(&p->devices, c.device.name, &row);
+    bool usual = !e && strcmp(row->network, c.network.name) == 0;
+    if (!e) grow_node(&c, row);
     cb_err_free(e);
-    snprintf(s->cluster, sizeof s->cluster, "%s:%dx%d%s%s", c->device.name, c->node_devices, s->nodes, usual ? "" : ":",
-             usual ? "" : c->network.name);
+    *s = (cb_smallest){.nodes = least_nodes(p, &c, false)};
+    if (s->nodes == 0 && p->wish.dp) s->nodes = least_nodes(p, &c, true), s->dp_open = s->nodes > 0;
+    s->devices = s->nodes * c.node_devices;
+    snprintf(s->cluster, sizeof s->cluster, "%s:%dx%d%s%s", c.device.name, c.node_devices, s->nodes, usual ? "" : ":",
+             usual ? "" : c.network.name);
 }
 
 /* Adds the legal values under one wish. */
