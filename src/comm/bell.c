@@ -56,3 +56,11 @@ bool cb_bell_wait(cb_bell *bell, cb_patience patience, cb_ready_fn ready, const 
     atomic_store(&bell->sleeping, false);
     return in_time || ready(arg);
 }
+
+void cb_bell_short_lock(pthread_mutex_t *lock) {
+    pthread_mutexattr_t how;
+    pthread_mutexattr_init(&how);
+    pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(lock, &how);
+    pthread_mutexattr_destroy(&how);
+}

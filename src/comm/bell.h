@@ -3,6 +3,7 @@
 #ifndef CB_COMM_BELL_H
 #define CB_COMM_BELL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -25,5 +26,8 @@ typedef bool (*cb_ready_fn)(const void *arg);
 void cb_bell_ring(cb_bell *bell);
 /* Only for the owner. Returns ready(arg): false when until_s (of cb_now_s; 0: never) has passed first. */
 bool cb_bell_wait(cb_bell *bell, cb_patience patience, cb_ready_fn ready, const void *arg, double until_s);
+
+/* A lock that is held for less time than it takes to sleep: who waits for it spins a little first. */
+void cb_bell_short_lock(pthread_mutex_t *lock);
 
 #endif

@@ -110,20 +110,11 @@ static void board_free(cb_board *board) {
     free(board);
 }
 
-/* A lock that is held for less time than it takes to sleep: who waits spins a little first. */
-static void init_short_lock(pthread_mutex_t *lock) {
-    pthread_mutexattr_t how;
-    pthread_mutexattr_init(&how);
-    pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ADAPTIVE_NP);
-    pthread_mutex_init(lock, &how);
-    pthread_mutexattr_destroy(&how);
-}
-
 static cb_board *board_new(const cb_board_plan *plan) {
     const size_t size = (size_t)plan->size;
     cb_board *board = calloc(1, sizeof *board);
     if (!board) return NULL;
-    init_short_lock(&board->lock);
+    cb_bell_short_lock(&board->lock);
     board->plan = *plan;
     board->plan.ranks = board->ranks = malloc(size * sizeof *board->ranks);
     board->places = lines(size, sizeof *board->places);

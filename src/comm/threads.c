@@ -509,7 +509,7 @@ static void init_end(world *w, int rank, double deadline_s) {
     e->w = w;
     atomic_init(&e->waits_for, NOBODY);
     cb_pool_init(&e->pool, sizeof(parcel));
-    pthread_mutex_init(&e->lock, NULL);
+    cb_bell_short_lock(&e->lock);
 }
 
 static void destroy_end(end *e) {
