@@ -87,8 +87,13 @@ static int64_t first_nonfinite(cb_compute *c, const float *x, int64_t n) {
     return around->inner ? around->inner->ops->first_nonfinite(around->inner, x, n) : -1;
 }
 
+static bool takes_bf16(void) {
+    return false; /* it may stand around nothing */
+}
+
 static const cb_compute_ops around_ops = {
     .name = "around",
+    .takes_bf16 = takes_bf16,
     .gemm = gemm,
     .gemm_sum = gemm_sum,
     .bias_add = bias_add,

@@ -81,11 +81,12 @@ static bool round_all(narrowed *w, const cb_gemm *g, int count) {
     }
     for (int s = 0; s < count; s++) {
         char *to = w->room + s * (a + b);
-        round_operand(w, to, g[s].a, rows_of_a(g), columns_of_a(g), g[s].lda);
-        round_operand(w, to + a, g[s].b, rows_of_b(g), columns_of_b(g), g[s].ldb);
+        const bool same_a = s > 0 && g[s].a == g[s - 1].a, same_b = s > 0 && g[s].b == g[s - 1].b;
+        if (!same_a) round_operand(w, to, g[s].a, rows_of_a(g), columns_of_a(g), g[s].lda);
+        if (!same_b) round_operand(w, to + a, g[s].b, rows_of_b(g), columns_of_b(g), g[s].ldb);
         w->gemm[s] = g[s];
-        w->gemm[s].a = to;
-        w->gemm[s].b = to + a;
+        w->gemm[s].a = same_a ? w->gemm[s - 1].a : to;
+        w->gemm[s].b = same_b ? w->gemm[s - 1].b : to + a;
         w->gemm[s].lda = columns_of_a(g);
         w->gemm[s].ldb = columns_of_b(g);
         w->gemm[s].type = w->as_bf16 ? CB_BF16 : CB_F32;
