@@ -368,17 +368,6 @@ static void cores_of_quotas(void) {
     remove_root(root);
 }
 
-static void caches(void) {
-    char root[512];
-    new_root(root);
-    CHECK_INT(cb_os_cache_bytes_under(root), 0);
-    write_file(root, "/sys/devices/system/cpu/cpu0/cache/index0/size", "48K\n");
-    write_file(root, "/sys/devices/system/cpu/cpu0/cache/index1/size", "36M\n");
-    write_file(root, "/sys/devices/system/cpu/cpu0/cache/index2/size", "2048K\n");
-    CHECK_INT(cb_os_cache_bytes_under(root), 36 << 20);
-    remove_root(root);
-}
-
 static void this_machine(void) {
     CHECK(cb_os_cores() >= 1 && cb_os_cores() <= sysconf(_SC_NPROCESSORS_CONF));
     int64_t available = cb_os_available_bytes(), pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
@@ -475,7 +464,6 @@ int main(void) {
     RUN(memory_of_cgroup_2);
     RUN(memory_of_cgroup_1);
     RUN(cores_of_quotas);
-    RUN(caches);
     RUN(this_machine);
     RUN(human_bytes);
     RUN(log_lines_stay_whole);

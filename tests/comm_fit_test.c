@@ -21,7 +21,6 @@ static void make(cb_fit_point points[SIZES], const cb_fit *by, double scatter) {
         p->terms = cb_algorithm_terms(ring, 4, bytes / 4, CB_F32, 2, steps);
         double set = p->terms.set_bytes, rate = set < 2e6 ? 6e11 : set < 3e7 ? 3e11 : 5e10;
         p->memory_s = p->terms.moved_bytes / rate;
-        p->beyond = set >= 3e7;
         p->counts = bytes >= 4096;
         p->time_s = cb_fit_time(by, p) * (1 + scatter * ((i * 7 % 11) / 5.0 - 1));
     }
@@ -37,7 +36,7 @@ static void found_again(void) {
         .fitted = true, .alpha_s = {2e-6, 2e-6}, .beta_s = 3e-11, .gamma_s = 1e-11, .factor = {1.5, 1.5}};
     make(points, &by, 0);
     cb_fit fit = cb_fit_make(points, SIZES, by.gamma_s);
-    CHECK(fit.fitted && !fit.two_factors && fit.split_bytes == 0);
+    CHECK(fit.fitted && fit.cache_bytes == 0 && fit.split_bytes == 0);
     CHECK(near(fit.alpha_s[0], 2e-6) && near(fit.beta_s, 3e-11) && near(fit.factor[0], 1.5));
     CHECK_INT(fit.points, 15);
     CHECK_INT(fit.within, 15);
@@ -53,7 +52,7 @@ static void two_of_each(void) {
                        .beta_s = 2e-11,
                        .gamma_s = 1e-11,
                        .factor = {1, 3},
-                       .two_factors = true};
+                       .cache_bytes = 3e7};
     make(points, &by, 0);
     cb_fit fit = cb_fit_make(points, SIZES, by.gamma_s);
     CHECK(fit.within == fit.points && fit.worst < 0.2);

@@ -169,23 +169,6 @@ int cb_os_cores(void) {
     return quota < cores ? (int)quota : cores;
 }
 
-/* "32768K" of each of the core's caches. */
-int64_t cb_os_cache_bytes_under(const char *root) {
-    int64_t most = 0;
-    char path[128], text[64], *unit;
-    for (int i = 0; i < 16; i++) {
-        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", i);
-        if (!slurp(root, path, text, sizeof text)) break;
-        int64_t bytes = strtoll(text, &unit, 10) * (*unit == 'K' ? 1 << 10 : *unit == 'M' ? 1 << 20 : 1);
-        if (bytes > most) most = bytes;
-    }
-    return most;
-}
-
-int64_t cb_os_cache_bytes(void) {
-    return cb_os_cache_bytes_under("");
-}
-
 bool cb_os_is_terminal(int fd) {
     return isatty(fd) == 1;
 }

@@ -9,12 +9,9 @@
 int64_t cb_os_available_bytes(void);
 /* Cores this process may run on (affinity mask and control group quota), at least 1. */
 int cb_os_cores(void);
-/* The largest cache that the first core uses, 0 where it is not told. */
-int64_t cb_os_cache_bytes(void);
 /* The same from a recorded /proc and /sys below a folder (root "": this machine), for tests. INT64_MAX: no limit. */
 int64_t cb_os_available_bytes_under(const char *root);
 int64_t cb_os_quota_cores_under(const char *root);
-int64_t cb_os_cache_bytes_under(const char *root);
 
 bool cb_os_is_terminal(int fd);
 /* A terminal, whose user has not set NO_COLOR (no-color.org), and not under mpiexec, which hides where output goes. */

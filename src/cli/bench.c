@@ -113,8 +113,12 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-double cb_bench_median(double *values, int n) {
+void cb_bench_sort(double *values, int n) {
     qsort(values, (size_t)n, sizeof *values, ascending);
+}
+
+double cb_bench_median(double *values, int n) {
+    cb_bench_sort(values, n);
     return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
 

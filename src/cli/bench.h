@@ -31,6 +31,7 @@ typedef struct cb_bench_time {
 CB_MUST_USE cb_err cb_bench_check(const cb_bench_case *c);
 /* Runs the case and times it. */
 CB_MUST_USE cb_err cb_bench_measure(const cb_bench_case *c, cb_bench_time *time);
+void cb_bench_sort(double *values, int n); /* the least first */
 /* Median of n values, which it sorts. */
 double cb_bench_median(double *values, int n);
 /* An unnamed file of `count` pseudo-random token ids below vocab, as tokens. */

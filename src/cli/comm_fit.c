@@ -10,15 +10,17 @@
 enum {
     COLUMNS = 5,
     ROUNDS = 25,
-    MOST_EAGER_BYTES = 64 << 10
+    LEAST_OF_A_PART = 3,
+    MOST_EAGER_BYTES = 64 << 10,
+    LEAST_CACHE_BYTES = 1 << 20
 }; /* alpha, what a large message has more of it, beta, factor, factor beyond */
 static const double good_enough = 0.2, small_weight = 0.2;
 
 typedef struct problem {
     const cb_fit_point *points;
     int n;
-    double gamma_s, split_bytes; /* 0: one alpha */
-    bool two_factors;
+    double gamma_s;
+    double split_bytes, cache_bytes;                                   /* 0: one alpha, one factor */
     double row[CB_FIT_MOST_POINTS][COLUMNS], rest[CB_FIT_MOST_POINTS]; /* over the measured time */
     double weight[CB_FIT_MOST_POINTS];
 } problem;
@@ -27,8 +29,9 @@ static double message_bytes(const cb_fit_point *p) {
     return p->terms.messages > 0 ? p->terms.sent_bytes / p->terms.messages : 0;
 }
 
-static void columns(const cb_fit_point *p, double split_bytes, bool two_factors, double out[COLUMNS]) {
-    bool large = split_bytes > 0 && message_bytes(p) > split_bytes, beyond = two_factors && p->beyond;
+static void columns(const cb_fit_point *p, double split_bytes, double cache_bytes, double out[COLUMNS]) {
+    bool large = split_bytes > 0 && message_bytes(p) > split_bytes;
+    bool beyond = cache_bytes > 0 && p->terms.set_bytes >= cache_bytes;
     const double all[COLUMNS] = {p->terms.messages, large ? p->terms.messages : 0, p->terms.sent_bytes,
                                  beyond ? 0 : p->memory_s, beyond ? p->memory_s : 0};
     memcpy(out, all, sizeof all);
@@ -128,7 +131,7 @@ static void set_up(problem *p, double scale[COLUMNS]) {
     for (int k = 0; k < COLUMNS; k++) scale[k] = 0;
     for (int i = 0; i < p->n; i++) {
         const cb_fit_point *at = &p->points[i];
-        columns(at, p->split_bytes, p->two_factors, p->row[i]);
+        columns(at, p->split_bytes, p->cache_bytes, p->row[i]);
         p->rest[i] = 1 - p->gamma_s * at->terms.reduced_bytes / at->time_s;
         for (int k = 0; k < COLUMNS; k++) {
             p->row[i][k] /= at->time_s;
@@ -166,8 +169,8 @@ static cb_fit fit_form(problem *p) {
                     .split_bytes = best[1] > 0 ? p->split_bytes : 0, /* one alpha will do */
                     .beta_s = best[2],
                     .gamma_s = p->gamma_s,
-                    .factor = {best[3], p->two_factors ? best[4] : best[3]},
-                    .two_factors = p->two_factors,
+                    .factor = {best[3], p->cache_bytes > 0 ? best[4] : best[3]},
+                    .cache_bytes = p->cache_bytes,
                     .within = found.within,
                     .worst = found.worst};
 }
@@ -176,32 +179,52 @@ static bool is_better_fit(const cb_fit *a, const cb_fit *b) {
     return is_better((score){a->within, a->worst}, (score){b->within, b->worst});
 }
 
-/* With two alphas the best of all sizes of messages that leave three points or more on either side; libraries send up
- * to some KiB without asking the receiver first. */
-static cb_fit fit_split(problem *p, bool two_factors) {
+/* A place between two points to split them at, which leaves LEAST_OF_A_PART on either side. */
+static bool parts(const problem *p, double (*value)(const cb_fit_point *), double at) {
+    int below = 0;
+    for (int i = 0; i < p->n; i++) below += value(&p->points[i]) < at;
+    return at > 0 && below >= LEAST_OF_A_PART && p->n - below >= LEAST_OF_A_PART;
+}
+
+static double set_bytes(const cb_fit_point *p) {
+    return p->terms.set_bytes;
+}
+
+/* With two factors the best of all working sets that a cache may end before: what the caches hold is not known of a
+ * machine that shares them with others, or has several of the last level. */
+static cb_fit fit_caches(problem *p, bool two_factors) {
     cb_fit best = {.within = -1, .worst = INFINITY};
-    p->two_factors = two_factors;
+    p->cache_bytes = 0;
+    if (!two_factors) return fit_form(p);
     for (int i = 0; i < p->n; i++) {
-        int above = 0;
-        p->split_bytes = message_bytes(&p->points[i]);
-        for (int k = 0; k < p->n; k++) above += message_bytes(&p->points[k]) > p->split_bytes;
-        if (p->split_bytes <= 0 || p->split_bytes > MOST_EAGER_BYTES || above < 3 || p->n - above < 3) continue;
+        p->cache_bytes = set_bytes(&p->points[i]);
+        if (p->cache_bytes < LEAST_CACHE_BYTES || !parts(p, set_bytes, p->cache_bytes)) continue;
         cb_fit one = fit_form(p);
         if (is_better_fit(&one, &best)) best = one;
     }
     return best;
 }
 
-static bool some_beyond(const cb_fit_point *points, int n) {
-    int beyond = 0;
-    for (int i = 0; i < n; i++) beyond += points[i].beyond;
-    return beyond > 0 && beyond < n;
+/* With two alphas the best of all sizes of messages; libraries send up to some KiB without asking the receiver first.
+ */
+static cb_fit fit_split(problem *p, bool two_alphas, bool two_factors) {
+    cb_fit best = {.within = -1, .worst = INFINITY};
+    p->split_bytes = 0;
+    if (!two_alphas) return fit_caches(p, two_factors);
+    for (int i = 0; i < p->n; i++) {
+        p->split_bytes = message_bytes(&p->points[i]);
+        if (p->split_bytes > MOST_EAGER_BYTES || !parts(p, message_bytes, nextafter(p->split_bytes, INFINITY)))
+            continue;
+        cb_fit one = fit_caches(p, two_factors);
+        if (is_better_fit(&one, &best)) best = one;
+    }
+    return best;
 }
 
 double cb_fit_time(const cb_fit *f, const cb_fit_point *p) {
     double c[COLUMNS];
     if (!f->fitted) return 0;
-    columns(p, f->split_bytes, true, c);
+    columns(p, f->split_bytes, f->cache_bytes, c);
     return f->alpha_s[0] * c[0] + (f->alpha_s[1] - f->alpha_s[0]) * c[1] + f->beta_s * c[2] + f->factor[0] * c[3] +
            f->factor[1] * c[4] + f->gamma_s * p->terms.reduced_bytes;
 }
@@ -222,13 +245,11 @@ static void judge(cb_fit *f, const cb_fit_point *points, int n) {
 cb_fit cb_fit_make(const cb_fit_point *points, int n, double gamma_s) {
     problem p = {.points = points, .n = n < CB_FIT_MOST_POINTS ? n : CB_FIT_MOST_POINTS, .gamma_s = gamma_s};
     if (n < CB_FIT_LEAST_POINTS) return (cb_fit){0};
-    cb_fit best = fit_form(&p);
+    cb_fit best = fit_split(&p, false, false);
     for (int form = 1; form <= 3 && best.worst > good_enough; form++) {
-        bool split = form & 2, two_factors = form & 1;
-        if ((two_factors && !some_beyond(points, p.n)) || p.n < 2 * (3 + split + two_factors)) continue;
-        p.split_bytes = 0;
-        p.two_factors = two_factors;
-        cb_fit one = split ? fit_split(&p, two_factors) : fit_form(&p);
+        const bool two_alphas = form & 2, two_factors = form & 1;
+        if (p.n < 2 * (3 + two_alphas + two_factors)) continue;
+        cb_fit one = fit_split(&p, two_alphas, two_factors);
         if (is_better_fit(&one, &best)) best = one;
     }
     judge(&best, points, p.n);

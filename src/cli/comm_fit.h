@@ -5,8 +5,8 @@
  *
  * with the terms read off the algorithm (collectives/terms.h) and memory's time measured by the size of the working
  * set. gamma is measured, the rest is fitted, never negative: alpha, beta and factor; where that does not do, one alpha
- * for messages up to a size and one above it (eager and rendezvous), or one factor inside of the caches and one beyond.
- * Pure. */
+ * for messages up to a size and one above it (eager and rendezvous), or one factor for working sets up to a size and
+ * one beyond (caches). Pure. */
 #ifndef CB_CLI_COMM_FIT_H
 #define CB_CLI_COMM_FIT_H
 
@@ -15,7 +15,6 @@
 typedef struct cb_fit_point {
     cb_terms terms;
     double memory_s; /* that memory needs for terms.moved_bytes */
-    bool beyond;     /* the working set does not fit the last cache */
     bool counts;     /* in what is said of the fit: from 4 KB up */
     double time_s;   /* measured */
 } cb_fit_point;
@@ -28,10 +27,10 @@ typedef struct cb_fit {
     double alpha_s[2];      /* of messages up to split_bytes, and above */
     double split_bytes;     /* 0: one alpha */
     double beta_s, gamma_s; /* a byte */
-    double factor[2];       /* of memory's time: in the caches, and beyond */
-    bool two_factors;
-    int points, within; /* of those that count; within CB_FIT_BOUND of their time */
-    double worst;       /* of those, |predicted / measured - 1| */
+    double factor[2];       /* of memory's time: of working sets below cache_bytes, and of larger ones */
+    double cache_bytes;     /* 0: one factor */
+    int points, within;     /* of those that count; within CB_FIT_BOUND of their time */
+    double worst;           /* of those, |predicted / measured - 1| */
 } cb_fit;
 
 /* As many points as possible within CB_FIT_BOUND of their time, and the worst as near as possible. */

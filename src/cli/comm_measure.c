@@ -1,6 +1,8 @@
 /* Timing collective operations; see comm_measure.h. At a size the entries of a kind take turns, so that what disturbs
  * the machine disturbs all alike. A sample is a number of calls one after the other between two looks at the clock, of
- * which the slowest rank's time counts; roots go round, so that none runs ahead of those that it sends to. */
+ * which the slowest rank's time counts; roots go round, so that none runs ahead of those that it sends to. Where every
+ * rank has a core each sample is taken with the pace of a barrier (comm_pace.h), and rows that lack samples of the
+ * usual pace are measured again. */
 #include "cli/comm_measure.h"
 
 #include <stdio.h>
@@ -12,14 +14,15 @@
 #include "base/os.h"
 #include "cli/bench.h"
 #include "cli/comm_data.h"
+#include "cli/comm_pace.h"
 #include "cli/machine.h"
 #include "collectives/algorithms.h"
 #include "train/rank.h"
 
-enum { MOST_CALLS = 20000, LEAST_REPEATS = 3, PAGE = 4096 };
+enum { MOST_CALLS = 20000, PASSES = 3, MOST_PASSES = 6, PACE_BARRIERS = 64, PACE_TRIES = 3, PAGE = 4096 };
 static const double sample_s = 4e-3,
                     shared_sample_s = 24e-3;     /* the second where ranks share cores: some turns of each */
-static const double enough_s = 1.5;              /* of the samples of a row */
+static const double enough_s = 1.5;              /* of the samples of a row in PASSES */
 static const double silent_s = 1, between_s = 2; /* before the first and between two lines of progress */
 
 int64_t cb_comm_bytes_of(cb_kind kind, int ranks, int64_t count, cb_type type) {
@@ -68,6 +71,12 @@ typedef struct rank {
     int here_cores; /* of this machine, before the rank is bound to one */
     int64_t room_bytes, available_bytes;
     double begin_s, said_s;
+    cb_paced *samples; /* (entries, sizes, MOST_PASSES * repeats) */
+    int *taken;        /* (entries, sizes) */
+    int passes;        /* so far */
+    cb_pace usual;
+    cb_memory_rate memory[MOST_PASSES];
+    double memory_pace_s[MOST_PASSES];
     cb_comm_found found;
 } rank;
 
@@ -78,7 +87,8 @@ typedef struct turn {
     cb_comm_row *row;
     cb_call call;
     int called;
-    double samples_s[CB_COMM_MOST_REPEATS];
+    cb_paced *samples;
+    int *taken;
 } turn;
 
 static cb_err largest(rank *r, double *value) {
@@ -138,23 +148,39 @@ static cb_err begin(turn *t) {
     return choose_calls(t);
 }
 
-/* Of rows that take long fewer samples are taken. */
+/* Seconds of a barrier now; 0 where ranks share cores or are not all of one machine. */
+static cb_err look_at_pace(rank *r, double *pace_s) {
+    double tries_s[PACE_TRIES];
+    *pace_s = 0;
+    if (cb_comm_local_size(r->comm) < r->group.size || r->group.size > r->here_cores) return CB_OK;
+    for (int i = 0; i < PACE_TRIES; i++) {
+        double begin_s = cb_now_s();
+        for (int k = 0; k < PACE_BARRIERS; k++) TRY(cb_barrier(&r->control));
+        tries_s[i] = (cb_now_s() - begin_s) / PACE_BARRIERS;
+    }
+    *pace_s = cb_bench_median(tries_s, PACE_TRIES);
+    return largest(r, pace_s);
+}
+
+static int passes(const cb_comm_plan *p) {
+    return p->repeats < PASSES ? p->repeats : PASSES;
+}
+
+/* Those of one pass. Of rows that take long fewer samples are taken. */
 static cb_err samples(turn *turns, int n) {
-    const rank *r = turns->r;
-    int taken[CB_COMM_MOST_ENTRIES] = {0};
+    const cb_comm_plan *p = turns->r->plan;
     double spent_s[CB_COMM_MOST_ENTRIES] = {0};
-    for (int i = 0; i < r->plan->repeats; i++) {
+    for (int i = 0; i < (p->repeats + passes(p) - 1) / passes(p); i++) {
         for (int k = 0; k < n; k++) {
             turn *t = &turns[k];
-            if (i >= LEAST_REPEATS && spent_s[k] > enough_s) continue;
-            TRY(sample(t, t->row->calls, &t->samples_s[i]));
-            spent_s[k] += t->samples_s[i] * t->row->calls;
-            taken[k]++;
-            if (t->row->best_s == 0 || t->samples_s[i] < t->row->best_s) t->row->best_s = t->samples_s[i];
+            cb_paced *next = &t->samples[*t->taken];
+            if (i > 0 && spent_s[k] > enough_s / passes(p)) continue;
+            TRY(look_at_pace(t->r, &next->pace_s));
+            TRY(sample(t, t->row->calls, &next->time_s));
+            spent_s[k] += next->time_s * t->row->calls;
+            ++*t->taken;
         }
     }
-    for (int k = 0; k < n; k++)
-        turns[k].row->round_s[turns[k].row->rounds++] = cb_bench_median(turns[k].samples_s, taken[k]);
     return CB_OK;
 }
 
@@ -194,31 +220,54 @@ static bool describe(const rank *r, int entry, int size, cb_comm_row *row) {
     return !again && !row->too_large;
 }
 
-static void say(rank *r, cb_kind kind, int size) {
+static void say(rank *r, int pass, cb_kind kind, int size) {
     double now_s = cb_now_s();
     char text[16];
     if (r->group.me > 0 || now_s < r->begin_s + silent_s || now_s < r->said_s + between_s) return;
     r->said_s = now_s;
     bool terminal = cb_os_is_terminal(STDERR_FILENO);
-    fprintf(stderr, "%s%s of %s, size %d of %d%s", terminal ? "\r\033[K" : "", cb_kind_name(kind),
+    fprintf(stderr, "%spass %d of %d: %s of %s, size %d of %d%s", terminal ? "\r\033[K" : "", pass + 1,
+            pass < passes(r->plan) ? passes(r->plan) : pass + 1, cb_kind_name(kind),
             cb_os_human_bytes(r->plan->size_bytes[size], text), size + 1, r->plan->sizes, terminal ? "" : "\n");
 }
 
-/* The entries first .. first + n - 1, all of one kind, at one size. */
-static cb_err measure_size(rank *r, int first, int n, int size) {
-    const cb_comm_plan *p = r->plan;
+static int index_of(const rank *r, int entry, int size) {
+    return entry * r->plan->sizes + size;
+}
+
+static cb_paced *samples_of(const rank *r, int row) {
+    return r->samples + (int64_t)row * MOST_PASSES * r->plan->repeats;
+}
+
+/* Samples of the usual pace that a row has. */
+static int usual_samples(const rank *r, int row) {
+    int n = 0;
+    for (int i = 0; i < r->taken[row]; i++) n += cb_pace_has(r->usual, samples_of(r, row)[i]);
+    return n;
+}
+
+/* In as many samples as there are passes one that was disturbed does no harm. */
+static bool needs_more(const rank *r, int row) {
+    return usual_samples(r, row) < passes(r->plan);
+}
+
+/* The entries first .. first + n - 1, all of one kind, at one size, as far as they need samples. */
+static cb_err measure_size(rank *r, int pass, int first, int n, int size) {
     turn *turns = calloc((size_t)n, sizeof *turns);
     if (!turns) return cb_fail(CB_ENOMEM, "no memory to measure %d algorithms", n);
     int taking = 0;
     cb_err e = CB_OK;
     for (int i = 0; i < n && !e; i++) {
-        cb_comm_row *row = &r->rows[(first + i) * p->sizes + size];
-        if (!describe(r, first + i, size, row)) continue;
-        turns[taking] = (turn){.r = r, .entry = &p->entry[first + i], .row = row};
-        turns[taking].call =
-            (cb_call){.kind = row->kind, .type = p->type, .op = p->op, .count = row->count, .to = r->to};
-        turns[taking].call.from = cb_comm_in_place(row->kind) ? r->to : r->from;
-        e = begin(&turns[taking++]);
+        const int at = index_of(r, first + i, size);
+        cb_comm_row *row = &r->rows[at];
+        if (!describe(r, first + i, size, row) || (pass >= passes(r->plan) && !needs_more(r, at))) continue;
+        turn *t = &turns[taking++];
+        *t = (turn){.r = r, .entry = &r->plan->entry[first + i], .row = row, .taken = &r->taken[at]};
+        t->samples = samples_of(r, at);
+        t->call = (cb_call){.kind = row->kind, .type = r->plan->type, .op = r->plan->op, .count = row->count};
+        t->call.to = r->to;
+        t->call.from = cb_comm_in_place(row->kind) ? r->to : r->from;
+        e = begin(t);
     }
     if (!e && taking) e = samples(turns, taking);
     for (int k = 0; k < taking && !e; k++) e = check(&turns[k]);
@@ -226,15 +275,84 @@ static cb_err measure_size(rank *r, int first, int n, int size) {
     return e;
 }
 
-static cb_err measure_all(rank *r) {
+static cb_err measure_memory(rank *r, int pass) {
+    TRY(look_at_pace(r, &r->memory_pace_s[pass]));
+    return cb_memory_rate_measure(&r->memory[pass], &r->control, r->here_cores, r->from, r->to, r->room_bytes,
+                                  r->plan->type);
+}
+
+static cb_err measure_pass(rank *r, int pass) {
     const cb_comm_plan *p = r->plan;
+    TRY(measure_memory(r, pass));
     for (int first = 0, n; first < p->entries; first += n) {
         for (n = 1; first + n < p->entries && p->entry[first + n].kind == p->entry[first].kind;) n++;
         for (int size = 0; size < p->sizes; size++) {
-            say(r, p->entry[first].kind, size);
-            TRY(measure_size(r, first, n, size));
+            say(r, pass, p->entry[first].kind, size);
+            TRY(measure_size(r, pass, first, n, size));
         }
     }
+    return CB_OK;
+}
+
+/* The pace that most samples of all rows have. */
+static cb_err find_usual_pace(rank *r) {
+    const int rows = r->plan->entries * r->plan->sizes;
+    int n = 0;
+    double *paces_s = malloc((size_t)(rows * MOST_PASSES * r->plan->repeats) * sizeof *paces_s);
+    if (!paces_s) return cb_fail(CB_ENOMEM, "no memory for the paces of %d rows", rows);
+    for (int row = 0; row < rows; row++)
+        for (int i = 0; i < r->taken[row]; i++) paces_s[n++] = samples_of(r, row)[i].pace_s;
+    r->usual = cb_pace_usual(paces_s, n);
+    free(paces_s);
+    return CB_OK;
+}
+
+static bool some_need_more(const rank *r) {
+    for (int row = 0; row < r->plan->entries * r->plan->sizes; row++)
+        if (r->taken[row] > 0 && needs_more(r, row)) return true;
+    return false;
+}
+
+/* A round of a row: the median of its samples of the usual pace, or where it has none, of all. */
+static void take_round(rank *r, int at) {
+    double times_s[MOST_PASSES * CB_COMM_MOST_REPEATS];
+    cb_comm_row *row = &r->rows[at];
+    const cb_paced *all = samples_of(r, at);
+    bool any = usual_samples(r, at) > 0;
+    int n = 0;
+    for (int i = 0; i < r->taken[at]; i++) {
+        if (any && !cb_pace_has(r->usual, all[i])) continue;
+        times_s[n++] = all[i].time_s;
+    }
+    r->found.samples += r->taken[at];
+    r->found.unusual += r->taken[at] - (any ? n : 0);
+    row->unusual |= n > 0 && !any;
+    if (n == 0) return;
+    row->round_s[row->rounds++] = cb_bench_median(times_s, n);
+    if (row->best_s == 0 || times_s[0] < row->best_s) row->best_s = times_s[0];
+}
+
+/* The best of the passes at the usual pace, or where none was, of all. */
+static void take_memory(rank *r) {
+    bool any = false;
+    for (int i = 0; i < r->passes; i++) any |= cb_pace_has(r->usual, (cb_paced){.pace_s = r->memory_pace_s[i]});
+    for (int i = 0; i < r->passes; i++)
+        if (!any || cb_pace_has(r->usual, (cb_paced){.pace_s = r->memory_pace_s[i]}))
+            cb_memory_rate_better(&r->found.memory, &r->memory[i]);
+}
+
+static cb_err measure_rows(rank *r) {
+    const int rows = r->plan->entries * r->plan->sizes;
+    r->samples = calloc((size_t)(rows * MOST_PASSES * r->plan->repeats), sizeof *r->samples);
+    r->taken = calloc((size_t)rows, sizeof *r->taken);
+    if (!r->samples || !r->taken) return cb_fail(CB_ENOMEM, "no memory for the samples of %d rows", rows);
+    while (r->passes < passes(r->plan) || (r->passes < MOST_PASSES && some_need_more(r))) {
+        TRY(measure_pass(r, r->passes++));
+        TRY(find_usual_pace(r));
+    }
+    take_memory(r);
+    for (int row = 0; row < rows; row++) take_round(r, row);
+    r->found.pace = r->usual;
     if (r->said_s > 0 && cb_os_is_terminal(STDERR_FILENO)) fputs("\r\033[K", stderr);
     return CB_OK;
 }
@@ -276,11 +394,6 @@ static cb_err allocate(rank *r) {
     return cb_fail(CB_ENOMEM, "no memory for operations of %lld bytes", (long long)r->room_bytes);
 }
 
-static cb_err measure_memory(rank *r) {
-    return cb_memory_rate_measure(&r->found.memory, &r->control, r->here_cores, r->from, r->to, r->room_bytes,
-                                  r->plan->type);
-}
-
 static cb_err run(rank *r) {
     int all[CB_COMM_MOST_RANKS], ranks = cb_comm_size(r->comm);
     const cb_comm_plan *p = r->plan;
@@ -289,21 +402,18 @@ static cb_err run(rank *r) {
     cb_comm_native_name(r->comm, r->found.library);
     r->here_cores = cb_machine_cores(here);
     r->found.cores = (int)((int64_t)r->here_cores * ranks / here);
-    r->found.cache_bytes = cb_os_cache_bytes();
     if (p->pin) cb_rank_pin(cb_comm_local_rank(r->comm), here, 1);
     TRY(cb_group_make(&r->control, r->comm, CB_FOR_WORLD, all, ranks));
     TRY(cb_group_make(&r->group, r->comm, CB_FOR_TP, all, ranks));
     r->group.selection = p->selection;
     TRY(allocate(r));
-    TRY(measure_memory(r));
     TRY(cb_comm_data_make(&r->data, ranks, p->type, p->op));
-    TRY(measure_all(r));
-    return measure_memory(r); /* once more: the better counts, as something may have disturbed the first */
+    return measure_rows(r);
 }
 
 static cb_err live(cb_comm *comm, void *arg) {
     const job *j = arg;
-    rank r = {.plan = j->plan, .comm = comm, .begin_s = cb_now_s(), .found = {.memory = j->found->memory}};
+    rank r = {.plan = j->plan, .comm = comm, .begin_s = cb_now_s(), .found = *j->found};
     bool keeps = cb_comm_rank(comm) == 0 || !cb_comm_in_process(comm);
     cb_comm_row *own = keeps ? NULL : calloc((size_t)(j->plan->entries * j->plan->sizes), sizeof *own);
     r.rows = keeps ? j->rows : own;
@@ -316,6 +426,8 @@ static cb_err live(cb_comm *comm, void *arg) {
     free(r.from);
     free(r.to);
     free(r.scratch);
+    free(r.samples);
+    free(r.taken);
     free(own);
     return e;
 }

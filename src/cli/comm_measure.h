@@ -2,6 +2,7 @@
 #ifndef CB_CLI_COMM_MEASURE_H
 #define CB_CLI_COMM_MEASURE_H
 
+#include "cli/comm_pace.h"
 #include "cli/memory_rate.h"
 #include "collectives/table.h"
 
@@ -42,6 +43,7 @@ typedef struct cb_comm_row {
     int calls;                     /* in a sample */
     int rounds;                    /* measured; 0: not measured, as it needs too much memory or is the size before */
     bool too_large;                /* left out, as it needs more memory than there is */
+    bool unusual;                  /* a round has no sample of the usual pace */
     bool chosen;                   /* by the algorithm that the operation takes by itself */
     double round_s[CB_COMM_MOST_ROUNDS]; /* of a call: each the median of the round's samples */
     double best_s;                       /* the least sample of all rounds */
@@ -61,10 +63,11 @@ double cb_comm_algbw(const cb_comm_row *row);              /* bytes of the opera
 
 /* What the ranks found out beside the rows. */
 typedef struct cb_comm_found {
-    char library[64];    /* name of the backend's, empty if it is none */
-    int cores;           /* that all ranks share, of all machines */
-    int64_t cache_bytes; /* of the last cache; 0: unknown */
+    char library[64]; /* name of the backend's, empty if it is none */
+    int cores;        /* that all ranks share, of all machines */
     cb_memory_rate memory;
+    cb_pace pace;         /* of a barrier, in most samples of the last round; 0: not looked at */
+    int samples, unusual; /* of all rounds; of these at another pace, which do not count */
 } cb_comm_found;
 
 /* One round: launches the world and adds a time to each row; rows: (entries, sizes), and found, are zero before the

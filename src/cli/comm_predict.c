@@ -18,7 +18,6 @@ static cb_fit_point point_of(const cb_comm_report *r, const cb_comm_row *row) {
     cb_fit_point p = {.counts = row->bytes >= LEAST_COUNTED_BYTES, .time_s = cb_comm_row_time_s(row)};
     p.terms = cb_algorithm_terms(row->algorithm, r->ranks, row->count, r->plan.type, r->found.cores, steps);
     p.memory_s = memory_s(r, &p.terms);
-    p.beyond = r->found.cache_bytes > 0 && p.terms.set_bytes >= (double)r->found.cache_bytes;
     return p;
 }
 

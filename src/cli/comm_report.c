@@ -40,9 +40,10 @@ static void print_row(const cb_comm_report *r, const cb_comm_row *row) {
     else
         printf(" %9s", "-");
     if (row->floor_s > 0)
-        printf(" %5.2f\n", row->floor_s / time_s);
+        printf(" %5.2f", row->floor_s / time_s);
     else
-        printf(" %5s\n", "-");
+        printf(" %5s", "-");
+    puts(row->unusual ? " at another pace" : "");
 }
 
 static void print_alpha(const cb_fit *f) {
@@ -59,20 +60,21 @@ static void print_models(const cb_comm_report *r, const cb_comm_row *rows) {
     for (int i = 0; i < r->models; i++) {
         const cb_comm_model *m = &r->model[i];
         bool here = false;
-        for (int size = 0; size < r->plan.sizes; size++)
-            here |= rows[size].rounds && rows[size].algorithm == m->algorithm;
+        char size[16];
+        for (int k = 0; k < r->plan.sizes; k++) here |= rows[k].rounds && rows[k].algorithm == m->algorithm;
         if (!here || !m->fit.fitted) continue;
         printf("model of %s: ", m->algorithm->name);
         print_alpha(&m->fit);
         printf("; beta %.3g ps/B", m->fit.beta_s * 1e12);
         if (reduces(m->algorithm->kind)) printf(", gamma %.3g ps/B", m->fit.gamma_s * 1e12);
         printf("\n  memory's time x %.2f", m->fit.factor[0]);
-        if (m->fit.two_factors) printf(" in the caches, x %.2f beyond", m->fit.factor[1]);
+        if (m->fit.cache_bytes > 0)
+            printf(" where less than %s is used, x %.2f above", cb_os_human_bytes((int64_t)m->fit.cache_bytes, size),
+                   m->fit.factor[1]);
         if (m->fit.points == 0) {
             putchar('\n');
             continue;
         }
-        char size[16];
         printf("; %d of %d rows from 4 KiB up within %.0f%%, the worst %.0f%% off, at %s\n", m->fit.within,
                m->fit.points, CB_FIT_BOUND * 100, m->fit.worst * 100, cb_os_human_bytes(m->worst_bytes, size));
     }
@@ -113,6 +115,13 @@ static void print_memory(const cb_comm_report *r) {
         printf("%s %.0f (%s)", i < 3 ? "" : ",", m->bytes_per_s[i] * 1e-9,
                cb_os_human_bytes((int64_t)m->set_bytes[i], size));
     putchar('\n');
+}
+
+/* How near the cores were to each other; comm_pace.h. */
+static void print_pace(const cb_comm_found *f) {
+    if (f->pace.most_s <= 0) return;
+    printf("pace: a barrier takes %.2f to %.2f us; %d of %d samples at another pace left out\n", f->pace.least_s * 1e6,
+           f->pace.most_s * 1e6, f->unusual, f->samples);
 }
 
 static void print_legend(const cb_comm_report *r) {
@@ -232,6 +241,7 @@ void cb_comm_report_print(const cb_comm_report *r) {
     printf("%d rank%s on %s%s%s, %d cores; every result checked\n", r->ranks, r->ranks == 1 ? "" : "s",
            r->plan.launch.backend, *r->found.library ? ", " : "", r->found.library, r->found.cores);
     print_memory(r);
+    print_pace(&r->found);
     print_legend(r);
     for (int e = 0; e < r->plan.entries; e++) print_rows(r, cb_comm_report_own(r, e, 0));
     for (int peer = 0; peer < r->peers; peer++)
@@ -248,14 +258,14 @@ static json_t *us_or_null(double seconds) {
 
 static json_t *row_json(const cb_comm_report *r, const cb_comm_row *row) {
     const double algbw = cb_comm_algbw(row);
-    return json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s,s:s,s:f,s:o,s:f,s:f,s:I,s:o,s:o}", "op", cb_kind_name(row->kind),
+    return json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s,s:s,s:f,s:o,s:f,s:f,s:I,s:o,s:o,s:b}", "op", cb_kind_name(row->kind),
                      "algo", cb_comm_row_algorithm(row), "comm", row->by, "ranks", r->ranks, "bytes",
                      (json_int_t)row->bytes, "count", (json_int_t)row->count, "dtype", cb_type_name(r->plan.type),
                      "redop", reduces(row->kind) ? cb_reduce_op_name(r->plan.op) : "none", "time_us",
                      cb_comm_row_time_s(row) * 1e6, "best_us", us_or_null(row->best_s), "algbw_GBps", algbw * 1e-9,
                      "busbw_GBps", algbw * cb_comm_bus_factor(row->kind, r->ranks) * 1e-9, "wrong",
                      (json_int_t)row->wrong, "predicted_us", us_or_null(row->predicted_s), "floor_us",
-                     us_or_null(row->floor_s));
+                     us_or_null(row->floor_s), "other_pace", row->unusual);
 }
 
 /* More memory would have been needed than there is. */
@@ -266,12 +276,12 @@ static json_t *left_out_json(const cb_comm_row *row) {
 
 static json_t *model_json(const cb_comm_report *r, const cb_comm_model *m) {
     const cb_fit *f = &m->fit;
-    return json_pack("{s:s,s:s,s:s,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:f}", "op",
-                     cb_kind_name(m->algorithm->kind), "algo", m->algorithm->name, "comm", r->plan.launch.backend,
-                     "ranks", r->ranks, "alpha_us", f->alpha_s[0] * 1e6, "alpha_large_us", f->alpha_s[1] * 1e6,
-                     "split_bytes", f->split_bytes, "beta_ps_per_byte", f->beta_s * 1e12, "gamma_ps_per_byte",
-                     f->gamma_s * 1e12, "memory_factor", f->factor[0], "memory_factor_beyond", f->factor[1], "rows",
-                     f->points, "rows_within_25_percent", f->within, "worst", f->worst);
+    return json_pack(
+        "{s:s,s:s,s:s,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:f}", "op", cb_kind_name(m->algorithm->kind), "algo",
+        m->algorithm->name, "comm", r->plan.launch.backend, "ranks", r->ranks, "alpha_us", f->alpha_s[0] * 1e6,
+        "alpha_large_us", f->alpha_s[1] * 1e6, "split_bytes", f->split_bytes, "beta_ps_per_byte", f->beta_s * 1e12,
+        "gamma_ps_per_byte", f->gamma_s * 1e12, "memory_factor", f->factor[0], "memory_factor_beyond", f->factor[1],
+        "cache_bytes", f->cache_bytes, "rows", f->points, "rows_within_25_percent", f->within, "worst", f->worst);
 }
 
 static json_t *memory_json(const cb_memory_rate *m) {
@@ -282,6 +292,13 @@ static json_t *memory_json(const cb_memory_rate *m) {
     return all;
 }
 
+/* null: not looked at */
+static json_t *pace_json(const cb_comm_found *f) {
+    if (f->pace.most_s <= 0) return json_null();
+    return json_pack("{s:f,s:f,s:i,s:i}", "least_us", f->pace.least_s * 1e6, "most_us", f->pace.most_s * 1e6, "samples",
+                     f->samples, "other", f->unusual);
+}
+
 void cb_comm_report_json(const cb_comm_report *r) {
     json_t *rows = json_array(), *models = json_array(), *left_out = json_array();
     for (int i = 0; i < r->rows; i++) {
@@ -290,9 +307,10 @@ void cb_comm_report_json(const cb_comm_report *r) {
     }
     for (int i = 0; i < r->models; i++)
         if (r->model[i].fit.fitted) json_array_append_new(models, model_json(r, &r->model[i]));
-    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o,s:o}", "comm", r->plan.launch.backend, "library",
+    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o,s:o,s:o}", "comm", r->plan.launch.backend, "library",
                           r->found.library, "ranks", r->ranks, "cores", r->found.cores, "rounds", r->rounds, "memory",
-                          memory_json(&r->found.memory), "models", models, "rows", rows, "left_out", left_out);
+                          memory_json(&r->found.memory), "pace", pace_json(&r->found), "models", models, "rows", rows,
+                          "left_out", left_out);
     json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(o);

@@ -93,8 +93,18 @@ cb_err cb_memory_rate_measure(cb_memory_rate *rate, cb_group *group, int cores, 
     }
     double reduce_s = group->me == 0 && room_bytes >= REDUCED ? reduce_rate(a, b, type) : 0;
     TRY(largest(group, &reduce_s));
-    if (rate->reduce_s_per_byte == 0 || reduce_s < rate->reduce_s_per_byte) rate->reduce_s_per_byte = reduce_s;
+    rate->reduce_s_per_byte = reduce_s;
     return CB_OK;
+}
+
+void cb_memory_rate_better(cb_memory_rate *rate, const cb_memory_rate *other) {
+    if (rate->points < other->points) rate->points = other->points;
+    for (int i = 0; i < other->points; i++) {
+        rate->set_bytes[i] = other->set_bytes[i];
+        rate->bytes_per_s[i] = fmax(rate->bytes_per_s[i], other->bytes_per_s[i]);
+    }
+    if (rate->reduce_s_per_byte == 0 || other->reduce_s_per_byte < rate->reduce_s_per_byte)
+        rate->reduce_s_per_byte = other->reduce_s_per_byte;
 }
 
 double cb_memory_rate_at(const cb_memory_rate *rate, double set_bytes) {

@@ -14,10 +14,12 @@ typedef struct cb_memory_rate {
 } cb_memory_rate;
 
 /* As many ranks of a machine as it has cores work at once, each on its own part; of several loops (a copy as a whole, a
- * copy in pieces, a change in place) and tries the best counts, also of what rate holds already. a, b: (room_bytes) of
+ * copy in pieces, a change in place) and tries the best counts. rate: zero before. a, b: (room_bytes) of
  * each rank, which are written. *Collective over group*, of all ranks of the machines that it is on. */
 CB_MUST_USE cb_err cb_memory_rate_measure(cb_memory_rate *rate, cb_group *group, int cores, char *a, char *b,
                                           int64_t room_bytes, cb_type type);
+/* Takes from the other, measured on the same machine, what is better there. */
+void cb_memory_rate_better(cb_memory_rate *rate, const cb_memory_rate *other);
 /* Between points by the logarithm of the size; beyond them that of the last. 0 where nothing was measured. */
 double cb_memory_rate_at(const cb_memory_rate *rate, double set_bytes);
 
