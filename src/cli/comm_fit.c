@@ -8,12 +8,12 @@
 #include <string.h>
 
 enum {
-    COLUMNS = 5,
+    COLUMNS = 6, /* alpha, what a large message has more of it, beta, handed, factor, factor beyond */
     ROUNDS = 25,
     LEAST_OF_A_PART = 3,
     MOST_EAGER_BYTES = 64 << 10,
     LEAST_CACHE_BYTES = 1 << 20
-}; /* alpha, what a large message has more of it, beta, factor, factor beyond */
+};
 static const double good_enough = 0.2, small_weight = 0.2;
 
 typedef struct problem {
@@ -33,7 +33,7 @@ static void columns(const cb_fit_point *p, double split_bytes, double cache_byte
     bool large = split_bytes > 0 && message_bytes(p) > split_bytes;
     bool beyond = cache_bytes > 0 && p->terms.set_bytes >= cache_bytes;
     const double all[COLUMNS] = {p->terms.messages, large ? p->terms.messages : 0, p->terms.sent_bytes,
-                                 beyond ? 0 : p->memory_s, beyond ? p->memory_s : 0};
+                                 p->handed_s,       beyond ? 0 : p->memory_s,      beyond ? p->memory_s : 0};
     memcpy(out, all, sizeof all);
 }
 
@@ -169,7 +169,8 @@ static cb_fit fit_form(problem *p) {
                     .split_bytes = best[1] > 0 ? p->split_bytes : 0, /* one alpha will do */
                     .beta_s = best[2],
                     .gamma_s = p->gamma_s,
-                    .factor = {best[3], p->cache_bytes > 0 ? best[4] : best[3]},
+                    .handed = best[3],
+                    .factor = {best[4], p->cache_bytes > 0 ? best[5] : best[4]},
                     .cache_bytes = p->cache_bytes,
                     .within = found.within,
                     .worst = found.worst};
@@ -225,8 +226,8 @@ double cb_fit_time(const cb_fit *f, const cb_fit_point *p) {
     double c[COLUMNS];
     if (!f->fitted) return 0;
     columns(p, f->split_bytes, f->cache_bytes, c);
-    return f->alpha_s[0] * c[0] + (f->alpha_s[1] - f->alpha_s[0]) * c[1] + f->beta_s * c[2] + f->factor[0] * c[3] +
-           f->factor[1] * c[4] + f->gamma_s * p->terms.reduced_bytes;
+    return f->alpha_s[0] * c[0] + (f->alpha_s[1] - f->alpha_s[0]) * c[1] + f->beta_s * c[2] + f->handed * c[3] +
+           f->factor[0] * c[4] + f->factor[1] * c[5] + f->gamma_s * p->terms.reduced_bytes;
 }
 
 static void judge(cb_fit *f, const cb_fit_point *points, int n) {

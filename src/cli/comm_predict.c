@@ -13,10 +13,15 @@ static double memory_s(const cb_comm_report *r, const cb_terms *terms) {
     return rate > 0 ? terms->moved_bytes / rate : 0;
 }
 
+static double handed_s(const cb_comm_report *r, const cb_terms *terms) {
+    return terms->sent_bytes * cb_memory_handover_at(&r->found.memory, terms->set_bytes);
+}
+
 static cb_fit_point point_of(const cb_comm_report *r, const cb_comm_row *row) {
     cb_step steps[CB_COMM_MOST_RANKS];
     cb_fit_point p = {.counts = row->bytes >= LEAST_COUNTED_BYTES, .time_s = cb_comm_row_time_s(row)};
     p.terms = cb_algorithm_terms(row->algorithm, r->ranks, row->count, r->plan.type, r->found.cores, steps);
+    p.handed_s = handed_s(r, &p.terms);
     p.memory_s = memory_s(r, &p.terms);
     return p;
 }

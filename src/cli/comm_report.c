@@ -67,7 +67,9 @@ static void print_models(const cb_comm_report *r, const cb_comm_row *rows) {
         print_alpha(&m->fit);
         printf("; beta %.3g ps/B", m->fit.beta_s * 1e12);
         if (reduces(m->algorithm->kind)) printf(", gamma %.3g ps/B", m->fit.gamma_s * 1e12);
-        printf("\n  memory's time x %.2f", m->fit.factor[0]);
+        printf("\n  ");
+        if (m->fit.handed > 0) printf("time to hand over x %.2f; ", m->fit.handed);
+        printf("memory's time x %.2f", m->fit.factor[0]);
         if (m->fit.cache_bytes > 0)
             printf(" where less than %s is used, x %.2f above", cb_os_human_bytes((int64_t)m->fit.cache_bytes, size),
                    m->fit.factor[1]);
@@ -113,6 +115,12 @@ static void print_memory(const cb_comm_report *r) {
     printf("memory, read and written by all cores together, GB/s:");
     for (int i = (m->points - 1) % 3; i < m->points; i += 3)
         printf("%s %.0f (%s)", i < 3 ? "" : ",", m->bytes_per_s[i] * 1e-9,
+               cb_os_human_bytes((int64_t)m->set_bytes[i], size));
+    putchar('\n');
+    if (m->handover_s_per_byte[0] <= 0) return;
+    printf("handed over, what a core reads of another's, GB/s:");
+    for (int i = (m->points - 1) % 3; i < m->points; i += 3)
+        printf("%s %.1f (%s)", i < 3 ? "" : ",", 1e-9 / m->handover_s_per_byte[i],
                cb_os_human_bytes((int64_t)m->set_bytes[i], size));
     putchar('\n');
 }
@@ -277,8 +285,8 @@ static json_t *left_out_json(const cb_comm_row *row) {
 static json_t *model_json(const cb_comm_report *r, const cb_comm_model *m) {
     const cb_fit *f = &m->fit;
     return json_pack(
-        "{s:s,s:s,s:s,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:f}", "op", cb_kind_name(m->algorithm->kind), "algo",
-        m->algorithm->name, "comm", r->plan.launch.backend, "ranks", r->ranks, "alpha_us", f->alpha_s[0] * 1e6,
+        "{s:s,s:s,s:s,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:f}", "op", cb_kind_name(m->algorithm->kind),
+        "algo", m->algorithm->name, "comm", r->plan.launch.backend, "ranks", r->ranks, "alpha_us", f->alpha_s[0] * 1e6,
         "alpha_large_us", f->alpha_s[1] * 1e6, "split_bytes", f->split_bytes, "beta_ps_per_byte", f->beta_s * 1e12,
         "gamma_ps_per_byte", f->gamma_s * 1e12, "memory_factor", f->factor[0], "memory_factor_beyond", f->factor[1],
         "cache_bytes", f->cache_bytes, "rows", f->points, "rows_within_25_percent", f->within, "worst", f->worst);
@@ -288,7 +296,8 @@ static json_t *memory_json(const cb_memory_rate *m) {
     json_t *all = json_array();
     for (int i = 0; i < m->points; i++)
         json_array_append_new(all,
-                              json_pack("{s:f,s:f}", "set_bytes", m->set_bytes[i], "GBps", m->bytes_per_s[i] * 1e-9));
+                              json_pack("{s:f,s:f,s:f}", "set_bytes", m->set_bytes[i], "GBps", m->bytes_per_s[i] * 1e-9,
+                                        "handover_ps_per_byte", m->handover_s_per_byte[i] * 1e12));
     return all;
 }
 

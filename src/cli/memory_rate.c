@@ -2,6 +2,7 @@
 #include "cli/memory_rate.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -67,6 +68,50 @@ static cb_err point(cb_memory_rate *rate, int i, cb_group *group, int workers, c
     return CB_OK;
 }
 
+/* As change_both and copy_whole of another's part, which that one has just changed. */
+static cb_err hand_over(cb_group *group, bool takes_part, char *mine, const char *theirs, char *to, int64_t bytes,
+                        double *copy_s) {
+    int passes = (int)(enough_s / ((double)bytes * 4e-10)) + 1;
+    double spent_s = 0;
+    for (int i = 0; i < passes; i++) {
+        if (takes_part) change(mine, bytes);
+        TRY(cb_barrier(group));
+        double begin_s = cb_now_s();
+        if (takes_part) cb_device_host()->copy(to, theirs, bytes);
+        spent_s += cb_now_s() - begin_s;
+        TRY(cb_barrier(group)); /* before it is changed again */
+    }
+    *copy_s = spent_s / passes;
+    return largest(group, copy_s);
+}
+
+/* The next worker's `a`. */
+static cb_err neighbour(cb_group *group, int workers, char *a, const char **theirs) {
+    int64_t own = (int64_t)(intptr_t)a, *all = malloc((size_t)group->size * sizeof *all);
+    if (!all) return cb_fail(CB_ENOMEM, "no memory for %d addresses", group->size);
+    cb_err e = cb_all_gather(group, all, &own, 1, CB_I64);
+    if (!e) *theirs = (const char *)(intptr_t)all[group->me < workers ? (group->me + 1) % workers : group->me];
+    free(all);
+    return e;
+}
+
+static cb_err hand_over_points(cb_memory_rate *rate, cb_group *group, int workers, char *a, char *b) {
+    const int me = group->me;
+    const char *theirs = NULL;
+    if (workers < 2 || !cb_comm_in_process(group->comm)) return CB_OK;
+    TRY(neighbour(group, workers, a, &theirs));
+    for (int i = 0; i < rate->points; i++) {
+        const int64_t bytes = (int64_t)rate->set_bytes[i] / workers / 2;
+        double best_s = INFINITY, copy_s;
+        for (int t = 0; t < TRIES; t++) {
+            TRY(hand_over(group, me < workers, a, theirs, b, bytes, &copy_s));
+            best_s = fmin(best_s, copy_s);
+        }
+        rate->handover_s_per_byte[i] = best_s / (double)bytes;
+    }
+    return CB_OK;
+}
+
 static double reduce_rate(char *a, char *b, cb_type type) {
     const void *operands[2] = {a, b};
     double best_s = INFINITY;
@@ -91,6 +136,7 @@ cb_err cb_memory_rate_measure(cb_memory_rate *rate, cb_group *group, int cores, 
         rate->points = i + 1;
         TRY(point(rate, i, group, workers, a, b));
     }
+    TRY(hand_over_points(rate, group, workers, a, b));
     double reduce_s = group->me == 0 && room_bytes >= REDUCED ? reduce_rate(a, b, type) : 0;
     TRY(largest(group, &reduce_s));
     rate->reduce_s_per_byte = reduce_s;
@@ -102,16 +148,26 @@ void cb_memory_rate_better(cb_memory_rate *rate, const cb_memory_rate *other) {
     for (int i = 0; i < other->points; i++) {
         rate->set_bytes[i] = other->set_bytes[i];
         rate->bytes_per_s[i] = fmax(rate->bytes_per_s[i], other->bytes_per_s[i]);
+        double *handover = &rate->handover_s_per_byte[i];
+        if (*handover == 0 || other->handover_s_per_byte[i] < *handover) *handover = other->handover_s_per_byte[i];
     }
     if (rate->reduce_s_per_byte == 0 || other->reduce_s_per_byte < rate->reduce_s_per_byte)
         rate->reduce_s_per_byte = other->reduce_s_per_byte;
 }
 
-double cb_memory_rate_at(const cb_memory_rate *rate, double set_bytes) {
+static double at(const cb_memory_rate *rate, const double *value, double set_bytes) {
     int i = 1;
     if (rate->points == 0) return 0;
     while (i < rate->points && rate->set_bytes[i] < set_bytes) i++;
-    if (i == rate->points || set_bytes <= rate->set_bytes[0]) return rate->bytes_per_s[i == 1 ? 0 : i - 1];
+    if (i == rate->points || set_bytes <= rate->set_bytes[0]) return value[i == 1 ? 0 : i - 1];
     double share = log(set_bytes / rate->set_bytes[i - 1]) / log(rate->set_bytes[i] / rate->set_bytes[i - 1]);
-    return rate->bytes_per_s[i - 1] + share * (rate->bytes_per_s[i] - rate->bytes_per_s[i - 1]);
+    return value[i - 1] + share * (value[i] - value[i - 1]);
+}
+
+double cb_memory_rate_at(const cb_memory_rate *rate, double set_bytes) {
+    return at(rate, rate->bytes_per_s, set_bytes);
+}
+
+double cb_memory_handover_at(const cb_memory_rate *rate, double set_bytes) {
+    return at(rate, rate->handover_s_per_byte, set_bytes);
 }

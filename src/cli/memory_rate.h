@@ -10,7 +10,10 @@ typedef struct cb_memory_rate {
     int points;
     double set_bytes[CB_MEMORY_MOST_POINTS];   /* of all cores together, growing by 2 */
     double bytes_per_s[CB_MEMORY_MOST_POINTS]; /* read and written, by all cores together */
-    double reduce_s_per_byte;                  /* of one core: operands in its first cache, of the bytes of one */
+    /* In which a core copies a byte that another has just written, all at once; 0: one core, or not threads of one
+     * process. */
+    double handover_s_per_byte[CB_MEMORY_MOST_POINTS];
+    double reduce_s_per_byte; /* of one core: operands in its first cache, of the bytes of one */
 } cb_memory_rate;
 
 /* As many ranks of a machine as it has cores work at once, each on its own part; of several loops (a copy as a whole, a
@@ -22,5 +25,6 @@ CB_MUST_USE cb_err cb_memory_rate_measure(cb_memory_rate *rate, cb_group *group,
 void cb_memory_rate_better(cb_memory_rate *rate, const cb_memory_rate *other);
 /* Between points by the logarithm of the size; beyond them that of the last. 0 where nothing was measured. */
 double cb_memory_rate_at(const cb_memory_rate *rate, double set_bytes);
+double cb_memory_handover_at(const cb_memory_rate *rate, double set_bytes); /* seconds a byte */
 
 #endif
