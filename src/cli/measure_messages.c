@@ -8,13 +8,15 @@
 #include "cli/measure.h"
 #include "train/rank.h"
 
-enum { ROUNDS = 7, EXCHANGES = 8, MOST_GRADS = 4 << 20, MOST_TABLE = 4 << 20 };
+enum { ROUNDS = 7, EXCHANGES = 16, MOST_GRADS = 4 << 20, MOST_TABLE = 4 << 20 };
 enum { REDUCE, TIED, AGREE, MESSAGE, TIMES };
+static const double instruction_s = 2e-3; /* for which a stage waits for a message: it sleeps by then */
 
 typedef struct talk {
     const cb_run *run;
     int64_t grads, table, stream; /* elements of what is sent */
     double *s;                    /* (ranks, TIMES): medians of each rank */
+    double *sent_s;               /* (ranks) when each sent its last message */
 } talk;
 
 typedef struct talker {
@@ -63,8 +65,7 @@ static cb_err make_memory(talker *t) {
     if (what->stream > most) most = what->stream;
     cb_buckets_init(&t->buckets, &t->group[CB_DP], what->run->bucket_elements);
     int64_t bucket = what->grads < what->run->bucket_elements ? what->grads : what->run->bucket_elements;
-    int64_t scratch =
-        cb_all_reduce_scratch_most(cb_run_means(what->run), t->group[CB_DP].size, bucket, CB_F32);
+    int64_t scratch = cb_all_reduce_scratch_most(cb_run_means(what->run), t->group[CB_DP].size, bucket, CB_F32);
     t->data = malloc((size_t)most * sizeof *t->data);
     t->scratch = malloc((size_t)(CB_BUCKETS_UNDER_WAY * scratch) + 1);
     t->norms = calloc((size_t)norms_of(what->run), sizeof *t->norms);
@@ -93,21 +94,46 @@ static cb_err agree(talker *t) {
     return CB_OK;
 }
 
-/* There and back again between the first two stages. */
-static cb_err exchange(talker *t) {
+/* A message that is waited for, from the send to the end of the receive; EXCHANGES, of which the median counts. */
+static cb_err take_messages(talker *t, int from, double *median_s) {
     cb_group *pp = &t->group[CB_PP];
-    if (pp->size < 2 || pp->me > 1) return CB_OK;
+    double each_s[EXCHANGES], *sent_s = &t->what->sent_s[pp->ranks[from]];
     for (int i = 0; i < EXCHANGES; i++) {
-        if (pp->me == 0) TRY(cb_send(pp, t->data, t->what->stream, CB_F32, 1));
-        TRY(cb_recv(pp, t->data, t->what->stream, CB_F32, 1 - pp->me));
-        if (pp->me == 1) TRY(cb_send(pp, t->data, t->what->stream, CB_F32, 0));
+        TRY(cb_recv(pp, t->data, t->what->stream, CB_F32, from));
+        each_s[i] = cb_now_s() - *sent_s;
+        TRY(cb_send(pp, t->data, 1, CB_F32, from)); /* and the next one, please */
+    }
+    *median_s = cb_bench_median(each_s, EXCHANGES);
+    return CB_OK;
+}
+
+static cb_err send_messages(talker *t, int to) {
+    cb_group *pp = &t->group[CB_PP];
+    double *sent_s = &t->what->sent_s[pp->ranks[pp->me]];
+    for (int i = 0; i < EXCHANGES; i++) {
+        for (double begin_s = cb_now_s(); cb_now_s() < begin_s + instruction_s;) {
+        }
+        *sent_s = cb_now_s();
+        TRY(cb_send(pp, t->data, t->what->stream, CB_F32, to));
+        TRY(cb_recv(pp, t->data, 1, CB_F32, to));
     }
     return CB_OK;
 }
 
+/* There and back again between the first two stages. */
+static cb_err exchange(talker *t, double *message_s) {
+    const int me = t->group[CB_PP].me;
+    *message_s = 0;
+    TRY(cb_barrier(&t->world));
+    if (t->group[CB_PP].size < 2 || me > 1) return CB_OK;
+    if (me == 0) TRY(send_messages(t, 1));
+    TRY(take_messages(t, 1 - me, message_s));
+    return me == 1 ? send_messages(t, 0) : CB_OK;
+}
+
 static cb_err times(talker *t, double s[TIMES]) {
-    cb_err (*const what[TIMES])(talker *) = {reduce, reduce_tied, agree, exchange};
-    for (int i = 0; i < TIMES; i++) {
+    cb_err (*const what[])(talker *) = {[REDUCE] = reduce, [TIED] = reduce_tied, [AGREE] = agree};
+    for (int i = 0; i < MESSAGE; i++) {
         double each_s[ROUNDS];
         for (int round = -1; round < ROUNDS; round++) { /* the first warms up */
             TRY(cb_barrier(&t->world));
@@ -117,7 +143,7 @@ static cb_err times(talker *t, double s[TIMES]) {
         }
         s[i] = cb_bench_median(each_s, ROUNDS);
     }
-    return CB_OK;
+    return exchange(t, &s[MESSAGE]);
 }
 
 static cb_err talk_all(talker *t) {
@@ -163,15 +189,17 @@ cb_err cb_measure_messages(const cb_run *run, int cores, cb_step_costs *costs) {
     costs->reduce_s = costs->tied_s = costs->agree_s = costs->message_s = 0;
     if (run->mesh.ranks == 1) return CB_OK;
     t.s = calloc((size_t)run->mesh.ranks * TIMES, sizeof *t.s);
-    if (!t.s) return cb_fail(CB_ENOMEM, "no memory for the times of %d ranks", run->mesh.ranks);
-    cb_err e = cb_comm_launch(&run->launch, live, &t);
+    t.sent_s = calloc((size_t)run->mesh.ranks, sizeof *t.sent_s);
+    cb_err e = t.s && t.sent_s ? cb_comm_launch(&run->launch, live, &t)
+                               : cb_fail(CB_ENOMEM, "no memory for the times of %d ranks", run->mesh.ranks);
     double wanted = (double)run->mesh.ranks * run->threads_per_rank, share = wanted > cores ? cores / wanted : 1;
     if (!e) {
         costs->reduce_s = slowest(&t, REDUCE) * share / (double)t.grads;
         costs->tied_s = slowest(&t, TIED) * share / (double)t.table;
         costs->agree_s = slowest(&t, AGREE) * share;
-        costs->message_s = slowest(&t, MESSAGE) / (2.0 * EXCHANGES);
+        costs->message_s = slowest(&t, MESSAGE);
     }
+    free(t.sent_s);
     free(t.s);
     return cb_err_context(e, "measuring messages between %d ranks", run->mesh.ranks);
 }
