@@ -17,4 +17,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_all_gather_bruck = {
-    "bruck", CB_ALL_GATHER, CB_ANY_ORDER, false, cb_block_per_member, rounds, steps};
+    "bruck", CB_ALL_GATHER, CB_ANY_ORDER, 0, cb_block_per_member, rounds, steps};

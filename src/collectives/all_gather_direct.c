@@ -12,4 +12,5 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
     return s->size - 1;
 }
 
-const cb_pattern cb_all_gather_direct = {"direct", CB_ALL_GATHER, CB_ANY_ORDER, false, cb_block_per_member, cb_one, steps};
+const cb_pattern cb_all_gather_direct = {
+    "direct", CB_ALL_GATHER, CB_ANY_ORDER, CB_STRAIGHT, cb_block_per_member, cb_one, steps};

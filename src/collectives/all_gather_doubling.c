@@ -14,4 +14,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_all_gather_doubling = {
-    "doubling", CB_ALL_GATHER, CB_ANY_ORDER, true, cb_block_per_member, rounds, steps};
+    "doubling", CB_ALL_GATHER, CB_ANY_ORDER, CB_POWERS_OF_TWO, cb_block_per_member, rounds, steps};

@@ -11,4 +11,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_all_gather_ring = {
-    "ring", CB_ALL_GATHER, CB_ANY_ORDER, false, cb_block_per_member, cb_all_but_one, steps};
+    "ring", CB_ALL_GATHER, CB_ANY_ORDER, 0, cb_block_per_member, cb_all_but_one, steps};

@@ -16,4 +16,4 @@ static int rounds(const cb_shape *s) {
 }
 
 const cb_pattern cb_all_reduce_binary_tree = {
-    "binary-tree", CB_ALL_REDUCE, CB_ANY_ORDER, false, cb_tree_chunks, rounds, steps};
+    "binary-tree", CB_ALL_REDUCE, CB_ANY_ORDER, 0, cb_tree_chunks, rounds, steps};

@@ -15,4 +15,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
     return s->size - 1;
 }
 
-const cb_pattern cb_all_reduce_blocks = {"blocks", CB_ALL_REDUCE, CB_TREE_ORDER, false, cb_block_per_member, cb_two, steps};
+const cb_pattern cb_all_reduce_blocks = {"blocks", CB_ALL_REDUCE, CB_TREE_ORDER, 0, cb_block_per_member, cb_two, steps};

@@ -13,4 +13,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
     return s->size - 1;
 }
 
-const cb_pattern cb_all_reduce_direct = {"direct", CB_ALL_REDUCE, CB_TREE_ORDER, false, cb_one, cb_one, steps};
+const cb_pattern cb_all_reduce_direct = {"direct", CB_ALL_REDUCE, CB_TREE_ORDER, 0, cb_one, cb_one, steps};

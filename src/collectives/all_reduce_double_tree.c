@@ -16,4 +16,4 @@ static int rounds(const cb_shape *s) {
 }
 
 const cb_pattern cb_all_reduce_double_tree = {
-    "double-tree", CB_ALL_REDUCE, CB_ANY_ORDER, false, cb_two_trees_chunks, rounds, steps};
+    "double-tree", CB_ALL_REDUCE, CB_ANY_ORDER, 0, cb_two_trees_chunks, rounds, steps};

@@ -19,4 +19,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_all_reduce_doubling = {
-    "doubling", CB_ALL_REDUCE, CB_TREE_ORDER_OF_POWERS, false, cb_one, rounds, steps};
+    "doubling", CB_ALL_REDUCE, CB_TREE_ORDER_OF_POWERS, 0, cb_one, rounds, steps};

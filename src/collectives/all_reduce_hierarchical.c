@@ -57,4 +57,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_all_reduce_hierarchical = {
-    "hierarchical", CB_ALL_REDUCE, CB_ANY_ORDER, false, blocks, rounds, steps};
+    "hierarchical", CB_ALL_REDUCE, CB_ANY_ORDER, 0, blocks, rounds, steps};

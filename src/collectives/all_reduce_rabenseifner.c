@@ -28,4 +28,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_all_reduce_rabenseifner = {
-    "rabenseifner", CB_ALL_REDUCE, CB_ANY_ORDER, false, blocks, rounds, steps};
+    "rabenseifner", CB_ALL_REDUCE, CB_ANY_ORDER, 0, blocks, rounds, steps};

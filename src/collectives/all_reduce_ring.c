@@ -18,4 +18,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
     return 1;
 }
 
-const cb_pattern cb_all_reduce_ring = {"ring", CB_ALL_REDUCE, CB_ANY_ORDER, false, cb_block_per_member, rounds, steps};
+const cb_pattern cb_all_reduce_ring = {"ring", CB_ALL_REDUCE, CB_ANY_ORDER, 0, cb_block_per_member, rounds, steps};

@@ -16,4 +16,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
                       : cb_binomial_down(s->size, s->me, 1 << (2 * up - 1 - round), cb_one_block(0), out);
 }
 
-const cb_pattern cb_all_reduce_tree = {"tree", CB_ALL_REDUCE, CB_TREE_ORDER, false, cb_one, rounds, steps};
+const cb_pattern cb_all_reduce_tree = {"tree", CB_ALL_REDUCE, CB_TREE_ORDER, 0, cb_one, rounds, steps};

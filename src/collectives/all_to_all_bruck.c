@@ -18,4 +18,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_all_to_all_bruck = {
-    "bruck", CB_ALL_TO_ALL, CB_ANY_ORDER, false, cb_block_per_member, rounds, steps};
+    "bruck", CB_ALL_TO_ALL, CB_ANY_ORDER, 0, cb_block_per_member, rounds, steps};

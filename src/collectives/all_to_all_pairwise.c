@@ -10,4 +10,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_all_to_all_pairwise = {
-    "pairwise", CB_ALL_TO_ALL, CB_ANY_ORDER, false, cb_block_per_member, cb_all_but_one, steps};
+    "pairwise", CB_ALL_TO_ALL, CB_ANY_ORDER, CB_STRAIGHT, cb_block_per_member, cb_all_but_one, steps};

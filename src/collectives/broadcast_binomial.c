@@ -11,4 +11,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
     return cb_binomial_down(s->size, s->me, 1 << (rounds(s) - 1 - round), cb_one_block(0), out);
 }
 
-const cb_pattern cb_broadcast_binomial = {"binomial", CB_BROADCAST, CB_ANY_ORDER, false, cb_one, rounds, steps};
+const cb_pattern cb_broadcast_binomial = {"binomial", CB_BROADCAST, CB_ANY_ORDER, 0, cb_one, rounds, steps};

@@ -15,4 +15,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_broadcast_double_tree = {
-    "double-tree", CB_BROADCAST, CB_ANY_ORDER, false, cb_two_trees_chunks, rounds, steps};
+    "double-tree", CB_BROADCAST, CB_ANY_ORDER, 0, cb_two_trees_chunks, rounds, steps};

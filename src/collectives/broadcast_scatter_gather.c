@@ -16,4 +16,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_broadcast_scatter_gather = {
-    "scatter-allgather", CB_BROADCAST, CB_ANY_ORDER, false, cb_block_per_member, rounds, steps};
+    "scatter-allgather", CB_BROADCAST, CB_ANY_ORDER, 0, cb_block_per_member, rounds, steps};

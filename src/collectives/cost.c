@@ -121,16 +121,11 @@ cb_cost cb_all_reduce_cost_by(cb_all_reduce_way way, int size, int index, int64_
     }
 }
 
-/* Patterns that are all to all have closed forms; the others have few steps a round. */
-static bool is_all_to_all(const cb_pattern *p) {
-    return p == &cb_all_gather_direct || p == &cb_reduce_scatter_direct || p == &cb_all_to_all_pairwise;
-}
-
 cb_cost cb_collective_cost(cb_means means, cb_kind kind, int size, int index, int64_t count, cb_type type) {
     cb_step steps[CB_MOST_TREE_STEPS];
     const cb_algorithm *a = kind == CB_ALL_REDUCE ? NULL : cb_choose(kind, means, size, count);
     cb_shape shape = {.size = size, .me = index, .count = count};
-    if (a && a->pattern && size > 1 && !is_all_to_all(a->pattern))
+    if (a && a->pattern && size > 1 && !(a->pattern->traits & CB_STRAIGHT)) /* these have closed forms */
         return cb_pattern_cost(a->pattern, &shape, type, steps);
     switch (kind) {
     case CB_ALL_REDUCE:

@@ -33,11 +33,11 @@ static bool receives(const cb_course *c) {
     return found;
 }
 
-/* Direct patterns only read from, as do those who only send; all-gather, broadcast and the root of a reduce work in
- * `to`. */
+/* Those who only send read from, as do straight patterns; all-gather, broadcast and the root of a reduce work in `to`.
+ */
 static bool needs_work(const operation *o) {
     const cb_pattern *pattern = o->course.pattern;
-    if (pattern == &cb_reduce_scatter_direct || pattern == &cb_all_to_all_pairwise) return false;
+    if (pattern->traits & CB_STRAIGHT) return false;
     if (pattern->kind == CB_REDUCE) return !is_root(o) && receives(&o->course);
     return pattern->kind != CB_ALL_GATHER && pattern->kind != CB_BROADCAST;
 }
@@ -86,8 +86,8 @@ static void begin(operation *o) {
     c->from = c->data = o->works ? o->work : call->to;
     if (call->kind == CB_ALL_GATHER) {
         copy((char *)call->to + at, call->from, o->block_bytes);
-    } else if (c->pattern == &cb_reduce_binomial && (o->works || is_root(o))) {
-        c->own = call->from; /* whoever works there receives something first */
+    } else if (c->pattern->traits & CB_OWN_APART && (o->works || is_root(o))) {
+        c->own = call->from;
     } else if (o->works || (call->kind == CB_REDUCE && is_root(o))) {
         copy(c->data, call->from, o->all_bytes);
     } else if (call->kind != CB_BROADCAST) {

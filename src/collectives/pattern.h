@@ -37,13 +37,20 @@ typedef struct cb_step {
 /* Whether sums are the balanced tree over the members, as the trainer needs them. */
 typedef enum cb_order { CB_ANY_ORDER, CB_TREE_ORDER, CB_TREE_ORDER_OF_POWERS /* of two members */ } cb_order;
 
+/* What else is to know of a pattern. */
+enum {
+    CB_POWERS_OF_TWO = 1, /* of members only */
+    CB_STRAIGHT = 2,      /* each part goes once, from who has it to who wants it: nothing is changed before it is sent */
+    CB_OWN_APART = 4      /* a member that receives adds to its own operand first, which so may lie where it is */
+};
+
 enum { CB_MOST_TREE_STEPS = 12 }; /* a round has at most this many steps, or size */
 
 typedef struct cb_pattern {
     const char *name;
     cb_kind kind;
     cb_order order;
-    bool power_of_two; /* of members only */
+    unsigned traits;
     int (*blocks)(const cb_shape *shape);
     int (*rounds)(const cb_shape *shape);
     /* Writes the member's steps of a round, returns how many. */

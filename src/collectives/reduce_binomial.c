@@ -11,4 +11,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
     return cb_binomial_up(s->size, s->me, 1 << round, cb_one_block(0), out);
 }
 
-const cb_pattern cb_reduce_binomial = {"binomial", CB_REDUCE, CB_TREE_ORDER, false, cb_one, rounds, steps};
+const cb_pattern cb_reduce_binomial = {"binomial", CB_REDUCE, CB_TREE_ORDER, CB_OWN_APART, cb_one, rounds, steps};

@@ -16,4 +16,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_reduce_scatter_bruck = {
-    "bruck", CB_REDUCE_SCATTER, CB_ANY_ORDER, false, cb_block_per_member, rounds, steps};
+    "bruck", CB_REDUCE_SCATTER, CB_ANY_ORDER, 0, cb_block_per_member, rounds, steps};

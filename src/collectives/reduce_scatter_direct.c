@@ -15,4 +15,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_reduce_scatter_direct = {
-    "direct", CB_REDUCE_SCATTER, CB_TREE_ORDER, false, cb_block_per_member, cb_one, steps};
+    "direct", CB_REDUCE_SCATTER, CB_TREE_ORDER, CB_STRAIGHT, cb_block_per_member, cb_one, steps};

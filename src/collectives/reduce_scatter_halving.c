@@ -15,4 +15,4 @@ static int steps(const cb_shape *s, int round, cb_step *out) {
 }
 
 const cb_pattern cb_reduce_scatter_halving = {
-    "halving", CB_REDUCE_SCATTER, CB_ANY_ORDER, true, cb_block_per_member, rounds, steps};
+    "halving", CB_REDUCE_SCATTER, CB_ANY_ORDER, CB_POWERS_OF_TWO, cb_block_per_member, rounds, steps};

@@ -50,7 +50,7 @@ const cb_algorithm *cb_algorithms(int *count) {
 /* Hard limits: a pattern made for powers of two, a meeting without a board. */
 bool cb_algorithm_serves(const cb_algorithm *a, bool shared, int size) {
     if (!a->pattern) return shared && size > 1 && size <= a->most_members;
-    return !a->pattern->power_of_two || (size & (size - 1)) == 0;
+    return !(a->pattern->traits & CB_POWERS_OF_TWO) || (size & (size - 1)) == 0;
 }
 
 static bool is_chosen(const cb_algorithm *a, bool shared, int size, int64_t count) {
