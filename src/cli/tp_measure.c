@@ -100,7 +100,7 @@ static cb_err time_passes(rank *r, cb_tp_result *result) {
 static cb_err watch_passes(rank *r, cb_tp_watch *watch) {
     TRY(cb_barrier(&r->world));
     cb_tp_watch_begin(watch, r->compute, r->comm);
-    r->layer.tp.compute = &watch->compute;
+    r->layer.tp.compute = &watch->around.compute;
     cb_err e = r->job->variant->pass[0].run(&r->layer);
     if (!e) e = r->job->variant->pass[1].run(&r->layer);
     cb_comm_record(r->comm, NULL);

@@ -1,4 +1,4 @@
-/* Seeing what a rank does; see tp_watch.h. A watch's compute is its first member, so that the operations find it. */
+/* Seeing what a rank does; see tp_watch.h. A watch is its first member, so that the operations find it. */
 #include "cli/tp_watch.h"
 
 #include <math.h>
@@ -6,51 +6,25 @@
 
 #include "base/clock.h"
 
-static cb_tp_watch *watch_of(cb_compute *c) {
-    return (cb_tp_watch *)(void *)c;
-}
-
-static void note(cb_tp_watch *w, cb_tp_work work, double begin_s) {
-    if (w->spans == CB_TP_MOST_SPANS) return;
-    w->span[w->spans++] = (cb_tp_span){work, begin_s, cb_now_s()};
+static void begin(cb_around *around) {
+    ((cb_tp_watch *)(void *)around)->begin_s = cb_now_s();
 }
 
 /* Forward multiplies with the transposed weights, a weight gradient transposes what came in. */
-static cb_tp_work work_of(const cb_gemm *g) {
-    return g->ta ? CB_TP_WEIGHT_GRADIENT : g->tb ? CB_TP_FORWARD : CB_TP_DATA_GRADIENT;
+static cb_tp_work work_of(const cb_op *op) {
+    if (op->kind != CB_OP_PRODUCT) return CB_TP_ELEMENTWISE;
+    return op->gemm->ta ? CB_TP_WEIGHT_GRADIENT : op->gemm->tb ? CB_TP_FORWARD : CB_TP_DATA_GRADIENT;
 }
 
-static void gemm(cb_compute *c, const cb_gemm *g, int count) {
-    double begin_s = cb_now_s();
-    watch_of(c)->real->ops->gemm(watch_of(c)->real, g, count);
-    note(watch_of(c), work_of(g), begin_s);
-}
-
-static void gemm_sum(cb_compute *c, const cb_gemm *g, int count, float *scratch) {
-    double begin_s = cb_now_s();
-    watch_of(c)->real->ops->gemm_sum(watch_of(c)->real, g, count, scratch);
-    note(watch_of(c), work_of(g), begin_s);
-}
-
-static void bias_gelu(cb_compute *c, float *y, float *x, const float *b, int64_t M, int64_t N) {
-    double begin_s = cb_now_s();
-    watch_of(c)->real->ops->bias_gelu(watch_of(c)->real, y, x, b, M, N);
-    note(watch_of(c), CB_TP_ELEMENTWISE, begin_s);
-}
-
-static void gelu_backward(cb_compute *c, float *dx, const float *x, const float *dy, int64_t n) {
-    double begin_s = cb_now_s();
-    watch_of(c)->real->ops->gelu_backward(watch_of(c)->real, dx, x, dy, n);
-    note(watch_of(c), CB_TP_ELEMENTWISE, begin_s);
+static void end(cb_around *around, const cb_op *op) {
+    cb_tp_watch *w = (cb_tp_watch *)(void *)around;
+    if (w->spans == CB_TP_MOST_SPANS) return;
+    w->span[w->spans++] = (cb_tp_span){work_of(op), w->begin_s, cb_now_s()};
 }
 
 void cb_tp_watch_begin(cb_tp_watch *w, cb_compute *real, cb_comm *comm) {
-    *w = (cb_tp_watch){.ops = *real->ops, .real = real};
-    w->ops.gemm = gemm;
-    w->ops.gemm_sum = gemm_sum;
-    w->ops.bias_gelu = bias_gelu;
-    w->ops.gelu_backward = gelu_backward;
-    w->compute = (cb_compute){.ops = &w->ops, .threads = real->threads};
+    cb_compute compute = {.ops = cb_around_ops(), .threads = real->threads};
+    *w = (cb_tp_watch){.around = {.compute = compute, .inner = real, .begin = begin, .end = end}};
     w->recorder = (cb_comm_recorder){.event = w->event, .capacity = CB_TP_MOST_EVENTS};
     cb_comm_record(comm, &w->recorder);
 }

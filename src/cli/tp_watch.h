@@ -4,7 +4,7 @@
 #define CB_CLI_TP_WATCH_H
 
 #include "comm/record.h"
-#include "compute/compute.h"
+#include "compute/around.h"
 #include "timeline/timeline.h"
 
 typedef enum cb_tp_work {
@@ -23,9 +23,8 @@ typedef struct cb_tp_span {
 enum { CB_TP_MOST_SPANS = 128, CB_TP_MOST_EVENTS = 16 };
 
 typedef struct cb_tp_watch {
-    cb_compute compute; /* to be used in place of the real one */
-    cb_compute_ops ops;
-    cb_compute *real;
+    cb_around around; /* its compute is to be used in place of the real one */
+    double begin_s;   /* of the operation under way */
     cb_tp_span span[CB_TP_MOST_SPANS]; /* in order */
     int spans;
     cb_comm_event event[CB_TP_MOST_EVENTS];
