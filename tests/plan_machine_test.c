@@ -298,7 +298,7 @@ static void checked_runs(void) {
             if (CHECK_OK(ranks_run_make(&it.resolved.run, &tokens, &c))) {
                 CHECK_OK(cb_run_plan(&it.resolved.run, &it.plan));
                 CHECK_OK(cb_machine_check(&it, 1));
-                CHECK(it.checked && it.step_s > 0);
+                CHECK(it.steps == 1 && cb_machine_step_s(&it) > 0);
                 CHECK_INT(it.memory_off_bytes, 0);
                 CHECK_INT(it.traffic_off_bytes + it.traffic_off_messages + it.traffic_off_operations, 0);
                 it.plan.stage[1].memory.bytes[CB_MEM_COMM] += 64; /* a plan that is wrong is found */

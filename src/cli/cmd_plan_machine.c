@@ -53,7 +53,7 @@ static const cb_arg own_rows[] = {
      .offset = FIELD(repeats),
      .fallback = "3",
      .unit = "steps",
-     .help = "of --check, after one that warms up; the median counts",
+     .help = "of --check at least, without those that warm up; the median counts",
      .min = 1,
      .max = 64},
 };
@@ -102,40 +102,6 @@ static cb_err list_one(const machine_options *o, cb_layout *layout) {
     return e;
 }
 
-static void progress(const char *what, int number, int of, const cb_layout *layout) {
-    char text[64];
-    bool terminal = cb_os_is_terminal(STDERR_FILENO);
-    fprintf(stderr, "%s%s %d of %d: %s%s", terminal ? "\r\033[K" : "", what, number, of, cb_layout_text(layout, text),
-            terminal ? "" : "\n");
-    fflush(stderr);
-}
-
-static void end_progress(void) {
-    if (cb_os_is_terminal(STDERR_FILENO)) fputs("\r\033[K", stderr);
-}
-
-/* The times of the parts: those of a layout before it that computes in the same way, or measured now. */
-static cb_err measure_parts(const cb_machine_plan *plan, cb_machine_layout *it, bool split) {
-    for (int i = 0; i < plan->count; i++) {
-        const cb_machine_layout *other = plan->at[i];
-        bool has = other->fits && (!split || other->costs.part_s[CB_PART_LAYER_W][CB_CAUSE_GEMM] > 0);
-        if (!has || !cb_measure_same(&other->resolved.run, &it->resolved.run, plan->cores)) continue;
-        it->costs = other->costs;
-        return CB_OK;
-    }
-    progress("measuring for layout", plan->tried, plan->layouts, &it->layout);
-    return cb_measure_compute(&it->resolved.run, plan->cores, split, &it->costs);
-}
-
-static cb_err predict(const cb_machine_plan *plan, cb_machine_layout *it) {
-    cb_schedule schedule;
-    TRY(cb_run_schedule(&it->resolved.run, &schedule));
-    cb_err e = measure_parts(plan, it, schedule.split_backward);
-    cb_schedule_free(&schedule);
-    if (!e) e = cb_measure_messages(&it->resolved.run, plan->cores, &it->costs);
-    return e ? e : cb_step_predict(&it->resolved.run, &it->costs, plan->cores, &it->estimate);
-}
-
 static void free_layout(cb_machine_layout *it) {
     if (it) cb_resolved_free(&it->resolved);
     free(it);
@@ -157,7 +123,6 @@ static cb_err add(cb_machine_plan *plan, const machine_options *o, const cb_layo
     }
     if (!e) e = cb_run_plan(&it->resolved.run, &it->plan);
     it->fits = !e && cb_plan_fits(&it->plan);
-    if (it->fits) e = predict(plan, it);
     if (e) {
         free_layout(it);
         return e;
@@ -173,14 +138,6 @@ static int by_time(const void *a, const void *b) {
     if (!x->fits) return (x->plan.here_bytes > y->plan.here_bytes) - (x->plan.here_bytes < y->plan.here_bytes);
     return (x->estimate.tokens_per_s < y->estimate.tokens_per_s) -
            (x->estimate.tokens_per_s > y->estimate.tokens_per_s);
-}
-
-static cb_err check_all(cb_machine_plan *plan, const machine_options *o) {
-    for (int i = 0; i < plan->count && o->check; i++) {
-        progress("training", i + 1, plan->count, &plan->at[i]->layout);
-        if (plan->at[i]->fits) TRY(cb_machine_check(plan->at[i], (int)o->repeats));
-    }
-    return CB_OK;
 }
 
 /* Those that do not fit come last, the smallest first. */
@@ -210,18 +167,16 @@ static cb_err verdict(const cb_machine_plan *plan) {
 
 static cb_err plan_all(cb_machine_plan *plan, const machine_options *o, const cb_layout *layouts, int count,
                        bool search) {
-    plan->layouts = count;
     if (!search) TRY(cb_layouts_check(&o->train, layouts, count));
-    for (plan->tried = 1; plan->tried <= count; plan->tried++) TRY(add(plan, o, &layouts[plan->tried - 1], search));
+    for (int i = 0; i < count; i++) TRY(add(plan, o, &layouts[i], search));
     if (plan->count == 0 && plan->why)
         return cb_fail(CB_EINVAL, "no layout of up to %lld rank%s is possible, the first because: %s",
                        (long long)o->most_ranks, o->most_ranks == 1 ? "" : "s", cb_err_text(plan->why));
     if (plan->count == 0)
         return cb_fail(CB_EINVAL, "no layout of up to %lld ranks is possible for this model and batch",
                        (long long)o->most_ranks);
+    TRY(cb_machine_measure(plan, o->check ? (int)o->repeats : 0));
     qsort(plan->at, (size_t)plan->count, sizeof *plan->at, by_time);
-    TRY(check_all(plan, o));
-    end_progress();
     TRY(cb_machine_print(plan, o->train.json, stdout));
     return verdict(plan);
 }

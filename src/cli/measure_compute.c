@@ -14,7 +14,7 @@
 #include "train/rank.h"
 
 enum { MOST_ROUNDS = 16, LEAST_ROUNDS = 3, CACHE_BYTES = 64 << 20, MOST_ELEMENTS = 8 << 20 };
-static const double enough_s = 1.5, most_head_flops = 2e10; /* of rounds; of a pass through the part of the head */
+static const double enough_s = 0.6, most_head_flops = 2e10; /* of rounds; of a pass through the part of the head */
 
 /* What is timed once a round: the parts, and the loops over parameters, as seconds of an element. */
 enum { ACCUMULATE, COPY, SQUARES, ZERO, ADAMW, LOOPS }; /* in this order: AdamW after the gradients are zero */

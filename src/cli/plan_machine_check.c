@@ -1,21 +1,17 @@
 /* A planned layout, trained for a few steps on made-up tokens: what it allocated, sent and took. See plan_machine.h. */
-#include <stdlib.h>
+#include <string.h>
 
 #include "cli/bench.h"
 #include "cli/plan_machine.h"
 
-enum { MOST_STEPS = 64 };
-
 typedef struct checked {
     cb_machine_layout *it;
     const cb_schedule *schedule;
-    double step_s[MOST_STEPS];
-    int steps;
 } checked;
 
 static void on_step(void *arg, const cb_step_report *report) {
-    checked *c = arg;
-    if (report->step > 0 && c->steps < MOST_STEPS) c->step_s[c->steps++] = report->step_s;
+    cb_machine_layout *it = ((checked *)arg)->it;
+    if (report->step > 0 && it->steps < CB_MACHINE_MOST_STEPS) it->step_s[it->steps++] = report->step_s;
 }
 
 static int64_t apart(int64_t a, int64_t b) {
@@ -66,13 +62,8 @@ static cb_err train(checked *c, int steps) {
 cb_err cb_machine_check(cb_machine_layout *it, int steps) {
     cb_schedule schedule;
     TRY(cb_run_schedule(&it->resolved.run, &schedule));
-    checked *c = calloc(1, sizeof *c);
-    cb_err e = c ? CB_OK : cb_fail(CB_ENOMEM, "no memory to check a layout");
-    if (c) *c = (checked){.it = it, .schedule = &schedule};
-    if (!e) e = train(c, steps);
-    if (!e) it->step_s = cb_bench_median(c->step_s, c->steps);
-    it->checked = !e;
-    free(c);
+    checked c = {.it = it, .schedule = &schedule};
+    cb_err e = train(&c, steps);
     cb_schedule_free(&schedule);
     return e;
 }
@@ -81,6 +72,12 @@ bool cb_machine_is_off(const cb_machine_layout *it) {
     return it->memory_off_bytes || it->traffic_off_bytes || it->traffic_off_messages || it->traffic_off_operations;
 }
 
+double cb_machine_step_s(const cb_machine_layout *it) {
+    double sorted[CB_MACHINE_MOST_STEPS];
+    memcpy(sorted, it->step_s, sizeof sorted);
+    return it->steps ? cb_bench_median(sorted, it->steps) : 0;
+}
+
 double cb_machine_error(const cb_machine_layout *it) {
-    return it->estimate.step_s / it->step_s - 1;
+    return it->estimate.step_s / cb_machine_step_s(it) - 1;
 }

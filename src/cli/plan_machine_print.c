@@ -39,13 +39,13 @@ static void print_row(const cb_machine_layout *it, FILE *to) {
 
 static void print_checks(const cb_machine_plan *plan, FILE *to) {
     char name[64];
-    if (!plan->at[0]->checked) return;
+    if (!plan->at[0]->steps) return;
     fprintf(to, "\n%-36s %12s %11s %8s  %s\n", "trained", "predicted s", "measured s", "off by", "memory, traffic");
     for (int i = 0; i < plan->count; i++) {
         const cb_machine_layout *it = plan->at[i];
-        if (!it->checked) continue;
+        if (!it->steps) continue;
         fprintf(to, "%-36s %12.4g %11.4g %+7.1f%%  %s\n", cb_layout_text(&it->layout, name), it->estimate.step_s,
-                it->step_s, 100 * cb_machine_error(it), cb_machine_is_off(it) ? "DIFFER" : "to the byte");
+                cb_machine_step_s(it), 100 * cb_machine_error(it), cb_machine_is_off(it) ? "DIFFER" : "to the byte");
     }
 }
 
@@ -84,10 +84,10 @@ static json_t *causes_json(const cb_step_estimate *e) {
 
 static void add_check(json_t *o, const cb_machine_layout *it) {
     json_t *check =
-        json_pack("{s:f,s:f,s:I,s:I,s:I,s:I}", "step_s", it->step_s, "error", cb_machine_error(it), "memory_off_bytes",
-                  (json_int_t)it->memory_off_bytes, "traffic_off_bytes", (json_int_t)it->traffic_off_bytes,
-                  "traffic_off_messages", (json_int_t)it->traffic_off_messages, "traffic_off_operations",
-                  (json_int_t)it->traffic_off_operations);
+        json_pack("{s:f,s:f,s:I,s:I,s:I,s:I}", "step_s", cb_machine_step_s(it), "error", cb_machine_error(it),
+                  "memory_off_bytes", (json_int_t)it->memory_off_bytes, "traffic_off_bytes",
+                  (json_int_t)it->traffic_off_bytes, "traffic_off_messages", (json_int_t)it->traffic_off_messages,
+                  "traffic_off_operations", (json_int_t)it->traffic_off_operations);
     json_object_set_new(o, "check", check);
 }
 
@@ -105,7 +105,7 @@ static json_t *layout_json(const cb_machine_layout *it) {
     json_object_set_new(o, "floor_s", json_real(e->floor_s));
     json_object_set_new(o, "product_flops_per_s", json_real(it->costs.product_flops_per_s));
     json_object_set_new(o, "by_cause_s", causes_json(e));
-    if (it->checked) add_check(o, it);
+    if (it->steps) add_check(o, it);
     return o;
 }
 

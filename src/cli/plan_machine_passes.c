@@ -1,0 +1,106 @@
+/* Measuring layouts, and training them, in passes over all of them: what disturbs the machine for seconds, or a
+ * hypervisor that moves its cores, then does not fall on one layout alone, nor on what is predicted but not on what is
+ * trained. See plan_machine.h. */
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/os.h"
+#include "cli/bench.h"
+#include "cli/plan_machine.h"
+
+static const double long_s = 20;     /* who measures for longer has seen more of the machine, and measures once */
+static const double settled_s = 0.5; /* in which Linux has placed new threads well: a run of --check takes longer */
+
+static void progress(const char *what, int number, int of, const cb_layout *layout) {
+    char text[64];
+    bool terminal = cb_os_is_terminal(STDERR_FILENO);
+    fprintf(stderr, "%s%s %d of %d: %s%s", terminal ? "\r\033[K" : "", what, number, of, cb_layout_text(layout, text),
+            terminal ? "" : "\n");
+    fflush(stderr);
+}
+
+static void end_progress(void) {
+    if (cb_os_is_terminal(STDERR_FILENO)) fputs("\r\033[K", stderr);
+}
+
+/* The times of the parts: those of a layout before it that computes in the same way, or measured now. */
+static cb_err measure_parts(const cb_machine_plan *plan, int i, bool split, cb_step_costs *costs) {
+    const cb_machine_layout *it = plan->at[i];
+    for (int k = 0; k < i; k++) {
+        const cb_machine_layout *other = plan->at[k];
+        const cb_step_costs *has = &other->measured[it->passes];
+        if (!other->fits || (split && has->part_s[CB_PART_LAYER_W][CB_CAUSE_GEMM] <= 0)) continue;
+        if (!cb_measure_same(&other->resolved.run, &it->resolved.run, plan->cores)) continue;
+        *costs = *has;
+        return CB_OK;
+    }
+    progress("measuring for layout", i + 1, plan->count, &it->layout);
+    return cb_measure_compute(&it->resolved.run, plan->cores, split, costs);
+}
+
+static cb_err measure_one(const cb_machine_plan *plan, int i) {
+    cb_machine_layout *it = plan->at[i];
+    cb_step_costs *costs = &it->measured[it->passes];
+    cb_schedule schedule;
+    TRY(cb_run_schedule(&it->resolved.run, &schedule));
+    cb_err e = measure_parts(plan, i, schedule.split_backward, costs);
+    cb_schedule_free(&schedule);
+    if (!e) e = cb_measure_messages(&it->resolved.run, plan->cores, costs);
+    it->passes += !e;
+    return e;
+}
+
+static cb_err measure_all(const cb_machine_plan *plan) {
+    for (int i = 0; i < plan->count; i++)
+        if (plan->at[i]->fits) TRY(measure_one(plan, i));
+    return CB_OK;
+}
+
+/* For so many steps, or as many more as take settled_s by what this pass has measured. */
+static cb_err train_one(const cb_machine_plan *plan, cb_machine_layout *it, int steps) {
+    cb_step_estimate now;
+    TRY(cb_step_predict(&it->resolved.run, &it->measured[it->passes - 1], plan->cores, &now));
+    int more = (int)fmin(settled_s / now.step_s, CB_MACHINE_MOST_STEPS / CB_MACHINE_PASSES);
+    return cb_machine_check(it, steps > more ? steps : more);
+}
+
+static cb_err train_all(const cb_machine_plan *plan, int steps) {
+    for (int i = 0; i < plan->count && steps > 0; i++) {
+        progress("training", i + 1, plan->count, &plan->at[i]->layout);
+        if (plan->at[i]->fits) TRY(train_one(plan, plan->at[i], steps));
+    }
+    return CB_OK;
+}
+
+/* Of each number the median. */
+static void take_medians(cb_machine_layout *it) {
+    enum { NUMBERS = sizeof(cb_step_costs) / sizeof(double) };
+    _Static_assert(NUMBERS * sizeof(double) == sizeof(cb_step_costs), "costs are times and rates");
+    for (int k = 0; k < NUMBERS; k++) {
+        double each[CB_MACHINE_PASSES];
+        for (int pass = 0; pass < it->passes; pass++)
+            each[pass] = ((const double *)(const void *)&it->measured[pass])[k];
+        ((double *)(void *)&it->costs)[k] = cb_bench_median(each, it->passes);
+    }
+}
+
+cb_err cb_machine_measure(const cb_machine_plan *plan, int steps) {
+    double begin_s = cb_now_s();
+    TRY(measure_all(plan));
+    const int passes = cb_now_s() - begin_s > long_s ? 1 : CB_MACHINE_PASSES, each = (steps + passes - 1) / passes;
+    TRY(train_all(plan, each));
+    for (int pass = 1; pass < passes; pass++) {
+        TRY(measure_all(plan));
+        TRY(train_all(plan, each));
+    }
+    for (int i = 0; i < plan->count; i++) {
+        cb_machine_layout *it = plan->at[i];
+        if (!it->fits) continue;
+        take_medians(it);
+        TRY(cb_step_predict(&it->resolved.run, &it->costs, plan->cores, &it->estimate));
+    }
+    end_progress();
+    return CB_OK;
+}
