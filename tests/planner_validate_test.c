@@ -345,6 +345,42 @@ static void scores(void) {
 }
 
 /* Any field of a good row replaced by nonsense is predicted, skipped or refused, never worse. */
+/* The only row's predicted memory, with the program that `notes` names, and the layout that it was made of. */
+static double memory_of(const char *notes, cb_published *p) {
+    char text[1024];
+    cb_csv csv;
+    cb_check check;
+    snprintf(text, sizeof text,
+             "memory_gb," NAMES "40,f,L,,24,1024,16,16,2816,131072,4096,H100-80GB-SXM,c,16,8,1,2,,,1,1,8,none,0,bf16,"
+             "2,1F1B,%s\n",
+             notes);
+    CHECK_OK(parse(&csv, text));
+    CHECK_OK(cb_published_read(p, &csv, "t.csv", 0, &hardware));
+    CHECK_OK(cb_check_table(&check, &csv, "t.csv", &hardware, &constants));
+    double gb = check.row[0].predicted_memory_gb;
+    cb_check_free(&check);
+    cb_csv_free(&csv);
+    return gb;
+}
+
+/* nanotron says what rank 0 reserved: with one microbatch the first of two stages, which has no logits. */
+static void memory_of_the_first_rank(void) {
+    cb_published p;
+    double gib = 1 << 30, first = memory_of("nanotron", &p);
+    cb_job job = cb_published_job(&p);
+    cb_param_sums sums = cb_param_sums_of(&p.model);
+    cb_device_memory stages[2];
+    for (int stage = 0; stage < 2; stage++) stages[stage] = cb_device_memory_of(&job, &p.split, &sums, stage);
+    CHECK(stages[1].total_bytes > stages[0].total_bytes);
+    CHECK_NEAR(first, (stages[0].total_bytes - stages[0].outside_bytes) / gib, 1e-6);
+    CHECK_NEAR(memory_of("nanotron; nvidia-smi", &p), stages[0].total_bytes / gib, 1e-6);
+    double fullest = memory_of("Megatron-Core", &p);
+    job = cb_published_job(&p);
+    cb_device_memory worst = cb_device_memory_worst(&job, &p.split, &sums);
+    CHECK_INT(worst.stage, 1);
+    CHECK_NEAR(fullest, (worst.total_bytes - worst.outside_bytes) / gib, 1e-6);
+}
+
 static void nonsense_in_each_field(void) {
     static const char *const good[] = {"f",    "G",    "1.3",          "24",   "2048", "16",   "16", "8192", "50257",
                                        "1024", "A100", "8x200Gb/s IB", "16",   "1",    "8",    "2",  "1",    "1",
@@ -377,6 +413,7 @@ int main(void) {
     RUN(columns_are_documented);
     RUN(networks);
     RUN(scores);
+    RUN(memory_of_the_first_rank);
     RUN(nonsense_in_each_field);
     return test_end();
 }

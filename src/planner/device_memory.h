@@ -78,6 +78,7 @@ typedef enum cb_memory_meaning {
 typedef struct cb_memory_report {
     cb_memory_meaning meaning;
     double unit_bytes; /* of a "GB" */
+    bool first_stage;  /* of a rank of the first stage, not of the fullest device */
 } cb_memory_report;
 /* On a device of device_bytes: what would be more than that is given back as far as it can be. */
 double cb_device_memory_as(const cb_device_memory *memory, cb_memory_meaning meaning, double device_bytes);

@@ -212,14 +212,16 @@ bool cb_recognize_stack(const char *text, const cb_accelerator *device, cb_preci
 }
 
 /* nvidia-smi counts MiB, PyTorch's programs divide by 2^30; zero-bubble's prints the most allocated in 10^6 bytes, and
- * BigScience's notes are nvidia-smi's. */
+ * BigScience's notes are nvidia-smi's. nanotron's table of benchmarks is written by rank 0, with what that one reserved
+ * (helpers.py, log_throughput). */
 cb_memory_report cb_recognize_memory(const char *text) {
     const double gib = 1 << 30;
-    if (has(text, "nvidia-smi")) return (cb_memory_report){CB_IN_USE, gib};
-    if (has(text, "allocated")) return (cb_memory_report){CB_ALLOCATED, gib};
-    if (has(text, "reserved")) return (cb_memory_report){CB_RESERVED, gib};
-    if (has(text, "zero bubble") || has(text, "zero-bubble")) return (cb_memory_report){CB_ALLOCATED, 1e9};
-    return (cb_memory_report){has(text, "bigscience") ? CB_IN_USE : CB_RESERVED, gib};
+    bool first = has(text, "nanotron");
+    if (has(text, "nvidia-smi")) return (cb_memory_report){CB_IN_USE, gib, first};
+    if (has(text, "allocated")) return (cb_memory_report){CB_ALLOCATED, gib, first};
+    if (has(text, "reserved")) return (cb_memory_report){CB_RESERVED, gib, first};
+    if (has(text, "zero bubble") || has(text, "zero-bubble")) return (cb_memory_report){CB_ALLOCATED, 1e9, first};
+    return (cb_memory_report){has(text, "bigscience") ? CB_IN_USE : CB_RESERVED, gib, first};
 }
 
 /* BigScience's numbered trainings, tr1 to tr13: Megatron-DeepSpeed, whose scripts set ZERO_STAGE to 1. */

@@ -11,7 +11,8 @@
 /* In the unit of the table. Nothing where the row does not say what is computed again. */
 static double memory_gb(const cb_published *published, const cb_job *job, const cb_csv *csv, int row) {
     cb_param_sums sums = cb_param_sums_of(job->model);
-    cb_device_memory memory = cb_device_memory_worst(job, &published->split, &sums);
+    cb_device_memory memory = published->report.first_stage ? cb_device_memory_of(job, &published->split, &sums, 0)
+                                                            : cb_device_memory_worst(job, &published->split, &sums);
     if (published->memory_gb <= 0 || !*cb_column_field(csv, row, CB_COL_RECOMPUTE)) return 0;
     double room = job->cluster->device.memory_bytes;
     return cb_device_memory_as(&memory, published->report.meaning, room) / published->report.unit_bytes;
