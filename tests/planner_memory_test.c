@@ -224,6 +224,40 @@ static void meanings(void) {
     CHECK_NEAR(m.total_bytes, allocated + 0.1 * moving + outside, 1);
 }
 
+/* A worst rank's memory in use beyond its tensors, its context and communicators and a fifth of what comes and goes. */
+static double beyond(const cb_job *job, cb_split split) {
+    cb_param_sums sums = cb_param_sums_of(&model);
+    cb_device_memory m = cb_device_memory_worst(job, &split, &sums);
+    CHECK_NEAR(m.total_bytes, kinds_of(&m, 0, CB_HOLD_FRAMEWORK), 1);
+    double moving = kinds_of(&m, CB_HOLD_ACTIVATIONS, CB_HOLD_BUFFERS);
+    return m.bytes[CB_HOLD_FRAMEWORK] - m.outside_bytes - 0.2 * moving;
+}
+
+/* Where a host runs ahead of tensor parallelism's collectives, 50 whole streams of b s h elements wait to be freed: for
+ * nanotron, in no pipeline, from the second microbatch on, and never beyond what the device has. */
+static void waiting_for_the_host(void) {
+    cb_job job = job_of("gpt2-1558m", CB_NANOTRON, 64), core = job, one = job;
+    job.seq_length = core.seq_length = one.seq_length = 1024;
+    core.stack = CB_MEGATRON_CORE, one.global_batch = 16;
+    cb_split split = split_of(8, 4, 1, 2), piped = split_of(4, 4, 2, 2), whole = split_of(32, 1, 1, 2), plain = split;
+    split.sequence_parallel = piped.sequence_parallel = true;
+    double streams = 50 * 2.0 * 1024 * 1600 * 2;
+    CHECK_NEAR(beyond(&job, split), streams, 1);
+    const double none[] = {beyond(&core, split), beyond(&one, split), beyond(&job, piped), beyond(&job, whole),
+                           beyond(&job, plain)};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) CHECK_NEAR(none[i], 0, 1);
+    cb_param_sums sums = cb_param_sums_of(&model);
+    cb_device_memory m = cb_device_memory_worst(&job, &split, &sums), less;
+    cluster.device.memory_bytes = m.total_bytes - streams / 4;
+    less = cb_device_memory_worst(&job, &split, &sums);
+    CHECK(less.total_bytes == cluster.device.memory_bytes); /* still fits, to the bit */
+    CHECK_NEAR(beyond(&job, split), 0.75 * streams, 1);
+    cluster.device.memory_bytes = m.total_bytes - 2 * streams;
+    less = cb_device_memory_worst(&job, &split, &sums);
+    CHECK_NEAR(less.total_bytes, m.total_bytes - streams, 1);
+    CHECK_NEAR(less.least_bytes, m.least_bytes, 1);
+}
+
 /* BigScience's log of 52 billion parameters on 64 V100 (Megatron-DeepSpeed, tp 4, pp 16, microbatches of 4, June 2021),
  * MiB of tensors at the worst moment by stage: 19961 first, 17461 second, 15830 eighth, 18175 last. */
 static void a_pipeline_engine(void) {
@@ -277,6 +311,7 @@ int main(void) {
     RUN(live_is_the_checkers_peak);
     RUN(worst_is_the_worst);
     RUN(meanings);
+    RUN(waiting_for_the_host);
     RUN(a_pipeline_engine);
     RUN(phases);
     return test_end();

@@ -86,6 +86,8 @@ static const struct row {
     ROW(unused, "unused", "of dynamic", 0.2, 0.05, 0.45,
         "of what comes and goes in a step, kept by the allocator in pieces that fit nothing", "B200"),
     ROW(unused_full, "unused_full", "of dynamic", 0.07, 0, 0.2, "the same where the device is full", "B200"),
+    ROW(tp_waiting, "tp_waiting", "streams", 50, 0, 100,
+        "whole residual streams that tensor parallelism gave back and a host far ahead does not see free", "nanotron"),
     ROW(context_volta, "context_volta", "B", 1113.0 * MIB, 3e8, 3e9, "a process's context on a V100", "BigScience"),
     ROW(context_other, "context_other", "B", 1573.0 * MIB, 3e8, 3e9, "the same on later devices", "BigScience"),
     ROW(communicator, "communicator", "B", 544.0 * MIB, 1e8, 1.5e9, "an NCCL communicator with an A100's links",

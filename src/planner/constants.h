@@ -30,8 +30,8 @@ typedef struct cb_constants {
     double pp_exposed, pp_latency_s;
     /* optimizer */
     double optimizer_bytes;
-    /* what memory holds beside tensors: shares of what comes and goes in a step, bytes */
-    double unused, unused_full, context_volta, context_other, communicator;
+    /* what memory holds beside tensors: shares of what comes and goes in a step, residual streams, bytes */
+    double unused, unused_full, tp_waiting, context_volta, context_other, communicator;
 } cb_constants;
 
 typedef struct cb_constant {

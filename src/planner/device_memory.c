@@ -43,6 +43,7 @@ cb_regime cb_regime_of(const cb_job *job) {
     r.engine = traits->engine;
     r.outputs = stack == CB_MEGATRON_2021;
     r.planned = stack == CB_STATIC_GRAPH;
+    r.waits = stack == CB_NANOTRON;
     return r;
 }
 
@@ -259,6 +260,16 @@ static double outside_bytes(const cb_job *job, const cb_split *split, const cb_c
            groups * c->communicator * device->link_bytes_per_s / measured_at;
 }
 
+/* Tensors that went through a collective and were given back, but which an allocator keeps until the host has seen the
+ * collective end (PyTorch's record_stream): with tensor parallelism two whole residual streams a layer and pass, over
+ * as many layers as the host is ahead. Its lead is what the device's queue of launches holds, so it does not grow with
+ * the model; it has none in a step's first microbatch, nor where it waits for messages of a pipeline. */
+static double waiting_bytes(const cb_job *job, const cb_split *split, const cb_regime *regime, const cb_constants *c) {
+    bool ahead = split->pp == 1 && cb_split_micro_batches(job, split) > 1;
+    if (!regime->waits || !ahead || split->tp == 1 || !split->sequence_parallel) return 0;
+    return c->tp_waiting * split->tp * stream_bytes(job, split, regime);
+}
+
 static double larger(double a, double b) {
     return a > b ? a : b;
 }
@@ -274,7 +285,8 @@ static void hold_loose_grads(cb_device_memory *m, const cb_split *split, const c
 }
 
 /* From the phases' sizes to what the device holds: blocks that were cut for activations do not serve the optimizer's
- * copies, so an allocator keeps both, and pieces that fit nothing. A planned graph does without. */
+ * copies, so an allocator keeps both, and pieces that fit nothing. A planned graph does without. What waits for the
+ * host takes no more than there is: then the allocator waits too. */
 static void sum_up(cb_device_memory *m, const cb_job *job, const cb_split *split, const cb_regime *regime,
                    double step) {
     double held = m->bytes[CB_HOLD_WEIGHTS] + m->bytes[CB_HOLD_GRADS] + m->bytes[CB_HOLD_OPTIMIZER];
@@ -287,7 +299,9 @@ static void sum_up(cb_device_memory *m, const cb_job *job, const cb_split *split
     if (regime->planned) step = larger(step - moving, 0);
     m->bytes[CB_HOLD_BUFFERS] += step;
     m->bytes[CB_HOLD_FRAMEWORK] = m->outside_bytes + (regime->planned ? 0 : c->unused * moving);
-    m->total_bytes = held + moving + step + m->bytes[CB_HOLD_FRAMEWORK];
+    double needed = held + moving + step + m->bytes[CB_HOLD_FRAMEWORK], room = job->cluster->device.memory_bytes;
+    m->total_bytes = least_of(needed + waiting_bytes(job, split, regime, c), larger(needed, room));
+    m->bytes[CB_HOLD_FRAMEWORK] += m->total_bytes - needed;
     m->least_bytes = m->outside_bytes + m->allocated_bytes + (regime->planned ? 0 : c->unused_full * moving);
 }
 

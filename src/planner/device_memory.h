@@ -35,6 +35,7 @@ typedef struct cb_regime {
     bool engine;                    /* a pipeline engine keeps a part of each live microbatch's input, and buckets */
     bool outputs;                   /* a stage's output is kept with each live microbatch */
     bool planned;                   /* a graph planned beforehand: phases share memory, nothing is unused */
+    bool waits;                     /* what a collective used is free when the host has seen it end */
 } cb_regime;
 cb_regime cb_regime_of(const cb_job *job);
 
