@@ -240,10 +240,15 @@ this_machine() {
     run "${small[@]}" --layouts 1x1x1,2x2x2:zb-h1,1x1x2:interleaved --check --repeats 1
     narrow 100
     shows "test-tiny on this machine:" "dp 2 x tp 2 x pp 2 zb-h1" "to the byte" "GFLOP/s" "memory of each rank" "it fits"
+    shows "products of a rank, GFLOP/s with 1 thread" "projection" "memory in use, all cores" "all-reduce, "
     check "three layouts were trained" equal "$(grep -c 'to the byte' "$out")" 3
     run "${small[@]}" --most-ranks 2 --json
     check "one object" equal "$rc $(wc -l <"$out")" "0 1"
     check "each layout once" has "$out" '"dp":1,"tp":1,"pp":2,"schedule":"zb-h1"'
+    check "with the machine" has "$out" '"machine":{"threads":'
+    check "its all-reduce" has "$out" '"all_reduce":[{"bytes":1024,"time_us":'
+    check "memory by stage and kind" has "$out" '"stages":[{"stage":0,"ranks":1,"first_layer":0,'
+    check "and traffic" has "$out" '"traffic":{'
     run plan --this-machine --model gpt3-175b --seq-length 128 --layouts 1x8x1
     check "what does not fit is no success" equal "$rc" 2
     check "and it is said" has "$err" "no layout fits this machine: the smallest needs"

@@ -177,6 +177,7 @@ static cb_err plan_all(cb_machine_plan *plan, const machine_options *o, const cb
                        (long long)o->most_ranks);
     TRY(cb_machine_measure(plan, o->check ? (int)o->repeats : 0));
     qsort(plan->at, (size_t)plan->count, sizeof *plan->at, by_time);
+    if (plan->at[0]->fits) TRY(cb_machine_parts_measure(&plan->at[0]->resolved.run, plan->cores, &plan->parts));
     TRY(cb_machine_print(plan, o->train.json, stdout));
     return verdict(plan);
 }

@@ -26,7 +26,7 @@ typedef struct cb_comm_plan {
     cb_type type;
     cb_reduce_op op;
     int repeats, warmup;
-    bool pin;
+    bool pin, quiet; /* quiet: without progress */
     const cb_selection *selection; /* rules for what is chosen; NULL: none */
     int entries, sizes;
     cb_comm_entry entry[CB_COMM_MOST_ENTRIES]; /* of a kind one after the other */

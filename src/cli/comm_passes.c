@@ -38,7 +38,7 @@ static cb_err samples(cb_comm_turn *turns, int n) {
 static void say(cb_comm_bench *r, int pass, cb_kind kind, int size) {
     double now_s = cb_now_s();
     char text[16];
-    if (r->group.me > 0 || now_s < r->begin_s + silent_s || now_s < r->said_s + between_s) return;
+    if (r->plan->quiet || r->group.me > 0 || now_s < r->begin_s + silent_s || now_s < r->said_s + between_s) return;
     r->said_s = now_s;
     bool terminal = cb_os_is_terminal(STDERR_FILENO);
     fprintf(stderr, "%spass %d of %d: %s of %s, size %d of %d%s", terminal ? "\r\033[K" : "", pass + 1,

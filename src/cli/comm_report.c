@@ -292,15 +292,6 @@ static json_t *model_json(const cb_comm_report *r, const cb_comm_model *m) {
         "cache_bytes", f->cache_bytes, "rows", f->points, "rows_within_25_percent", f->within, "worst", f->worst);
 }
 
-static json_t *memory_json(const cb_memory_rate *m) {
-    json_t *all = json_array();
-    for (int i = 0; i < m->points; i++)
-        json_array_append_new(all,
-                              json_pack("{s:f,s:f,s:f}", "set_bytes", m->set_bytes[i], "GBps", m->bytes_per_s[i] * 1e-9,
-                                        "handover_ps_per_byte", m->handover_s_per_byte[i] * 1e12));
-    return all;
-}
-
 /* null: not looked at */
 static json_t *pace_json(const cb_comm_found *f) {
     if (f->pace.most_s <= 0) return json_null();
@@ -318,7 +309,7 @@ void cb_comm_report_json(const cb_comm_report *r) {
         if (r->model[i].fit.fitted) json_array_append_new(models, model_json(r, &r->model[i]));
     json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o,s:o,s:o}", "comm", r->plan.launch.backend, "library",
                           r->found.library, "ranks", r->ranks, "cores", r->found.cores, "rounds", r->rounds, "memory",
-                          memory_json(&r->found.memory), "pace", pace_json(&r->found), "models", models, "rows", rows,
+                          cb_memory_rate_json(&r->found.memory), "pace", pace_json(&r->found), "models", models, "rows", rows,
                           "left_out", left_out);
     json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');

@@ -171,3 +171,12 @@ double cb_memory_rate_at(const cb_memory_rate *rate, double set_bytes) {
 double cb_memory_handover_at(const cb_memory_rate *rate, double set_bytes) {
     return at(rate, rate->handover_s_per_byte, set_bytes);
 }
+
+json_t *cb_memory_rate_json(const cb_memory_rate *m) {
+    json_t *all = json_array();
+    for (int i = 0; i < m->points; i++)
+        json_array_append_new(all, json_pack("{s:I,s:f,s:f}", "set_bytes", (json_int_t)m->set_bytes[i], "GBps",
+                                             m->bytes_per_s[i] * 1e-9, "handover_ps_per_byte",
+                                             m->handover_s_per_byte[i] * 1e12));
+    return all;
+}

@@ -2,6 +2,8 @@
 #ifndef CB_CLI_MEMORY_RATE_H
 #define CB_CLI_MEMORY_RATE_H
 
+#include <jansson.h>
+
 #include "comm/group.h"
 
 enum { CB_MEMORY_MOST_POINTS = 32 };
@@ -26,5 +28,6 @@ void cb_memory_rate_better(cb_memory_rate *rate, const cb_memory_rate *other);
 /* Between points by the logarithm of the size; beyond them that of the last. 0 where nothing was measured. */
 double cb_memory_rate_at(const cb_memory_rate *rate, double set_bytes);
 double cb_memory_handover_at(const cb_memory_rate *rate, double set_bytes); /* seconds a byte */
+json_t *cb_memory_rate_json(const cb_memory_rate *rate);
 
 #endif

@@ -76,6 +76,13 @@ static json_t *stage_json(const cb_run *run, const cb_plan *plan, int stage) {
     return o;
 }
 
+static void add_json(const cb_run *run, const cb_plan *plan, const cb_traffic_table *traffic, json_t *to) {
+    json_t *stages = json_array();
+    for (int stage = 0; stage < plan->stages; stage++) json_array_append_new(stages, stage_json(run, plan, stage));
+    json_object_set_new(to, "stages", stages);
+    json_object_set_new(to, "traffic", cb_traffic_table_json(traffic));
+}
+
 static void print_json(const cb_run *run, const cb_plan *plan, const cb_traffic_table *traffic, FILE *to) {
     const int *size = run->mesh.size;
     json_t *o = json_pack("{s:s,s:I,s:i,s:i,s:i,s:i,s:s,s:i,s:i,s:i,s:I,s:b,s:i,s:I,s:I,s:I}", "model", run->model.name,
@@ -87,13 +94,17 @@ static void print_json(const cb_run *run, const cb_plan *plan, const cb_traffic_
                           "available_bytes", (json_int_t)plan->available_bytes);
     char recompute[24];
     json_object_set_new(o, "recompute", json_string(cb_recompute_text(&run->recompute, recompute)));
-    json_t *stages = json_array();
-    for (int stage = 0; stage < plan->stages; stage++) json_array_append_new(stages, stage_json(run, plan, stage));
-    json_object_set_new(o, "stages", stages);
-    json_object_set_new(o, "traffic", cb_traffic_table_json(traffic));
+    add_json(run, plan, traffic, o);
     json_dumpf(o, to, JSON_COMPACT);
     fputc('\n', to);
     json_decref(o);
+}
+
+cb_err cb_plan_to_json(const cb_run *run, const cb_plan *plan, json_t *to) {
+    cb_traffic_table traffic;
+    TRY(plan_traffic(run, &traffic));
+    add_json(run, plan, &traffic, to);
+    return CB_OK;
 }
 
 cb_err cb_plan_print(const cb_run *run, bool json, FILE *to) {

@@ -4,6 +4,7 @@
 #define CB_CLI_PLAN_MACHINE_H
 
 #include "cli/measure.h"
+#include "cli/plan_machine_parts.h"
 #include "cli/verify.h"
 #include "train/plan.h"
 
@@ -31,7 +32,8 @@ typedef struct cb_machine_plan {
     int cores;
     cb_machine_layout **at; /* (count), in the end the best first */
     int count;
-    cb_err why; /* owned: why the first layout of a search that cannot be cannot be; NULL: none */
+    cb_machine_parts parts; /* with the shapes of the best */
+    cb_err why;             /* owned: why the first layout of a search that cannot be cannot be; NULL: none */
 } cb_machine_plan;
 
 /* cuboid plan --this-machine ... */

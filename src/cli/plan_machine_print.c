@@ -69,7 +69,10 @@ static cb_err print_text(const cb_machine_plan *plan, FILE *to) {
     print_head(plan, to);
     for (int i = 0; i < plan->count; i++) print_row(plan->at[i], to);
     print_checks(plan, to);
-    if (plan->at[0]->fits) print_causes(plan->at[0], to);
+    if (plan->at[0]->fits) {
+        print_causes(plan->at[0], to);
+        cb_machine_parts_print(&plan->parts, to);
+    }
     return cb_plan_print(&plan->at[0]->resolved.run, false, to);
 }
 
@@ -91,13 +94,14 @@ static void add_check(json_t *o, const cb_machine_layout *it) {
     json_object_set_new(o, "check", check);
 }
 
-static json_t *layout_json(const cb_machine_layout *it) {
+static cb_err layout_json(const cb_machine_layout *it, json_t *to) {
     const cb_layout *l = &it->layout;
     json_t *o = json_pack("{s:i,s:i,s:i,s:s,s:i,s:b,s:I,s:I,s:I}", "dp", l->dp, "tp", l->tp, "pp", l->pp, "schedule",
                           l->schedule, "threads_per_rank", it->resolved.run.threads_per_rank, "fits", it->fits,
                           "bytes_here", (json_int_t)it->plan.here_bytes, "largest_bytes",
                           (json_int_t)it->plan.largest_bytes, "available_bytes", (json_int_t)it->plan.available_bytes);
-    if (!it->fits) return o;
+    json_array_append_new(to, o);
+    if (!it->fits) return cb_plan_to_json(&it->resolved.run, &it->plan, o);
     const cb_step_estimate *e = &it->estimate;
     json_object_set_new(o, "step_s", json_real(e->step_s));
     json_object_set_new(o, "tokens_per_s", json_real(e->tokens_per_s));
@@ -106,23 +110,24 @@ static json_t *layout_json(const cb_machine_layout *it) {
     json_object_set_new(o, "product_flops_per_s", json_real(it->costs.product_flops_per_s));
     json_object_set_new(o, "by_cause_s", causes_json(e));
     if (it->steps) add_check(o, it);
-    return o;
+    return cb_plan_to_json(&it->resolved.run, &it->plan, o);
 }
 
-static void print_json(const cb_machine_plan *plan, FILE *to) {
+static cb_err print_json(const cb_machine_plan *plan, FILE *to) {
     const cb_run *run = &plan->at[0]->resolved.run;
     json_t *o = json_pack("{s:s,s:i,s:i,s:i,s:I}", "model", run->model.name, "cores", plan->cores, "micro_batch_size",
                           run->B, "seq_length", run->T, "global_batch_size", (json_int_t)run->global_batch);
     json_t *layouts = json_array();
-    for (int i = 0; i < plan->count; i++) json_array_append_new(layouts, layout_json(plan->at[i]));
+    cb_err e = CB_OK;
+    if (plan->at[0]->fits) json_object_set_new(o, "machine", cb_machine_parts_json(&plan->parts));
     json_object_set_new(o, "layouts", layouts);
-    json_dumpf(o, to, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    fputc('\n', to);
+    for (int i = 0; i < plan->count && !e; i++) e = layout_json(plan->at[i], layouts);
+    if (!e) json_dumpf(o, to, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    if (!e) fputc('\n', to);
     json_decref(o);
+    return e;
 }
 
 cb_err cb_machine_print(const cb_machine_plan *plan, bool json, FILE *to) {
-    if (!json) return print_text(plan, to);
-    print_json(plan, to);
-    return CB_OK;
+    return json ? print_json(plan, to) : print_text(plan, to);
 }
