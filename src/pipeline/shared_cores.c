@@ -279,8 +279,8 @@ static cb_err make_room(shared_run *r) {
     const int stages = r->schedule->stages, cores = r->shared->cores;
     size_t all = 0;
     for (int s = 0; s < stages; s++) all += (size_t)r->shared->need[s];
-    r->stage = calloc((size_t)stages, sizeof *r->stage);
-    r->core = calloc((size_t)cores, sizeof *r->core);
+    r->stage = calloc((unsigned)stages, sizeof *r->stage);
+    r->core = calloc((unsigned)cores, sizeof *r->core);
     r->workers = calloc(all, sizeof *r->workers);
     if (!r->stage || !r->core || !r->workers)
         return cb_fail(CB_ENOMEM, "not enough memory to simulate %d stages", stages);
