@@ -216,12 +216,12 @@ static void choices(void) {
     CHECK_OK(PARSE(&o, "--comm", "nccl"));
     CHECK_INT(o.comm, 2);
     CHECK_FAILS(PARSE(&o, "--comm", "thread"), CB_EUSAGE,
-                "--comm: 'thread' is none of its choices, did you mean 'threads'? it can be threads, mpi or nccl");
+                "--comm: 'thread' is none of its choices; did you mean 'threads'? It can be threads, mpi or nccl");
     CHECK_FAILS(PARSE(&o, "--comm", "infiniband"), CB_EUSAGE,
-                "--comm: 'infiniband' is none of its choices; it can be threads, mpi or nccl");
-    CHECK_FAILS(PARSE(&o, "--comm", "threads,mpi"), CB_EUSAGE, "it can be threads, mpi or nccl");
-    CHECK_FAILS(PARSE(&o, "--comm="), CB_EUSAGE, "it can be threads, mpi or nccl");
-    CHECK_FAILS(PARSE(&o, "--schedule=2f2b"), CB_EUSAGE, "did you mean '1f1b'? it can be gpipe or 1f1b");
+                "--comm: 'infiniband' is none of its choices; the nearest are 'threads', 'mpi' and 'nccl'. It can be threads, mpi or nccl");
+    CHECK_FAILS(PARSE(&o, "--comm", "threads,mpi"), CB_EUSAGE, "It can be threads, mpi or nccl");
+    CHECK_FAILS(PARSE(&o, "--comm="), CB_EUSAGE, "It can be threads, mpi or nccl");
+    CHECK_FAILS(PARSE(&o, "--schedule=2f2b"), CB_EUSAGE, "did you mean '1f1b'? It can be gpipe or 1f1b");
 }
 
 static void missing_values(void) {
@@ -237,11 +237,11 @@ static void missing_values(void) {
 
 static void unknown_options(void) {
     options o;
-    CHECK_FAILS(PARSE(&o, "--tpp", "2"), CB_EUSAGE, "--tpp is not an option; did you mean --tp?");
-    CHECK_FAILS(PARSE(&o, "--stpes=2"), CB_EUSAGE, "--stpes is not an option; did you mean --steps?");
-    CHECK_FAILS(PARSE(&o, "--tensor-parallel-size", "2"), CB_EUSAGE, "did you mean --tensor-model-parallel-size?");
-    CHECK_FAILS(PARSE(&o, "--learning", "2"), CB_EUSAGE, "did you mean --learning-rate?");
-    CHECK_FAILS(PARSE(&o, "--zzzzzzzzz", "2"), CB_EUSAGE, "--zzzzzzzzz is not an option; --help lists them all");
+    CHECK_FAILS(PARSE(&o, "--tpp", "2"), CB_EUSAGE, "--tpp is not an option; did you mean '--tp'");
+    CHECK_FAILS(PARSE(&o, "--stpes=2"), CB_EUSAGE, "--stpes is not an option; did you mean '--steps'? --help lists them all");
+    CHECK_FAILS(PARSE(&o, "--tensor-parallel-size", "2"), CB_EUSAGE, "did you mean '--tensor-model-parallel-size'");
+    CHECK_FAILS(PARSE(&o, "--learning", "2"), CB_EUSAGE, "did you mean '--learning-rate'");
+    CHECK_FAILS(PARSE(&o, "--zzzzzzzzz", "2"), CB_EUSAGE, "--zzzzzzzzz is not an option; the nearest are '--");
     CHECK_FAILS(PARSE(&o, "--Training"), CB_EUSAGE, "--Training is not an option"); /* a heading is none */
     CHECK_FAILS(PARSE(&o, "--tp,steps", "2"), CB_EUSAGE, "--tp,steps is not an option");
 }
@@ -280,26 +280,6 @@ static void given(void) {
     CHECK(!GIVEN("help", 2, "--tp", "2"));
 }
 
-static void nearest(void) {
-    const char *const words[] = {"train", "plan", "schedule", "generate", "bench", "micro-batch-size", NULL};
-    CHECK_STR(cb_args_nearest("train", words), "train");
-    CHECK_STR(cb_args_nearest("trian", words), "train"); /* neighbours swapped: one edit */
-    CHECK_STR(cb_args_nearest("plna", words), "plan");
-    CHECK_STR(cb_args_nearest("PLNA", words), "plan"); /* capitals are no edits */
-    CHECK_STR(cb_args_nearest("scedul", words), "schedule");
-    CHECK_STR(cb_args_nearest("genarete", words), "generate");
-    CHECK_STR(cb_args_nearest("generator", words), "generate");
-    CHECK_STR(cb_args_nearest("microbatchsize", words), "micro-batch-size");
-    CHECK_STR(cb_args_nearest("mic", words), "micro-batch-size"); /* begins it */
-    CHECK(cb_args_nearest("mi", words) == NULL);
-    CHECK(cb_args_nearest("x", words) == NULL);
-    CHECK(cb_args_nearest("", words) == NULL);
-    CHECK(cb_args_nearest("explain", words) == NULL); /* three edits from plan, two are allowed */
-    CHECK(cb_args_nearest("0123456789012345678901234567890123456789012345678901234567890123456789", words) == NULL);
-    const char *const none[] = {NULL};
-    CHECK(cb_args_nearest("train", none) == NULL);
-}
-
 /* Runs the printer into memory; the caller frees. */
 static char *help_text(const char *usage) {
     char *text = NULL;
@@ -310,13 +290,43 @@ static char *help_text(const char *usage) {
     return text;
 }
 
-static void suggestions(void) {
-    static const char *const words[] = {"gpt2-124m", "gpt2-350m", "gpt3-125m", "gpt3-175b", "llama-2-7b", NULL};
+static void near_names(void) {
+    static const char *const models[] = {"gpt2-124m", "gpt2-350m", "gpt3-125m", "gpt3-175b", "llama-2-7b", NULL};
+    static const char *const words[] = {"train", "plan", "schedule", "generate", "bench", "micro-batch-size", NULL};
     char text[256];
-    CHECK_STR(cb_args_suggest("gpt2-125m", words, text), "; did you mean 'gpt2-124m', 'gpt3-125m' or 'gpt2-350m'?");
-    CHECK_STR(cb_args_suggest("llama", words, text), "; did you mean 'llama-2-7b'?");
-    CHECK_STR(cb_args_suggest("bert", words, text), "");
-    CHECK_STR(cb_args_suggest("", words, text), "");
+    CHECK_STR(cb_args_suggest("gpt2-125m", models, text), "; did you mean 'gpt2-124m', 'gpt3-125m' or 'gpt2-350m'?");
+    CHECK_STR(cb_args_suggest("llama", models, text), "; did you mean 'llama-2-7b'?");
+    CHECK_STR(cb_args_suggest("train", words, text), "; did you mean 'train'?");
+    CHECK_STR(cb_args_suggest("trian", words, text), "; did you mean 'train'?"); /* neighbours swapped: one edit */
+    CHECK_STR(cb_args_suggest("plna", words, text), "; did you mean 'plan'?");
+    CHECK_STR(cb_args_suggest("PLNA", words, text), "; did you mean 'plan'?"); /* capitals are no edits */
+    CHECK_STR(cb_args_suggest("scedul", words, text), "; did you mean 'schedule'?");
+    CHECK_STR(cb_args_suggest("genarete", words, text), "; did you mean 'generate'?");
+    CHECK_STR(cb_args_suggest("generator", words, text), "; did you mean 'generate'?");
+    CHECK_STR(cb_args_suggest("microbatchsize", words, text), "; did you mean 'micro-batch-size'?");
+    CHECK_STR(cb_args_suggest("mic", words, text), "; did you mean 'micro-batch-size'?"); /* begins it */
+}
+
+/* However far a name is, the nearest are named: those with the longest piece in common, then those with fewest edits. */
+static void far_names(void) {
+    static const char *const stacks[] = {"megatron-core", "fsdp", "torchtitan", "static-graph", NULL};
+    static const char *const models[] = {"bloom-176b", "demo", "llama-2-70b", "llama-2-7b", NULL};
+    static const char *const two[] = {"threads", "mpi", NULL}, *const one[] = {"ring", NULL}, *const none[] = {NULL};
+    char text[256], longest[400];
+    CHECK_STR(cb_args_suggest("pytorch", stacks, text),
+              "; the nearest are 'torchtitan', 'megatron-core' and 'fsdp'.");
+    CHECK_STR(cb_args_suggest("qwen2-72b", models, text),
+              "; the nearest are 'llama-2-70b', 'llama-2-7b' and 'bloom-176b'.");
+    CHECK_STR(cb_args_suggest("xyz", two, text), "; the nearest are 'mpi' and 'threads'.");
+    CHECK_STR(cb_args_suggest("x", one, text), "; the nearest is 'ring'.");
+    CHECK_STR(cb_args_suggest("explain", one, text), "; the nearest is 'ring'.");
+    CHECK_STR(cb_args_suggest("", models, text), ".");
+    CHECK_STR(cb_args_suggest("train", none, text), ".");
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = 0;
+    CHECK_STR(cb_args_suggest(longest, two, text), "; the nearest are 'threads' and 'mpi'.");
+    const char *const long_names[] = {longest, longest, longest, NULL};
+    CHECK(strlen(cb_args_suggest("abc", long_names, text)) < sizeof text);
 }
 
 static void help_has_every_option(void) {
@@ -427,8 +437,8 @@ int main(void) {
     RUN(leftover_words);
     RUN(bad_default_is_reported);
     RUN(given);
-    RUN(nearest);
-    RUN(suggestions);
+    RUN(near_names);
+    RUN(far_names);
     RUN(help_has_every_option);
     RUN(help_is_wrapped_and_aligned);
     RUN(echo_shows_what_is_set);

@@ -22,7 +22,7 @@ rows_have() {
 
 names() {
     refuses "bench what? there are: step, gemm, comm, tp"
-    refuses "bench 'gem' is not known (did you mean 'gemm'?); there are: step, gemm, comm, tp" gem
+    refuses "bench 'gem' is not known; did you mean 'gemm'? There are: step, gemm, comm, tp" gem
     run --help
     check "100 columns of help, collectives among them" equal "$(grep -cE '.{101}' "$out") $(grep -c '^  bench .*collectives' "$out")" "0 1"
     run bench --help
@@ -41,7 +41,7 @@ step() {
 }
 
 gemm() {
-    refuses "--dtype: 'f16' is none of its choices, did you mean 'bf16'? it can be f32 or bf16" gemm --dtype f16
+    refuses "--dtype: 'f16' is none of its choices; did you mean 'bf16' or 'f32'? It can be f32 or bf16" gemm --dtype f16
     refuses "tp=3 does not divide the 8 heads" gemm --model test-tiny --tp 1,3
     refuses "--tp: '2,x' is not a list of 1 to 16 whole numbers" gemm --tp 2,x
     refuses "--tp: '2,' is not a list" gemm --tp 2,
@@ -68,7 +68,7 @@ tensor_parallel() {
     refuses "shards=3 is no multiple of tp=2, at most 64 a rank, that divides the 768 inputs and 3072 outputs; it can be 2, 4, 6, 8, 12, 16" \
         tp --tp 2 --shards 3
     refuses "; it can be 4, 8, 12, 16, 24" tp --tp 4 --shards 1
-    refuses "--dtype: 'f16' is none of its choices, did you mean 'bf16'? it can be f32 or bf16" tp --dtype f16
+    refuses "--dtype: 'f16' is none of its choices; did you mean 'bf16' or 'f32'? It can be f32 or bf16" tp --dtype f16
     refuses "--cluster x100:8: no device 'x100'" tp --cluster x100:8
     refuses "no model 'gpt5'" tp --cluster-model gpt5
     refuses "--svg draws the passes at --draw 16, which is not in --tp 1,2" tp --tp 1,2 --svg t.svg --draw 16
@@ -86,9 +86,9 @@ tensor_parallel() {
 }
 
 communication() {
-    refuses "--op: 'all-reduc' is no operation (did you mean 'all-reduce'?); there are: all-reduce, all-gather" comm --op all-reduc
+    refuses "--op: 'all-reduc' is no operation; did you mean 'all-reduce'? There are: all-reduce, all-gather" comm --op all-reduc
     refuses "--op: 'reduce' is named twice" comm --op reduce,all
-    refuses "there is no algorithm 'rings' for all-reduce; there are: shared, blocks, direct" comm --algo rings
+    refuses "there is no algorithm 'rings' for all-reduce; did you mean 'ring'? There are: shared, blocks, direct" comm --algo rings
     refuses "there is no algorithm 'rings' for all-reduce" comm --op all --algo ring,rings
     run bench comm --op all --algo ring,binomial --sizes 64 --ranks 2 --repeats 1 --json
     check "operations that have the algorithm" equal "$rc $(grep -o '"op":"[a-z-]*","algo":"[a-z]*"' "$out" | tr '\n' ' ')" \
@@ -98,7 +98,7 @@ communication() {
     refuses "--sizes: 8 does not come after 8; they have to grow" comm --sizes 8,8
     refuses "--sizes: '8x' is not a whole number" comm --sizes 8x
     refuses "--from 100 is more than --to 8" comm --from 100 --to 8
-    refuses "comm 'telegraph' is not known; there are: threads, mpi" comm --comm telegraph
+    refuses "comm 'telegraph' is not known; the nearest are 'threads' and 'mpi'. There are: threads, mpi" comm --comm telegraph
     refuses "--mpiexec: ' @ x' names no program" comm --native --mpiexec ' @ x'
     refuses "--mpiexec: './nothing' is no program that can be run" comm --native --mpiexec 'mpiexec -n @ ./nothing'
     refuses "cannot serve 6 ranks (a power of two is needed); these can: shared, direct, ring, bruck" comm --algo doubling --op all-gather --ranks 6
@@ -124,7 +124,7 @@ communication() {
     refused 2 "these keep it: shared, blocks, direct, doubling, tree" --tp 2 --algorithms rules
     works --steps 1 --eval-iters 0 --algorithms rules # nobody to send to
     echo '{"rules": [{"op": "all-gather", "algo": "halving"}]}' >rules
-    refuses "rules: rule 1: there is no algorithm 'halving' for all-gather; there are: shared, direct, ring" comm --algorithms rules
+    refuses "rules: rule 1: there is no algorithm 'halving' for all-gather; the nearest are 'ring', 'doubling' and 'shared'. There are: shared, direct, ring" comm --algorithms rules
     local broken
     for broken in '{"rules": 1}' '[]' '{"rules": [{"op": "gather", "algo": "ring"}]}' '{"rules": [{"op": "all-gather"}]}' \
         '{"rules": [{"op": "all-gather", "algo": "ring", "counts": [5, 1]}]}' '{"rules": [3]}' '{"rules"' \

@@ -34,7 +34,7 @@ refuses() {
     all_refuse 2 "dp=2 x tp=1 x pp=1 are 2 ranks, but mpiexec started 3 processes; start them with mpiexec -n 2" 3 --ranks 2
     all_refuse 2 "3 ranks cannot be divided into tp=2 x pp=1" 3 --tp 2
     all_refuse 2 "mpiexec started 2 processes, but --comm threads would train 2 times the same" 2 --comm threads
-    all_refuse 2 "--stps is not an option; did you mean --steps?" 2 --stps 3
+    all_refuse 2 "--stps is not an option; did you mean '--steps'" 2 --stps 3
     all_refuse 1 "cannot open missing: No such file" 2 --data missing
     all_refuse 1 "--log none/log: there is no directory none" 2 --log none/log
     local whole=("${small[@]}")
@@ -144,7 +144,7 @@ ended_well() {
 benches() {
     local whole=("${small[@]}")
     small=(bench comm)
-    all_refuse 2 "there is no algorithm 'rings' for all-reduce; there are: shared, blocks" 2 --algo rings
+    all_refuse 2 "there is no algorithm 'rings' for all-reduce; did you mean 'ring'? There are: shared, blocks" 2 --algo rings
     all_refuse 2 "all-reduce by 'shared' cannot serve 2 ranks that do not share one memory; these can: blocks" 2 --algo shared
     all_refuse 2 "mpiexec started 2 processes, but --comm threads would measure 2 times the same" 2 --comm threads
     all_refuse 2 "mpiexec started 3 process" 3 --ranks 2

@@ -105,7 +105,7 @@ J
     run plan --list-hardware --hardware all.json --json
     check "what it lists it reads" equal "$rc $(cmp "$out" all.json && echo same)" "0 same"
     printf '{"devices": [{"name": "x",\n "family": "pascal"}]}' >own.json
-    refuses 1 "own.json: line 2, column 2: family: expected one of volta" plan --model demo --cluster own.json
+    refuses 1 "own.json: line 2, column 2: family: there is no family 'pascal'; the nearest are 'volta', 'cdna' and 'ampere'. There are volta" plan --model demo --cluster own.json
     printf '{"devices": [,' >own.json
     refuses 1 "own.json: line 1, column 14: not JSON" plan --model demo --cluster own.json
     printf '{}' >own.json
@@ -131,15 +131,18 @@ refused_words() {
     refuses 2 "no device 'a100-81g'; did you mean 'a100-80g'" plan --model demo --cluster a100-81g:8
     refuses 2 "no device 'a101'; did you mean 'a100'" plan --model demo --cluster a101:8
     refuses 2 "its size is not GxN" plan --model demo --cluster a100-80g:8y1
-    refuses 2 "network 'wifi': give KIND-GBITS" plan --model demo --cluster a100-80g:8x1:wifi
+    refuses 2 "network 'wifi': there is no kind 'wifi'; the nearest are 'ib', 'efa' and 'roce'. Give KIND-GBITS" plan --model demo --cluster a100-80g:8x1:wifi
     refuses 2 "no stack 'megatron'; did you mean 'megatron-2021' or 'megatron-core'?" plan --model demo --cluster a100-80g:8 \
         --stack megatron
+    refuses 2 "no stack 'pytorch'; the nearest are 'torchtitan'" plan --model demo --cluster a100-80g:8 --stack pytorch
+    refuses 2 "no device 'rtx4090'; the nearest are 'a100-40g'" plan --model demo --cluster rtx4090:8
+    refuses 2 "no model 'qwen2-72b'; the nearest are" plan --model qwen2-72b --cluster a100:8
     refuses 2 "a100-80g has no matrix products in 8 bit; it has 32 bit, 16 bit" plan --model demo --cluster a100-80g:8 --precision 8
     refuses 2 "--tokens is 9e18; it can be 1 to 1e+18" plan --model demo --cluster a100-80g:8 --tokens 9e18
     refuses 2 "--price goes with --tokens" plan --model demo --cluster a100-80g:8 --price 2
     refuses 2 "--seq-length 4096 is more than the 2048 positions of gpt3-175b" plan --model gpt3-175b --cluster a100-80g:8 \
         --seq-length 4096
-    refuses 2 "did you mean --cluster?" plan --model demo --cluste a100-80g:8
+    refuses 2 "did you mean '--cluster'" plan --model demo --cluste a100-80g:8
     refuses 2 "contradict each other" plan --model demo --cluster a100-80g:8 --zero 0 --use-distributed-optimizer
     refuses 2 "--zero 3 and --use-distributed-optimizer, which is --zero 1" plan --model demo --cluster a100-80g:8 \
         --zero 3 --use-distributed-optimizer
@@ -212,7 +215,7 @@ R
     check "one row is predicted" equal "$(grep -c '^4,f,m,8,1,[0-9.]*,[-0-9.]*,,,$' out.csv)" 1
     check "rows by their lines" has out.csv "7,f,m,8,1,,,,,no tp"
     run plan --validate rows.csv --json --hardware own.json
-    shows '"skipped": 4' '"device '"'TPUv4'"' is not known": 2' '"no tp": 1'
+    shows '"skipped": 4' '"device '"'TPUv4'"' is not known; the nearest are' '"no tp": 1'
     check "and a device of one's own" hasnt "$out" "'x100'"
     refuses 2 "--rows and --validate are the same file, ./rows.csv" plan --validate rows.csv --rows ./rows.csv
     echo "file,model" >rows.csv

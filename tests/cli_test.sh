@@ -30,14 +30,14 @@ refuses_sizes() {
 }
 
 refuses_words() {
-    refused 2 "--stps is not an option; did you mean --steps?" --stps 3
+    refused 2 "--stps is not an option; did you mean '--steps'" --stps 3
     refused 2 "--tp needs a value" --tp
     refused 2 "--tp: 'two' is not a whole number" --tp two
     refused 2 "--lr is 1e30; it can be 0 to 1000" --lr 1e30
     refused 2 "there is no schedule '1f1'; did you mean '1f1b'?" --schedule 1f1
-    refused 2 "there is no schedule 'zb'; there are gpipe, 1f1b" --schedule zb
-    refused 2 "'mp' is none of its choices, did you mean 'mpi'?" --comm mp
-    refused 2 "'gpu' is none of its choices, did you mean 'cpu'?" --compute gpu
+    refused 2 "there is no schedule 'zb'; the nearest are 'zb-v', 'zb-h1' and 'zb-h2'. There are gpipe, 1f1b" --schedule zb
+    refused 2 "'mp' is none of its choices; did you mean 'mpi'?" --comm mp
+    refused 2 "'gpu' is none of its choices; did you mean 'cpu'?" --compute gpu
     refused 2 "no model 'gpt2-124'; did you mean 'gpt2-124m'?" --model gpt2-124
     refused 2 "'1,x' is not a list of shares" --split 1,x
     refused 2 "--split 1,0 has no share for validation" --split 1,0
@@ -55,9 +55,9 @@ refuses_words() {
     small=(train --model test-tiny)
     refused 2 "no data: give --data PATH"
     small=(trian)
-    refused 2 "'trian' is not a command, did you mean 'train'?"
+    refused 2 "'trian' is not a command; did you mean 'train'?"
     small=(dance)
-    refused 2 "'dance' is not a command; cuboid --help lists them"
+    refused 2 "'dance' is not a command; the nearest are 'trace', 'bench' and 'plan'. \`cuboid --help\` lists them"
     small=(model)
     refused 2 "no model 'gpt3'; did you mean 'gpt3-125m', " --model gpt3
     small=("${whole[@]}")
@@ -265,7 +265,7 @@ schedules() {
     run schedule --compare --file list.txt --costs F=2,W=3,comm=0.5
     check "a schedule of one's own beside the others" equal "$rc $(grep -cE '^(1f1b|zb-v|list.txt) ' "$out")" "0 3"
     small=(schedule)
-    refused 2 "there is no schedule 'zb-h'; did you mean 'zb-h1'? (there are gpipe, 1f1b, interleaved" --schedule zb-h
+    refused 2 "there is no schedule 'zb-h'; did you mean 'zb-h1', 'zb-h2' or 'zb-v'? There are gpipe, 1f1b, interleaved" --schedule zb-h
     refused 2 "Microbatches can be 8 or 12 with this group; with 10 microbatches the group can be 5" --schedule interleaved --micro-batches 10
     refused 2 "512 stages x 4096 microbatches; at most 1048576 altogether, with the chunks: here 2048" --pp 512 --micro-batches 4096
     refused 2 "512 stages x 2048 microbatches x 2 chunks; at most 1048576 altogether: here 1024" --pp 512 --micro-batches 2048 \

@@ -91,7 +91,7 @@ static void the_table_chooses(void) {
             }
     }
     CHECK_FAILS(cb_algorithm_find(CB_ALL_REDUCE, "rings", false, 4, &a), CB_EUSAGE,
-                "there is no algorithm 'rings' for all-reduce; there are: shared, blocks, direct, doubling, tree, ring");
+                "there is no algorithm 'rings' for all-reduce; did you mean 'ring'? There are: shared, blocks, direct, doubling, tree, ring");
     CHECK_FAILS(cb_algorithm_find(CB_ALL_GATHER, "doubling", false, 6, &a), CB_EINVAL,
                 "cannot serve 6 ranks (a power of two is needed); these can: direct, ring, bruck");
     CHECK_FAILS(cb_algorithm_find(CB_REDUCE, "shared", false, 6, &a), CB_EINVAL, "do not share one memory");

@@ -309,7 +309,7 @@ static void bad_launches(void) {
     CHECK_FAILS(cb_comm_launch(&launch, exchanges, NULL), CB_EINVAL, "comm 'threads' with 0 ranks; it runs 1 to 65536");
     launch = (cb_launch){.backend = "pigeons", .ranks = 2};
     CHECK_FAILS(cb_comm_launch(&launch, exchanges, NULL), CB_EUSAGE,
-                "comm 'pigeons' is not known; there are: threads, mpi");
+                "comm 'pigeons' is not known; the nearest are 'mpi' and 'threads'. There are: threads, mpi");
     launch = threads(2, 0);
     launch.stack_bytes = 100;
     CHECK_FAILS(cb_comm_launch(&launch, exchanges, NULL), CB_EINVAL,

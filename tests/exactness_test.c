@@ -108,7 +108,7 @@ static void schedules_of_named_layouts(void) {
     CHECK_INT(count, 7 + 1 + 1 + 4); /* of 4 layers 3 stages of 2 chunks cannot be made */
     CHECK_OK(cb_layouts_parse("1x1x2,1x1x4:gpipe", "1f1b", NULL, out, 32, &count));
     CHECK_INT(count, 2);
-    CHECK_FAILS(cb_layouts_schedules("gpipe,foo", names, 16), CB_EUSAGE, "'foo' is no schedule");
+    CHECK_FAILS(cb_layouts_schedules("gpipe,foo", names, 16), CB_EUSAGE, "there is no schedule 'foo'; the nearest are");
 }
 
 static void many_ranks(void) {

@@ -339,7 +339,7 @@ static cb_err refuse(const char *name, int p, int m, int chunks, int group) {
 
 static void refused_sizes(void) {
     CHECK_FAILS(refuse("zb-h", 4, 8, 0, 0), CB_EUSAGE,
-                "did you mean 'zb-h1'? (there are gpipe, 1f1b, interleaved, zb-h1");
+                "did you mean 'zb-h1', 'zb-h2' or 'zb-v'? There are gpipe, 1f1b, interleaved, zb-h1");
     CHECK_FAILS(refuse("zb-h1", 4, 8, 2, 0), CB_EINVAL,
                 "zb-h1: 2 chunks per stage; it has 1 (interleaved has 2 or more)");
     CHECK_FAILS(refuse("zb-v", 4, 8, 3, 0), CB_EINVAL, "zb-v: 3 chunks per stage; it has 2");

@@ -88,11 +88,13 @@ static void unknown_names(void) {
     CHECK_FAILS(cb_model_load(&model, "gpt2-1.5b"), CB_EUSAGE, "did you mean 'gpt3-1.3b', 'gpt3-175b' or 'gpt2-124m'?");
     CHECK_FAILS(cb_model_load(&model, "llama"), CB_EUSAGE,
                 "did you mean 'llama-2-7b', 'llama-2-13b' or 'llama-2-70b'?");
-    CHECK_FAILS(cb_model_preset(&model, ""), CB_EUSAGE, "no model ''; `cuboid model` lists them; or give the path");
+    CHECK_FAILS(cb_model_preset(&model, ""), CB_EUSAGE, "no model ''. `cuboid model` lists them; or give the path");
+    CHECK_FAILS(cb_model_load(&model, "qwen2-72b"), CB_EUSAGE, "no model 'qwen2-72b'; the nearest are '");
+    CHECK_FAILS(cb_model_load(&model, "qwen2-72b"), CB_EUSAGE, "'llama-2-70b'");
     char longest[400];
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = 0;
-    CHECK_FAILS(cb_model_load(&model, longest), CB_EUSAGE, "xxx'; `cuboid model` lists them");
+    CHECK_FAILS(cb_model_load(&model, longest), CB_EUSAGE, "xxx'; the nearest are '");
 }
 
 static void byte_presets_fit_eight_ranks(void) {

@@ -58,7 +58,7 @@ static void networks(void) {
     static const char *const bad[] = {"",      "ib",           "ib-",     "ib-0",   "ib-x4",
                                       "ib-4x", "ib-4x1000000", "ib-200z", "wifi-6", "ib--1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        CHECK_FAILS(cb_network_parse(bad[i], 8, &network), CB_EUSAGE, "give KIND-GBITS or KIND-NICSxGBITS");
+        CHECK_FAILS(cb_network_parse(bad[i], 8, &network), CB_EUSAGE, "Give KIND-GBITS or KIND-NICSxGBITS");
 }
 
 static void clusters(void) {
@@ -82,7 +82,7 @@ static void clusters(void) {
                {"a100-80g:1024x2000", "more than 1048576 devices"},
                {"a101-80g:8x2", "no device 'a101-80g'; did you mean 'a100-80g'"},
                {"a100-80g:8x2:", "network ''"},
-               {"a100-80g:8x2:ib", "network 'ib': give KIND-GBITS"},
+               {"a100-80g:8x2:ib", "network 'ib': no rate and number of adapters can be read in it. Give KIND-GBITS"},
                {"", "it does not say"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK_FAILS(cb_cluster_parse(&hardware, bad[i].text, &c), CB_EUSAGE, bad[i].part);
@@ -123,7 +123,7 @@ static void own_devices_refused(void) {
         {"", "own.json: line 1, column 0: not JSON"},
         {"{\"devices\": [,]}", "own.json: line 1, column 14: not JSON"},
         {"[]", "own.json: line 1, column 1: "},
-        {"{\"device\": []}", "line 1, column 2: device: there is no such field; did you mean devices?"},
+        {"{\"device\": []}", "line 1, column 2: device: there is no such field; did you mean 'devices'?"},
         {"{\"devices\": {}}", "devices: expected a list [...]"},
         {"{\"devices\": [3]}", "devices: expected objects {...}"},
         {"{\"cluster\": 3}", "line 1, column 2: cluster: expected a text"},
@@ -132,7 +132,7 @@ static void own_devices_refused(void) {
         {"{\"devices\": [{\n\"family\": \"hopper\"}]}", "name: expected a text"},
         {HEAD "\"family\": \"pascal\""
               "}]}",
-         "family: expected one of volta, ampere, hopper"},
+         "family: there is no family 'pascal'; the nearest are 'volta', 'cdna' and 'ampere'. There are volta, ampere"},
         {HEAD "\"family\": \"hopper\", \"peak_tflops\": {\"16\": -1}}]}", "16: expected a positive number"},
         {HEAD "\"family\": \"hopper\", \"peak_tflops\": {\"12\": 1}}]}", "no other precisions than 32, 16, 8, 4"},
         {HEAD "\"family\": \"hopper\", \"peak_tflops\": 5}]}", "peak_tflops: expected an object"},

@@ -115,17 +115,18 @@ static cb_err set_bool(const cb_arg *row, const char *text, bool *into) {
                    row->name);
 }
 
-/* The items of comma-separated lists, as cb_args_nearest wants them. */
+/* The items of comma-separated lists, as cb_args_suggest wants them. */
 typedef struct words {
     char *text[512];
     int n;
 } words;
 
-static void words_add(words *w, const char *list) {
+/* Each with `before` in front: "--" or nothing. */
+static void words_add(words *w, const char *before, const char *list) {
     while (list && w->n < 511) {
         size_t length = strcspn(list, ",");
-        char *copy = strndup(list, length);
-        if (copy) w->text[w->n++] = copy;
+        char *word;
+        if (asprintf(&word, "%s%.*s", before, (int)length, list) >= 0) w->text[w->n++] = word;
         list = list[length] ? list + length + 1 : NULL;
     }
     w->text[w->n] = NULL;
@@ -148,12 +149,11 @@ static cb_err set_choice(const cb_arg *row, const char *text, int *into) {
     *into = index_in(row->choices, text, (int)strlen(text));
     if (*into >= 0) return CB_OK;
     words w = {.n = 0};
-    words_add(&w, row->choices);
-    char all[512] = "", meant[128] = "; ";
+    words_add(&w, "", row->choices);
+    char all[512] = "", near[256];
     list_choices(&w, all, sizeof all);
-    const char *near = cb_args_nearest(text, (const char *const *)w.text);
-    if (near) snprintf(meant, sizeof meant, ", did you mean '%s'? ", near);
-    cb_err e = cb_fail(CB_EUSAGE, "--%s: '%s' is none of its choices%sit can be %s", row->name, text, meant, all);
+    cb_err e = cb_fail(CB_EUSAGE, "--%s: '%s' is none of its choices%s It can be %s", row->name, text,
+                       cb_args_suggest(text, (const char *const *)w.text, near), all);
     words_free(&w);
     return e;
 }
@@ -212,14 +212,13 @@ static cb_err unknown(const cb_arg *table, int rows, const option *o) {
     words w = {.n = 0};
     for (int i = 0; i < rows; i++) {
         if (table[i].type == CB_ARG_SECTION) continue;
-        words_add(&w, table[i].name);
-        words_add(&w, table[i].aliases);
+        words_add(&w, "--", table[i].name);
+        words_add(&w, "--", table[i].aliases);
     }
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", o->length, o->name);
-    const char *near = cb_args_nearest(name, (const char *const *)w.text);
-    cb_err e = near ? cb_fail(CB_EUSAGE, "--%.*s is not an option; did you mean --%s?", o->length, o->name, near)
-                    : cb_fail(CB_EUSAGE, "--%.*s is not an option; --help lists them all", o->length, o->name);
+    char name[64], near[256];
+    snprintf(name, sizeof name, "--%.*s", o->length, o->name);
+    cb_err e = cb_fail(CB_EUSAGE, "--%.*s is not an option%s --help lists them all", o->length, o->name,
+                       cb_args_suggest(name, (const char *const *)w.text, near));
     words_free(&w);
     return e;
 }

@@ -1,6 +1,6 @@
 /* Command lines from a table: every option is a row, from which the parser, --help and the echo at start are made.
  * Long options "--name value" and "--name=value"; booleans "--name", "--no-name"; "-h" is "--help". An unknown option
- * is answered with the nearest name (edit distance). Aliases (Megatron's long names) are rows' other spellings,
+ * is answered with the nearest names (edit distance). Aliases (Megatron's long names) are rows' other spellings,
  * comma-separated. */
 #ifndef CB_BASE_ARGS_H
 #define CB_BASE_ARGS_H
@@ -53,10 +53,9 @@ void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to);
 void cb_args_wrap(const char *from, int left, FILE *to);
 /* Every option with its value, by section, two to a line of 80 columns: the resolved configuration. */
 void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to);
-/* The word of `words` (NULL-ended) nearest to `given`, or NULL if none is near. For "did you mean". */
-const char *cb_args_nearest(const char *given, const char *const *words);
-/* "; did you mean 'a', 'b' or 'c'?" with up to three near words of `words`, the nearest first; "" if none is near.
- * Returns out. */
+/* For a name that is not known: the three nearest of `words` (NULL-ended), the nearest first, as the rest of the
+ * message's sentence: "; did you mean 'a', 'b' or 'c'?" of those that are near; if none is "; the nearest are 'a', 'b'
+ * and 'c'."; "." if there are no words or nothing was given. Of names beyond 63 letters the first 63 count. Returns out. */
 char *cb_args_suggest(const char *given, const char *const *words, char out[256]);
 
 #endif

@@ -1,15 +1,14 @@
-/* "Did you mean": the word with the fewest edits; see args.h. The distance is optimal string alignment (insert, delete,
+/* "Did you mean": the words with the fewest edits; see args.h. The distance is optimal string alignment (insert, delete,
  * replace, swap of neighbours; each piece of text edited once), capitals and small letters being the same. Source:
  * Damerau, CACM 7(3), 1964; Wagner and Fischer, JACM 21(1), 1974. */
 #include <ctype.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/args.h"
 
-enum { LONGEST = 63, FAR = INT_MAX };
+enum { LONGEST = 63, SHOWN = 3, OTHERS = 1 << 10 }; /* OTHERS: the rank from which on words are not near */
 
 static bool same(char a, char b) {
     return tolower((unsigned char)a) == tolower((unsigned char)b);
@@ -20,8 +19,7 @@ static int least(int a, int b) {
 }
 
 static int distance(const char *a, const char *b) {
-    size_t n = strlen(a), m = strlen(b);
-    if (n > LONGEST || m > LONGEST) return FAR;
+    size_t n = strnlen(a, LONGEST), m = strnlen(b, LONGEST);
     int d[LONGEST + 1][LONGEST + 1]; /* (n + 1, m + 1) */
     for (size_t i = 0; i <= n; i++) d[i][0] = (int)i;
     for (size_t j = 0; j <= m; j++) d[0][j] = (int)j;
@@ -35,55 +33,57 @@ static int distance(const char *a, const char *b) {
     return d[n][m];
 }
 
-/* Near: at most two edits or a third of the letters, and something of the word is left. */
-static bool near(int edits, const char *given) {
+/* Near: at most two edits or a third of the letters, and something of the word is left; or it begins as `given`. */
+static bool is_near(const char *given, const char *word, int edits) {
     int length = (int)strlen(given);
-    return edits < length && edits <= (length / 3 > 2 ? length / 3 : 2);
+    bool begins = length >= 3 && strncasecmp(given, word, (size_t)length) == 0;
+    return begins || (edits < length && edits <= (length / 3 > 2 ? length / 3 : 2));
 }
 
-const char *cb_args_nearest(const char *given, const char *const *words) {
-    const char *nearest = NULL, *longer = NULL;
-    int fewest = FAR;
-    for (; *words; words++) {
-        int edits = distance(given, *words);
-        if (edits < fewest) fewest = edits, nearest = *words;
-        if (!longer && strlen(given) >= 3 && strncasecmp(given, *words, strlen(given)) == 0) longer = *words;
-    }
-    return nearest && near(fewest, given) ? nearest : longer; /* else the first word that continues it */
+/* Letters of the longest piece that both have. */
+static int common(const char *a, const char *b) {
+    int longest = 0;
+    for (const char *at = a; *at; at++)
+        for (const char *from = b; *from; from++) {
+            int length = 0;
+            while (at[length] && from[length] && same(at[length], from[length])) length++;
+            if (length > longest) longest = length;
+        }
+    return longest;
 }
 
-/* Inserts a word into the nearest found so far, if it is one of them; earlier words before later ones of equal edits.
- */
-static int insert(const char *words[3], int edits[3], int count, const char *word, int its_edits) {
+/* Smaller is nearer: first the words that are near, by edits; then the others, by what they have in common with `given`,
+ * and by edits where they have as much. */
+static int rank_of(const char *given, const char *word) {
+    int edits = distance(given, word);
+    if (!is_near(given, word, edits)) return OTHERS + (LONGEST - common(given, word)) * (LONGEST + 1) + edits;
+    return edits == 0 || strncasecmp(given, word, strlen(given)) != 0 ? edits : 1; /* its beginning is one edit away */
+}
+
+/* Inserts a word into the nearest found so far, if it is one of them; earlier words before later ones of equal rank. */
+static int insert(const char *words[SHOWN], int ranks[SHOWN], int count, const char *word, int rank) {
     int at = count;
-    while (at > 0 && edits[at - 1] > its_edits) at--;
-    if (at == 3) return count;
-    if (count < 3) count++;
-    for (int i = count - 1; i > at; i--) words[i] = words[i - 1], edits[i] = edits[i - 1];
-    words[at] = word, edits[at] = its_edits;
+    while (at > 0 && ranks[at - 1] > rank) at--;
+    if (at == SHOWN) return count;
+    if (count < SHOWN) count++;
+    for (int i = count - 1; i > at; i--) words[i] = words[i - 1], ranks[i] = ranks[i - 1];
+    words[at] = word, ranks[at] = rank;
     return count;
 }
 
-/* A word that begins as `given` does is as near as one edit. */
-static int edits_to(const char *given, const char *word) {
-    int edits = distance(given, word);
-    if (strlen(given) >= 3 && strncasecmp(given, word, strlen(given)) == 0 && edits > 1) return 1;
-    return near(edits, given) ? edits : FAR;
-}
-
 char *cb_args_suggest(const char *given, const char *const *words, char out[256]) {
-    const char *nearest[3];
-    int edits[3], count = 0;
-    for (; *words; words++) {
-        int its_edits = edits_to(given, *words);
-        if (its_edits != FAR) count = insert(nearest, edits, count, *words, its_edits);
-    }
-    out[0] = 0;
-    int used = 0;
-    for (int i = 0; i < count && used < 256; i++) {
-        const char *before = i == 0 ? "; did you mean " : i == count - 1 ? " or " : ", ";
+    const char *nearest[SHOWN];
+    char start[LONGEST + 1];
+    int ranks[SHOWN], count = 0, used = 0;
+    snprintf(start, sizeof start, "%s", given);
+    for (; *words && *given; words++) count = insert(nearest, ranks, count, *words, rank_of(start, *words));
+    bool near = count > 0 && ranks[0] < OTHERS;
+    while (near && ranks[count - 1] >= OTHERS) count--;
+    for (int i = 0; i < count; i++) {
+        const char *first = near ? "; did you mean " : count > 1 ? "; the nearest are " : "; the nearest is ";
+        const char *before = i == 0 ? first : i < count - 1 ? ", " : near ? " or " : " and ";
         used += snprintf(out + used, 256 - (size_t)used, "%s'%.63s'", before, nearest[i]);
     }
-    if (count > 0 && used < 255) snprintf(out + used, 256 - (size_t)used, "?");
+    snprintf(out + used, 256 - (size_t)used, near ? "?" : ".");
     return out;
 }

@@ -24,14 +24,14 @@ static const char *const *names(const char *list[BENCHES + 1]) {
 }
 
 static cb_err refuse(const char *given) {
-    const char *list[BENCHES + 1], *near = given ? cb_args_nearest(given, names(list)) : NULL;
-    char all[64] = "";
+    const char *list[BENCHES + 1];
+    char all[64] = "", near[256];
     for (int i = 0, used = 0; i < BENCHES; i++) {
         used += snprintf(all + used, sizeof all - (size_t)used, "%s%s", i ? ", " : "", benches[i].name);
     }
     if (!given) return cb_fail(CB_EUSAGE, "bench what? there are: %s", all);
-    return cb_fail(CB_EUSAGE, "bench '%s' is not known%s%s%s; there are: %s", given, near ? " (did you mean '" : "",
-                   near ? near : "", near ? "'?)" : "", all);
+    return cb_fail(CB_EUSAGE, "bench '%s' is not known%s There are: %s", given,
+                   cb_args_suggest(given, names(list), near), all);
 }
 
 static void print_help(void) {

@@ -41,11 +41,11 @@ static cb_err take_kind(cb_comm_report *r, const cb_comm_options *o, const char 
         r->kind[r->kinds++] = kinds[i];
     }
     if (known) return CB_OK;
-    const char *near = cb_args_nearest(word, names);
+    char near[256];
     return cb_fail(CB_EUSAGE,
-                   "--op: '%s' is no operation%s%s%s; there are: all-reduce, all-gather, reduce-scatter, broadcast, "
-                   "reduce, all-to-all, all",
-                   word, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+                   "--op: '%s' is no operation%s There are: all-reduce, all-gather, reduce-scatter, broadcast, reduce, "
+                   "all-to-all, all",
+                   word, cb_args_suggest(word, names, near));
 }
 
 static cb_err take_size(cb_comm_report *r, const cb_comm_options *o, const char *word) {

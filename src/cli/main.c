@@ -36,9 +36,9 @@ static cb_err run(int argc, char **argv) {
         if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 2, argv + 2);
         names[i] = commands[i].name;
     }
-    const char *near = cb_args_nearest(argv[1], names);
-    return cb_fail(CB_EUSAGE, "'%s' is not a command%s%s%s; cuboid --help lists them", argv[1],
-                   near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    char near[256];
+    return cb_fail(CB_EUSAGE, "'%s' is not a command%s `cuboid --help` lists them", argv[1],
+                   cb_args_suggest(argv[1], names, near));
 }
 
 /* Prints the error, under mpiexec once for all processes; returns the exit code. As mpiexec may end the others as soon

@@ -244,8 +244,7 @@ static cb_err find_stack(const char *name, cb_stack *stack) {
     char near[256], all[256] = "";
     for (int i = 0; names[i]; i++)
         snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", names[i]);
-    return cb_fail(CB_EUSAGE, "no stack '%.63s'%s there are %s", name,
-                   cb_args_suggest(name, names, near)[0] ? near : ";", all);
+    return cb_fail(CB_EUSAGE, "no stack '%.63s'%s There are %s", name, cb_args_suggest(name, names, near), all);
 }
 
 static cb_err wrong_precision(const cb_planned *p) {

@@ -53,6 +53,14 @@ static const char *known_schedule(const char *name, size_t length) {
     return NULL;
 }
 
+/* `name` in `text`, which is what the option has or a part of it. */
+static cb_err unknown_schedule(const char *option, const char *text, size_t text_length, const char *name, size_t length) {
+    char word[64], near[256];
+    snprintf(word, sizeof word, "%.*s", (int)(length < 63 ? length : 63), name);
+    return cb_fail(CB_EUSAGE, "%s: '%.*s': there is no schedule '%s'%s", option, (int)text_length, text, word,
+                   cb_args_suggest(word, cb_schedule_names(), near));
+}
+
 cb_err cb_layouts_schedules(const char *text, const char **out, int most) {
     bool all = strcmp(text, "all") == 0;
     int count = 0;
@@ -60,8 +68,8 @@ cb_err cb_layouts_schedules(const char *text, const char **out, int most) {
     for (const char *at = text; !all && *at;) {
         size_t length = strcspn(at, ",");
         const char *name = known_schedule(at, length);
-        if (!name || count + 1 == most)
-            return cb_fail(CB_EUSAGE, "--schedules: '%.*s' is no schedule; give names as in gpipe,1f1b, or all", (int)length, at);
+        if (!name) return unknown_schedule("--schedules", at, length, at, length);
+        if (count + 1 == most) return cb_fail(CB_EUSAGE, "--schedules: more than %d names", most - 1);
         out[count++] = name;
         at += length + (at[length] == ',');
     }
@@ -72,12 +80,7 @@ cb_err cb_layouts_schedules(const char *text, const char **out, int most) {
 static cb_err wrong_layout(const char *at, size_t length) {
     const char *colon = memchr(at, ':', length);
     size_t named = colon ? length - (size_t)(colon + 1 - at) : 0;
-    if (named > 0 && !known_schedule(colon + 1, named)) {
-        char name[64], near[256];
-        snprintf(name, sizeof name, "%.*s", (int)(named < 63 ? named : 63), colon + 1);
-        return cb_fail(CB_EUSAGE, "--layouts: '%.*s': there is no schedule '%s'%s", (int)length, at, name,
-                       cb_args_suggest(name, cb_schedule_names(), near));
-    }
+    if (named > 0 && !known_schedule(colon + 1, named)) return unknown_schedule("--layouts", at, length, colon + 1, named);
     return cb_fail(CB_EUSAGE, "--layouts: '%.*s' is not DPxTPxPP or DPxTPxPP:SCHEDULE, such as 2x2x2 or 1x1x4:gpipe",
                    (int)length, at);
 }

@@ -1,5 +1,6 @@
 /* The table of algorithms; see table.h. The limits are those of cost.h. A trainer's all-reduce keeps one order of sums,
  * so only rows that do are chosen; the others can be named. */
+#include "base/args.h"
 #include "collectives/table.h"
 
 #include <stdio.h>
@@ -110,15 +111,20 @@ static cb_err cannot_serve(const cb_algorithm *a, listed others, bool shared, in
 }
 
 cb_err cb_algorithm_find(cb_kind kind, const char *name, bool shared, int size, const cb_algorithm **found) {
-    char names[256];
+    const char *names[ROWS + 1];
+    int count = 0;
     for (int i = 0; i < ROWS; i++) {
+        if (table[i].kind == kind) names[count++] = table[i].name;
         if (table[i].kind != kind || strcmp(table[i].name, name) != 0) continue;
         *found = &table[i];
         if (size == 0 || cb_algorithm_serves(&table[i], shared, size)) return CB_OK;
         return cannot_serve(&table[i], SERVING, shared, size);
     }
-    list(kind, ALL, shared, size, names, sizeof names);
-    return cb_fail(CB_EUSAGE, "there is no algorithm '%s' for %s; there are: %s", name, cb_kind_name(kind), names);
+    char all[256], near[256];
+    names[count] = NULL;
+    list(kind, ALL, shared, size, all, sizeof all);
+    return cb_fail(CB_EUSAGE, "there is no algorithm '%s' for %s%s There are: %s", name, cb_kind_name(kind),
+                   cb_args_suggest(name, names, near), all);
 }
 
 cb_err cb_selection_check(cb_means means, int size) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/args.h"
 #include "base/clock.h"
 #include "comm/comm_backend.h"
 
@@ -61,7 +62,11 @@ static cb_err find_backend(const char *name, const cb_backend **found) {
         return cb_fail(CB_EUNSUPPORTED, "comm '%s' is not in this build; configure with %s", name,
                        backends[i]->if_missing);
     }
-    return cb_fail(CB_EUSAGE, "comm '%s' is not known; there are: %s", name, cb_comm_backends());
+    const char *names[BACKENDS + 1] = {NULL};
+    char near[256];
+    for (int i = 0; i < BACKENDS; i++) names[i] = backends[i]->name;
+    return cb_fail(CB_EUSAGE, "comm '%s' is not known%s There are: %s", name, cb_args_suggest(name, names, near),
+                   cb_comm_backends());
 }
 
 cb_err cb_comm_check_backend(const char *name) {

@@ -116,5 +116,5 @@ cb_err cb_model_preset(cb_model *model, const char *name) {
     }
     char near[256];
     return cb_fail(CB_EUSAGE, "no model '%.63s'%s `cuboid model` lists them; or give the path of a config.json", name,
-                   cb_args_suggest(name, names, near)[0] ? near : ";");
+                   cb_args_suggest(name, names, near));
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/args.h"
 #include "planner/recognize.h"
 
 enum { MOST_NODE = 1024, MOST_DEVICES = 1 << 20 };
@@ -122,7 +123,7 @@ cb_err cb_device_find(const cb_hardware *hardware, const char *name, const cb_de
     }
     char near[256];
     return cb_fail(CB_EUSAGE, "no device '%.63s'%s `cuboid plan --list-hardware` shows all", name,
-                   cb_recognize_near(hardware, name, near)[0] ? near : ";");
+                   cb_recognize_near(hardware, name, near));
 }
 
 /* A whole number from 1 to `most` at *at, which moves behind it. */
@@ -135,12 +136,18 @@ static bool read_count(const char **at, long most, int *to) {
 }
 
 static cb_err bad_network(const char *text) {
+    static const char *const kinds[] = {"ib", "roce", "ethernet", "efa", "opa", NULL};
+    char kind[64], near[256], what[384] = "no rate and number of adapters can be read in it.";
+    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(text, "-"), text);
+    bool known = false;
+    for (int i = 0; kinds[i]; i++) known = known || strcmp(kinds[i], kind) == 0;
+    if (!known) snprintf(what, sizeof what, "there is no kind '%s'%s", kind, cb_args_suggest(kind, kinds, near));
     return cb_fail(
         CB_EUSAGE,
-        "network '%.63s': give KIND-GBITS or KIND-NICSxGBITS, KIND one of ib, roce, ethernet, efa, opa: ib-200 "
+        "network '%.63s': %s Give KIND-GBITS or KIND-NICSxGBITS, KIND one of ib, roce, ethernet, efa, opa: ib-200 "
         "for a NIC of 200 Gbit/s a device, opa-4x100 for four of 100 Gbit/s a node; or ib-edr, ib-hdr, ib-ndr, "
         "ib-xdr",
-        text);
+        text, what);
 }
 
 cb_err cb_network_parse(const char *text, int node_devices, cb_network *network) {

@@ -81,16 +81,17 @@ static cb_err read_text(const file *f, int index, const json_t *from, const char
 }
 
 static cb_err read_family(const file *f, int index, const json_t *from, cb_accelerator_family *to) {
-    char name[32], expected[160] = "one of";
+    const char *names[CB_ACCELERATOR_FAMILIES + 1] = {NULL};
+    char name[32], all[128] = "", near[256], what[512];
     TRY(read_text(f, index, from, "family", NULL, name, sizeof name));
     for (int i = 0; i < CB_ACCELERATOR_FAMILIES; i++) {
-        const char *known = cb_accelerator_family_name((cb_accelerator_family)i);
+        names[i] = cb_accelerator_family_name((cb_accelerator_family)i);
         *to = (cb_accelerator_family)i;
-        if (strcmp(known, name) == 0) return CB_OK;
-        size_t used = strlen(expected);
-        snprintf(expected + used, sizeof expected - used, "%s %s", i ? "," : "", known);
+        if (strcmp(names[i], name) == 0) return CB_OK;
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", names[i]);
     }
-    return wrong(f, index, "family", expected);
+    snprintf(what, sizeof what, "there is no family '%s'%s There are %s", name, cb_args_suggest(name, names, near), all);
+    return wrong_field(f, index, "family", what);
 }
 
 static cb_err read_peaks(const file *f, int index, const json_t *from, double peak_flops[CB_PRECISIONS]) {
@@ -115,10 +116,8 @@ static cb_err refuse_unknown(const file *f, int index, json_t *from, const char 
         bool known = false;
         for (int i = 0; fields[i]; i++) known = known || strcmp(fields[i], key) == 0;
         if (known) continue;
-        const char *near = cb_args_nearest(key, fields);
-        char what[128];
-        snprintf(what, sizeof what, "there is no such field%s%s%s", near ? "; did you mean " : "", near ? near : "",
-                 near ? "?" : "");
+        char what[300], near[256];
+        snprintf(what, sizeof what, "there is no such field%s", cb_args_suggest(key, fields, near));
         return wrong_field(f, index, key, what);
     }
     return CB_OK;

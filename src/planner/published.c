@@ -239,7 +239,7 @@ static const cb_device_row *find_device(const reader *r, cb_published *p) {
     const char *name = text(r, CB_COL_GPU);
     const cb_device_row *device = cb_recognize_device(r->hardware, name);
     if (!device)
-        snprintf(p->why, sizeof p->why, "device '%.48s' is not known%.100s", name,
+        snprintf(p->why, sizeof p->why, "device '%.48s' is not known%.180s", name,
                  cb_recognize_near(r->hardware, name, near));
     return device;
 }

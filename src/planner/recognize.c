@@ -160,18 +160,17 @@ const cb_device_row *cb_recognize_device(const cb_hardware *hardware, const char
     return row;
 }
 
-/* Full names, then the bare ones ("h100"). */
+/* Full names and, of the other ones, those that are short for a device ("h100"). */
 char *cb_recognize_near(const cb_hardware *hardware, const char *text, char out[256]) {
-    const char *names[CB_MOST_DEVICES + 1] = {NULL};
-    char bare[CB_MOST_DEVICES][16];
+    const char *names[2 * CB_MOST_DEVICES + 1];
+    char brief[CB_MOST_DEVICES][16];
     int words = 0;
-    for (int i = 0; i < hardware->count; i++) names[i] = hardware->device[i].device.name;
-    if (cb_args_suggest(text, names, out)[0]) return out;
     for (int i = 0; i < hardware->count; i++) {
-        first_word(hardware->device[i].device.name, bare[words]);
-        if (words && strcmp(bare[words], bare[words - 1]) == 0) continue;
-        names[words] = bare[words];
-        words++;
+        const cb_device_row *row = &hardware->device[i];
+        size_t length = strcspn(row->aliases, ",-");
+        snprintf(brief[i], sizeof brief[i], "%.*s", (int)length, row->aliases);
+        if (length > 0 && row->aliases[length] != '-' && length < sizeof brief[i]) names[words++] = brief[i];
+        names[words++] = row->device.name;
     }
     names[words] = NULL;
     return cb_args_suggest(text, names, out);

@@ -11,7 +11,7 @@
  * the text says of the variant ("pcie", "nvl"); the usual one where it says nothing. NULL: none. Valid as long as
  * `hardware`. */
 const cb_device_row *cb_recognize_device(const cb_hardware *hardware, const char *text);
-/* For a text that is none: "; did you mean 'a100-80g'?", or "". Returns out. */
+/* For a text that is none: the nearest names and short names, as cb_args_suggest writes them. Returns out. */
 char *cb_recognize_near(const cb_hardware *hardware, const char *text, char out[256]);
 /* "8x200Gb/s HDR IB per node", "1600 Gb/s RoCE per node", "400 Gb/s NIC per GPU", "4 GPU/node": sets device, network,
  * node_devices and links_in_mesh; what the text does not say is usual for the device. Returns false where the rate of
