@@ -214,6 +214,8 @@ static void flows_are_the_papers(void) {
     cb_flow rows[CB_MOST_FLOWS];
     for (int sp = 0; sp < 2; sp++)
         for (int again = 0; again < 2; again++) {
+            double grad = sp ? 4 : 2; /* Megatron-LM of 2021 sends what it adds up in */
+            job.grads_32 = sp;
             cb_split s = {2, 4, 2, 1, 1, 2, CB_SPLIT_1F1B, again ? CB_AGAIN_LAYER : CB_KEEP_ALL, CB_PLACE_EVEN, sp, 0};
             int count = cb_flows_of(&job, &s, &sums, 0, rows);
             double bsh = 2.0 * 2048 * 5120, m = 16, layers = 20, share = 3.0 / 4, bytes = 2;
@@ -223,11 +225,11 @@ static void flows_are_the_papers(void) {
             CHECK_NEAR(flow(rows, count, "next stage")->sent_bytes, m * bsh * bytes / 4,
                        1); /* a quarter to each peer */
             double local = layers * (sums.layer_cut / 4 + sums.layer_whole) + sums.first_cut / 4 + sums.first_whole;
-            CHECK_NEAR(cb_flows_bytes(rows, count, "dp"), 2 * 0.5 * local * 4, 64); /* in 32 bits */
-            CHECK_NEAR(flow(rows, count, "tied")->sent_bytes, 4 * sums.tied_cut / 4, 64);
-            s.zero = 1; /* scattered in 32 bits, gathered in 16 */
+            CHECK_NEAR(cb_flows_bytes(rows, count, "dp"), 2 * 0.5 * local * grad, 64);
+            CHECK_NEAR(flow(rows, count, "tied")->sent_bytes, grad * sums.tied_cut / 4, 64);
+            s.zero = 1; /* scattered, and gathered in 16 bits */
             count = cb_flows_of(&job, &s, &sums, 0, rows);
-            CHECK_NEAR(cb_flows_bytes(rows, count, "dp"), 0.5 * local * (4 + 2), 64);
+            CHECK_NEAR(cb_flows_bytes(rows, count, "dp"), 0.5 * local * (grad + 2), 64);
         }
     cb_split alone = {1, 1, 1, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0};
     CHECK_INT(cb_flows_of(&job, &alone, &sums, 0, rows), 0);

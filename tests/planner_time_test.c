@@ -1,6 +1,7 @@
 /* The time of a step: its parts add up, more work takes longer, more rate does not, and what cannot be is refused. */
 #include <stdlib.h>
 
+#include "planner/flows.h"
 #include "planner/search.h"
 #include "planner/terms.h"
 #include "support/test.h"
@@ -212,6 +213,51 @@ static void hidden_backward(void) {
     CHECK_NEAR(none.by_cause_s[CB_CAUSE_TP] - all.by_cause_s[CB_CAUSE_TP], 3 * times * part_s, 1e-9);
 }
 
+/* What dp is said to send takes the time that it is said to take: where nothing is hidden and nothing starts, the bytes
+ * of every stack, precision and ZeRO over the rate of the links. Norms and biases, of which the time does not know, are
+ * a thousandth. */
+static void traffic_takes_its_time(void) {
+    cb_flow rows[CB_MOST_FLOWS];
+    on("llama-2-7b", "h100-80g:32");
+    constants.dp_overlap = constants.launch_compiled_s = 0;
+    constants.fsdp_interference = constants.fsdp_prefetched = 1;
+    constants.link_latency_s = constants.link_hop_s = constants.network_hop_s = 0;
+    cb_param_sums sums = cb_param_sums_of(&model);
+    for (int i = 0; i < CB_STACKS * 4 * 2 * 2 * 2; i++) {
+        cb_job job = job_of((cb_stack)(i / 32));
+        int pp = i >> 4 & 1 ? 4 : 1;
+        cb_split split = {.dp = 16 / pp, .tp = 2, .pp = pp, .cp = 1, .chunks = 1, .micro_batch = 4, .zero = i & 3};
+        cb_estimate e;
+        double most = 0;
+        job.grads_32 = i >> 2 & 1;
+        job.precision = i >> 3 & 1 ? CB_MATH_8 : CB_MATH_16;
+        CHECK_OK(cb_estimate_time(&job, &split, &constants, &e));
+        cb_terms t = cb_terms_of(&job, &split, &constants);
+        double per_byte_s = cb_all_gather_s(&t, (cb_group){2, 2}, 2);
+        for (int stage = 0; stage < pp; stage++) {
+            int count = cb_flows_of(&job, &split, &sums, stage, rows);
+            most = fmax(most, cb_flows_bytes(rows, count, "dp"));
+        }
+        CHECK_NEAR(e.by_cause_s[CB_CAUSE_DP], most * per_byte_s, 0.002 * most * per_byte_s);
+    }
+}
+
+/* A gradient is sent in the bits that it is kept in, but for FSDP, which can be asked to, and DeepSpeed, which cannot.
+ */
+static void gradients_are_sent_as_kept(void) {
+    on("llama-2-7b", "h100-80g:32");
+    for (int i = 0; i < CB_STACKS * 2; i++) {
+        cb_job job = job_of((cb_stack)(i / 2));
+        cb_split split = {.dp = 32, .tp = 1, .pp = 1, .cp = 1, .chunks = 1, .micro_batch = 1};
+        job.grads_32 = i & 1;
+        cb_regime regime = cb_regime_of(&job);
+        bool narrow = job.stack == CB_DEEPSPEED_2021 || (job.stack == CB_FSDP && !job.grads_32);
+        CHECK_NEAR(cb_volume_of(&job, &split, &regime).grad, narrow ? 2 : regime.grad, 0);
+        CHECK_NEAR(cb_volume_of(&job, &split, &regime).tied_grad, regime.grad, 0);
+        CHECK(!job.grads_32 || regime.grad == 4);
+    }
+}
+
 static void refused(void) {
     on("gpt3-175b", "a100-80g:8x128");
     cb_job job = job_of(CB_MEGATRON_2021);
@@ -241,6 +287,8 @@ int main(void) {
     RUN(layers_by_weights);
     RUN(sums_of_gradients);
     RUN(hidden_backward);
+    RUN(traffic_takes_its_time);
+    RUN(gradients_are_sent_as_kept);
     RUN(refused);
     return test_end();
 }

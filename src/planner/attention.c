@@ -29,7 +29,7 @@ static cb_both in_blocks(const cb_terms *t) {
     double share = c->flash[known(device->family)] * (t->stack->flash_2 ? c->flash_vendor : 1);
     double blocks = t->rows * t->heads / 128; /* of 128 rows of one head */
     double forward_s =
-        square_flops(t) / 2 / (device->peak_flops[CB_MATH_16] * share) * (1 + c->flash_rows_half / blocks);
+        square_flops(t) / 2 / (device->peak_flops[t->other] * share) * (1 + c->flash_rows_half / blocks);
     return (cb_both){forward_s + c->kernel_s, 2.5 * c->flash_backward * forward_s + c->kernel_s};
 }
 
@@ -44,10 +44,10 @@ static cb_both unfused(const cb_terms *t) {
     double sequence = (double)t->job->seq_length, squares = t->split->micro_batch * t->heads;
     double scores = squares * sequence * sequence / t->split->cp;
     double share = c->scores_gemm * t->head_width / (t->head_width + c->depth_half) * width_share(t);
-    double products_s = square_flops(t) / (t->device->peak_flops[CB_MATH_16] * share);
-    double moved_s = cb_stream_s(t, 4 * (2 * squares * sequence * t->head_width + scores));
+    double products_s = square_flops(t) / (t->device->peak_flops[t->other] * share);
+    double moved_s = cb_stream_s(t, 2 * t->regime.activation * (2 * squares * sequence * t->head_width + scores));
     double products = products_s > moved_s ? products_s : moved_s;
-    double scores_s = cb_stream_s(t, 2 * c->scores_bytes * scores);
+    double scores_s = cb_stream_s(t, t->regime.activation * c->scores_bytes * scores);
     return (cb_both){products + 4.5 * scores_s, 2 * products + 6.5 * scores_s};
 }
 

@@ -53,7 +53,7 @@ static void wait_for_host(const cb_terms *t, stage *s) {
  * parallelism a scatter and a gather, two gathers of the head's input and a scatter. */
 static cb_both vocabulary_tp(const cb_terms *t, bool first, bool last) {
     cb_group group = {t->split->tp, 1};
-    double bytes = 2 * t->rows * t->channels, part_s = cb_all_gather_s(t, group, bytes);
+    double bytes = t->volume.stream_bytes, part_s = cb_all_gather_s(t, group, bytes);
     if (!t->split->sequence_parallel) {
         double s = cb_all_reduce_s(t, group, bytes);
         return (cb_both){first ? s : 0, last ? s : 0};
@@ -61,19 +61,33 @@ static cb_both vocabulary_tp(const cb_terms *t, bool first, bool last) {
     return (cb_both){(first + last) * part_s, (first + 2 * last) * part_s};
 }
 
+static cb_both sum_of(cb_both a, cb_both b) {
+    return (cb_both){a.forward_s + b.forward_s, a.backward_s + b.backward_s};
+}
+
+/* Embedding and head on a rank; what is tied is one. */
+static double ends_params(const cb_terms *t, bool first, bool last) {
+    return (first ? t->embedding_params : 0) + (last && (!first || t->model->untied) ? t->head_params : 0);
+}
+
+/* Weights and gradients of embedding and head over dp where each microbatch's are, beside their computation. */
+static void add_ends_over_dp(const cb_terms *t, stage *s, cb_both computed, double params) {
+    cb_both over_dp = cb_over_dp(t, params);
+    if (!t->volume.grads_each) return;
+    over_dp.forward_s = cb_beside_s(t, computed.forward_s, over_dp.forward_s) - computed.forward_s;
+    over_dp.backward_s = cb_beside_s(t, computed.backward_s, over_dp.backward_s) - computed.backward_s;
+    add_both(s, over_dp, CB_CAUSE_DP);
+}
+
 static stage stage_of(const cb_terms *t, const cb_layer *layer, int index) {
     stage s = {.params = 0};
     bool first = index == 0, last = index == t->split->pp - 1;
     add_layers(&s, t, layer, cb_split_layers(t->job, t->split, index));
     if (first || last) add_both(&s, vocabulary_tp(t, first, last), CB_CAUSE_TP);
-    if (first) {
-        add_both(&s, cb_embedding(t), CB_CAUSE_HEAD);
-        s.params += t->embedding_params;
-    }
-    if (last) {
-        add_both(&s, cb_head(t), CB_CAUSE_HEAD);
-        if (!first || t->model->untied) s.params += t->head_params;
-    }
+    cb_both ends = sum_of(first ? cb_embedding(t) : (cb_both){0, 0}, last ? cb_head(t) : (cb_both){0, 0});
+    add_both(&s, ends, CB_CAUSE_HEAD);
+    add_ends_over_dp(t, &s, ends, ends_params(t, first, last));
+    s.params += ends_params(t, first, last);
     wait_for_host(t, &s);
     return s;
 }
@@ -84,13 +98,11 @@ static double length(const stage *s) {
 
 /* Gradients over dp, and weights back where each rank updated a part. */
 static double data_parallel_s(const cb_terms *t, double params) {
-    const cb_split *split = t->split;
-    cb_group group = {split->dp * split->cp, split->tp};
-    if (split->zero >= 2 && split->pp == 1) return 0; /* beside each layer */
-    double grads = t->stack->grad_bytes * params;
-    if (split->zero == 0) return cb_all_reduce_s(t, group, grads);
-    double sum_s = t->stack->zero_waits ? cb_all_reduce_s(t, group, grads) : cb_all_gather_s(t, group, grads);
-    return sum_s + cb_all_gather_s(t, group, 2 * params);
+    const cb_volume *v = &t->volume;
+    cb_group group = {t->split->dp * t->split->cp, t->split->tp};
+    double grads = v->grad * params, sum_s = 0; /* with grads_each beside each layer */
+    if (!v->grads_each) sum_s = v->grads_whole ? cb_all_reduce_s(t, group, grads) : cb_all_gather_s(t, group, grads);
+    return sum_s + v->weights_once * cb_all_gather_s(t, group, v->weight * params);
 }
 
 /* The flattened parts of all ranks are copied back to each tensor, one launch each; a layer has about seven matrices
@@ -108,7 +120,7 @@ static double hidden_share(const cb_terms *t) {
 static double tied_s(const cb_terms *t) {
     if (t->split->pp == 1 || t->model->untied) return 0;
     cb_group ends = {2, t->split->tp * t->split->cp * t->split->dp * (t->split->pp - 1)};
-    return cb_all_reduce_s(t, ends, t->stack->grad_bytes * t->embedding_params);
+    return cb_all_reduce_s(t, ends, t->volume.tied_grad * t->embedding_params);
 }
 
 /* Sums over stages and the slowest of them; stages between the ends differ by at most a layer. */
@@ -148,7 +160,9 @@ static void micro_batches_time(const cb_terms *t, const pipeline *p, double m, d
     cb_stage_times slowest = {s->forward_s, s->backward_s - s->weight_s, s->weight_s};
     for (int i = 0; i < CB_CAUSES; i++) by[i] += m * s->by_cause_s[i];
     by[CB_CAUSE_LAUNCH] += m * fixed_s;
-    by[CB_CAUSE_ELEMENTWISE] += (m - 1) * cb_stream_s(t, t->stack->sum_bytes * s->params);
+    double sum_bytes =
+        t->stack->sums_apart ? t->regime.activation + 2 * t->regime.grad : 0; /* read; read and written */
+    by[CB_CAUSE_ELEMENTWISE] += (m - 1) * cb_stream_s(t, sum_bytes * s->params);
     by[CB_CAUSE_PP] += m * 2 * border.worst_s * split->chunks * (t->stack->engine ? 1 : c->pp_exposed);
     double fill = split->schedule == CB_SPLIT_INTERLEAVED ? (double)(split->pp - 1) / split->chunks : split->pp - 1;
     by[CB_CAUSE_BUBBLE] += cb_pipeline_bubble_s(split->schedule, split->pp, split->chunks, m, &p->all, &slowest) +

@@ -4,15 +4,16 @@
 #include <string.h>
 
 #include "collectives/cost.h"
+#include "planner/volume.h"
 
 typedef struct list {
     cb_flow *at;
     int count;
     const cb_job *job;
     const cb_split *split;
-    cb_regime regime;
+    cb_volume volume;
     int stage;
-    double micro_batches, stream_bytes; /* (M, C), whole, as it is sent */
+    double rows, micro_batches;
 } list;
 
 /* Bytes that a rank sends in one operation of `bytes` altogether; the cost rows count 4-byte elements. */
@@ -38,8 +39,7 @@ static void add(list *l, const char *dimension, cb_kind kind, const char *what, 
 static void add_tp(list *l) {
     const cb_split *s = l->split;
     double blocks = 2 * l->micro_batches * cb_split_layers(l->job, s, l->stage);
-    double passes = s->recompute == CB_AGAIN_LAYER ? 3 : 2, m = l->micro_batches, bytes = l->stream_bytes;
-    double rows = bytes / (double)l->job->model->channels / l->regime.activation;
+    double passes = l->volume.input_again ? 3 : 2, m = l->micro_batches, bytes = l->volume.stream_bytes;
     bool cut = s->sequence_parallel, first = l->stage == 0, last = l->stage == s->pp - 1;
     if (cut) {
         add(l, "tp", CB_ALL_GATHER, "inputs of attention and MLP", s->tp, blocks * (passes + 1), bytes);
@@ -56,15 +56,14 @@ static void add_tp(list *l) {
     if (!last) return;
     if (cut) add(l, "tp", CB_ALL_GATHER, "the head's input", s->tp, 2 * m, bytes);
     add(l, "tp", cut ? CB_REDUCE_SCATTER : CB_ALL_REDUCE, "gradient of the head's input", s->tp, m, bytes);
-    add(l, "tp", CB_ALL_REDUCE, "maxima and sums of the loss", s->tp, 3 * m, 4 * rows);
+    add(l, "tp", CB_ALL_REDUCE, "maxima and sums of the loss", s->tp, 3 * m, 4 * l->rows);
 }
 
 /* Each chunk's activations to the next stage and its gradients to the one before; the first and the last chunk of all
  * have one neighbour only. */
 static void add_pp(list *l) {
     const cb_split *s = l->split;
-    bool cut = s->sequence_parallel || cb_stack_traits_of(l->job->stack)->scatter_gather;
-    double bytes = l->stream_bytes / (cut ? s->tp : 1), ends = l->micro_batches;
+    double bytes = l->volume.message_bytes, ends = l->micro_batches;
     double forward = l->micro_batches * s->chunks - (l->stage == s->pp - 1 ? ends : 0);
     double backward = l->micro_batches * s->chunks - (l->stage == 0 ? ends : 0);
     int size = s->pp > 1 ? 2 : 1;
@@ -72,46 +71,40 @@ static void add_pp(list *l) {
     add(l, "pp", CB_SENDRECV, "gradients to the one before", size, backward, bytes);
 }
 
-/* Of an element as it is sent. */
-static double grad_bytes(const list *l) {
-    return l->job->grads_32 ? 4 : cb_stack_traits_of(l->job->stack)->grad_bytes;
-}
-
 static void add_dp(list *l, const cb_param_sums *sums) {
-    const cb_split *s = l->split;
-    int size = s->dp * s->cp;
-    double params = cb_stage_params(l->job, s, sums, l->stage), grads = grad_bytes(l) * params;
-    double weights = l->regime.activation * params, per_step = s->pp > 1 ? 1 : l->micro_batches;
-    if (s->zero == 0) {
-        add(l, "dp", CB_ALL_REDUCE, "gradients", size, 1, grads);
-        return;
-    }
-    add(l, "dp", CB_REDUCE_SCATTER, "gradients", size, s->zero >= 2 ? per_step : 1, grads);
-    add(l, "dp", CB_ALL_GATHER, "weights", size, s->zero == 3 && s->pp == 1 ? 2 * per_step : 1, weights);
+    const cb_volume *v = &l->volume;
+    int size = l->split->dp * l->split->cp;
+    double params = cb_stage_params(l->job, l->split, sums, l->stage), m = l->micro_batches;
+    add(l, "dp", v->grads_whole ? CB_ALL_REDUCE : CB_REDUCE_SCATTER, "gradients", size, v->grads_each ? m : 1,
+        v->grad * params);
+    add(l, "dp", CB_ALL_GATHER, "weights", size, v->weights_once + v->weights_each * m, v->weight * params);
 }
 
 static void add_tied(list *l, const cb_param_sums *sums) {
     bool end = l->stage == 0 || l->stage == l->split->pp - 1;
     if (l->split->pp == 1 || !end) return;
-    double bytes = grad_bytes(l) * sums->tied_cut / l->split->tp;
+    double bytes = l->volume.tied_grad * sums->tied_cut / l->split->tp;
     add(l, "pp", CB_ALL_REDUCE, "gradient of the tied embedding", 2, 1, bytes);
 }
 
-/* Ring attention: keys and values pass all ranks forward, they and their gradients backward. */
+/* Ring attention: keys and values pass all ranks forward, they and their gradients backward; forward once more where
+ * the layer is computed again. */
 static void add_cp(list *l) {
     const cb_split *s = l->split;
     const cb_model *m = l->job->model;
     double share = (double)cb_model_kv_heads(m) / m->heads / s->tp;
     double times = l->micro_batches * cb_split_layers(l->job, s, l->stage) * (s->cp - 1);
-    add(l, "cp", CB_SENDRECV, "keys and values, and their gradients", s->cp, 3 * times, 2 * share * l->stream_bytes);
+    add(l, "cp", CB_SENDRECV, "keys and values, and their gradients", s->cp, (l->volume.input_again ? 4 : 3) * times,
+        2 * share * l->volume.stream_bytes);
 }
 
 int cb_flows_of(const cb_job *job, const cb_split *split, const cb_param_sums *sums, int stage,
                 cb_flow out[CB_MOST_FLOWS]) {
-    list l = {.at = out, .job = job, .split = split, .regime = cb_regime_of(job), .stage = stage};
-    double rows = (double)split->micro_batch * (double)(job->seq_length / split->cp);
+    list l = {.at = out, .job = job, .split = split, .stage = stage};
+    cb_regime regime = cb_regime_of(job);
+    l.volume = cb_volume_of(job, split, &regime);
+    l.rows = (double)split->micro_batch * (double)(job->seq_length / split->cp);
     l.micro_batches = (double)cb_split_micro_batches(job, split);
-    l.stream_bytes = rows * (double)job->model->channels * l.regime.activation;
     add_tp(&l);
     add_cp(&l);
     add_pp(&l);

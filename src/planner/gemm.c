@@ -43,7 +43,7 @@ double cb_gemm_s(const cb_terms *t, double m, double n, double k, double wide, c
     double share = peak_share(t, precision) * tile_share(t, m, n) * k / (k + c->depth_half * narrower) *
                    cb_alignment_share(t, wide);
     double compute_s = 2 * m * n * k / (t->device->peak_flops[precision] * share);
-    double memory_s = cb_stream_s(t, 2 * (m * k + k * n + m * n));
+    double memory_s = cb_stream_s(t, t->regime.activation * (m * k + k * n + m * n));
     return (compute_s > memory_s ? compute_s : memory_s) + c->kernel_s;
 }
 

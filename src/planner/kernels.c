@@ -1,5 +1,5 @@
 /* The time of what memory's bandwidth bounds: norms, activations, residuals, casts, embedding, loss, optimizer. Bytes
- * are counted from what each operation reads and writes in 16 bits. */
+ * are counted from what each operation reads and writes. */
 #include "planner/terms.h"
 
 double cb_stream_s(const cb_terms *t, double bytes) {
@@ -11,7 +11,7 @@ double cb_stream_s(const cb_terms *t, double bytes) {
 cb_both cb_elementwise(const cb_terms *t) {
     const cb_constants *c = t->constants;
     double cut = t->split->sequence_parallel ? t->split->tp : 1, tp = t->split->tp;
-    double bytes = 2 * t->rows * (11 * t->channels / cut + 2 * t->fc + 6 * t->channels / tp);
+    double bytes = t->regime.activation * t->rows * (11 * t->channels / cut + 2 * t->fc + 6 * t->channels / tp);
     bool compiled = t->stack->compiled && !t->job->eager;
     double passes = compiled ? c->elementwise_compiled : c->elementwise;
     double kernel_s = t->stack->compiled || t->stack->vendor ? c->kernel_s / 2 : c->kernel_s;
@@ -25,7 +25,7 @@ cb_both cb_elementwise(const cb_terms *t) {
 }
 
 cb_both cb_embedding(const cb_terms *t) {
-    double s = cb_stream_s(t, 6 * t->rows * t->channels);
+    double s = cb_stream_s(t, 3 * t->volume.stream_bytes);
     return (cb_both){s, s};
 }
 
@@ -33,9 +33,9 @@ cb_both cb_head(const cb_terms *t) {
     double vocab = (double)t->model->vocab_padded / t->split->tp, rows = t->rows, channels = t->channels;
     double fitted = t->stack->split_loss ? t->constants->loss_bytes_split : t->constants->loss_bytes;
     double loss_s = cb_stream_s(t, (t->stack->loss_bytes ? t->stack->loss_bytes : fitted) * rows * vocab);
-    double forward_s = cb_gemm_s(t, rows, vocab, channels, vocab, CB_MATH_16);
+    double forward_s = cb_gemm_s(t, rows, vocab, channels, vocab, t->other);
     double backward_s =
-        cb_gemm_s(t, rows, channels, vocab, vocab, CB_MATH_16) + cb_gemm_s(t, vocab, channels, rows, vocab, CB_MATH_16);
+        cb_gemm_s(t, rows, channels, vocab, vocab, t->other) + cb_gemm_s(t, vocab, channels, rows, vocab, t->other);
     return (cb_both){forward_s + loss_s / 2, backward_s + loss_s / 2};
 }
 

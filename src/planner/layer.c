@@ -18,7 +18,7 @@ typedef struct parts {
  * products are gathered again for their weights' gradients (Korthikanti et al., arXiv:2205.05198, section 4.2.2). */
 static void tensor_parallel(const cb_terms *t, parts *p) {
     const cb_constants *c = t->constants;
-    double bytes = 2 * t->rows * t->channels;
+    double bytes = t->volume.stream_bytes;
     cb_group group = {t->split->tp, 1};
     bool both = t->stack->tp_overlap && !t->job->sync_tp;
     double hidden = both || t->stack->tp_backward ? c->tp_overlap_all : c->tp_overlap_gradient;
@@ -36,7 +36,7 @@ static void context_parallel(const cb_terms *t, parts *p) {
     int cp = t->split->cp;
     if (cp == 1) return;
     int kv = t->model->kv_heads ? t->model->kv_heads : t->model->heads;
-    double bytes = 4 * t->rows * t->head_width * kv / t->split->tp * cp;
+    double bytes = 2 * t->volume.stream_bytes * kv / t->model->heads / t->split->tp * cp;
     double ring_s = cb_all_gather_s(t, (cb_group){cp, t->split->tp}, bytes);
     p->cp = (cb_both){fmax(0, ring_s - p->attention.forward_s), fmax(0, 2 * ring_s - p->attention.backward_s)};
 }
@@ -110,21 +110,29 @@ static double interference(const cb_terms *t) {
     return t->stack->prefetch ? t->constants->fsdp_prefetched : t->constants->fsdp_interference;
 }
 
-/* Weights that are cut over dp are gathered for each pass, and their gradients scattered, beside the computation, which
- * they slow. */
-static void gather_weights(const cb_terms *t, cb_layer *layer) {
-    const cb_split *split = t->split;
-    if (split->zero < 2 || split->dp * split->cp == 1 || split->pp > 1) return;
-    cb_group group = {split->dp * split->cp, split->tp};
+double cb_beside_s(const cb_terms *t, double compute_s, double other_s) {
+    return fmax(compute_s, other_s) + interference(t) * fmin(compute_s, other_s);
+}
+
+/* Weights that are cut over dp are gathered for each pass, and their gradients scattered. */
+cb_both cb_over_dp(const cb_terms *t, double params) {
+    const cb_volume *v = &t->volume;
+    cb_group group = {t->split->dp * t->split->cp, t->split->tp};
+    if (!v->grads_each || group.size == 1) return (cb_both){0, 0};
     int gathers = t->stack->gathers;
-    int bytes = t->job->precision == CB_MATH_8 && t->stack->weights_in_8 && !t->job->rowwise8 ? 1 : 2;
-    double gather_s = gathers * cb_all_gather_s(t, group, bytes * t->layer_params / gathers);
-    double scatter_s = cb_all_gather_s(t, group, t->stack->grad_bytes * t->layer_params);
-    double beside[2] = {gather_s, (split->zero == 3 ? gather_s : 0) + scatter_s};
+    double gather_s = gathers * cb_all_gather_s(t, group, v->weight * params / gathers);
+    double scatter_s = cb_all_gather_s(t, group, v->grad * params);
+    return (cb_both){v->weights_each >= 1 ? gather_s : 0, (v->weights_each == 2 ? gather_s : 0) + scatter_s};
+}
+
+/* That goes on beside the computation, which it slows. */
+static void gather_weights(const cb_terms *t, cb_layer *layer) {
+    cb_both over_dp = cb_over_dp(t, t->layer_params);
+    const double beside[2] = {over_dp.forward_s, over_dp.backward_s};
     cb_pass *pass[2] = {&layer->forward, &layer->backward};
     for (int i = 0; i < 2; i++) {
-        double compute_s = pass[i]->total_s, most = fmax(compute_s, beside[i]), less = fmin(compute_s, beside[i]);
-        pass[i]->total_s = most + interference(t) * less;
+        double compute_s = pass[i]->total_s;
+        pass[i]->total_s = cb_beside_s(t, compute_s, beside[i]);
         pass[i]->by_cause_s[CB_CAUSE_DP] = pass[i]->total_s - compute_s;
     }
 }

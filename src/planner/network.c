@@ -51,8 +51,7 @@ cb_border cb_stage_border(const cb_terms *t) {
     if (split->pp == 1) return (cb_border){0, 0};
     const cb_cluster *cluster = t->job->cluster;
     int stride = split->tp * split->cp * split->dp, per_node = cluster->node_devices / stride;
-    bool scattered = t->stack->scatter_gather || split->sequence_parallel;
-    double bytes = 2 * t->rows * t->channels / (scattered ? split->tp : 1);
+    double bytes = t->volume.message_bytes;
     double latency_s = t->constants->pp_latency_s, inside_s = latency_s + bytes / link_rate(t, 8);
     if (per_node >= split->pp) return (cb_border){inside_s, inside_s};
     int flows = stride < cluster->node_devices ? stride : cluster->node_devices;

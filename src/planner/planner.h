@@ -23,7 +23,7 @@ typedef struct cb_job {
     bool eager, sync_tp,
         rowwise8; /* departures from the stack: not compiled, tp's collectives not hidden, 8-bit scales by row */
     int64_t seq_length, global_batch; /* tokens of a sequence, sequences of a step */
-    bool grads_32;                    /* gradients are summed in 32 bits where the stack would in 16: for memory */
+    bool grads_32;                    /* gradients are summed, and sent, in 32 bits where the stack would in 16 */
     bool moments_8;                   /* Adam's two moments are kept in 8 bits: for memory */
     const cb_constants *constants;    /* for memory; NULL: those of the table */
 } cb_job;

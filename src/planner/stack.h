@@ -34,12 +34,13 @@ typedef struct cb_stack_traits {
     bool prefetch;       /* weights that are cut over dp are gathered ahead of their layer */
     bool split_loss;     /* over a cut vocabulary, kernel by kernel, in 32 bits */
     bool weights_in_8;   /* gathered in 8 bits where products are */
+    bool sums_apart;     /* a microbatch's gradients are added to the sum by a pass of its own, not by products */
+    bool reduces_in_16;  /* gradients that are kept in 32 bits are sent in 16 */
+    bool gathers_passes; /* ZeRO 2 gathers weights for each forward pass, not once a step */
     bool sums_in_32;     /* gradients of microbatches are added up in 32 bits, where weights have 16 */
     bool by_weights;     /* layers are placed over stages by their weights, the head's among them */
     int loss_bytes;      /* that the loss moves of a logit, where its kernels were counted; 0: see constants.h */
-    int sum_bytes;  /* of a parameter, moved to add a microbatch's gradient to the sum; 0: products add by themselves */
-    int grad_bytes; /* of an element in the reduction over dp */
-    int gathers;    /* collectives in which a layer's weights are brought together under ZeRO-3 */
+    int gathers;         /* collectives in which a layer's weights are brought together under ZeRO-3 */
 } cb_stack_traits;
 
 const cb_stack_traits *cb_stack_traits_of(cb_stack stack);

@@ -22,6 +22,9 @@ cb_terms cb_terms_of(const cb_job *job, const cb_split *split, const cb_constant
         .head_width = (double)model->channels / model->heads,
         .ffn = (double)model->ffn / tp,
     };
+    t.regime = cb_regime_of(job);
+    t.volume = cb_volume_of(job, split, &t.regime);
+    t.other = job->precision == CB_MATH_32 ? CB_MATH_32 : CB_MATH_16;
     t.qkv = (model->heads + 2 * kv) * t.head_width / tp;
     t.fc = t.ffn * (model->gated ? 2 : 1);
     t.layer_params = t.channels * (t.qkv + t.channels / tp + t.fc + t.ffn);

@@ -3,7 +3,7 @@
 #ifndef CB_PLANNER_TERMS_H
 #define CB_PLANNER_TERMS_H
 
-#include "planner/planner.h"
+#include "planner/volume.h"
 
 typedef struct cb_both {
     double forward_s, backward_s;
@@ -16,10 +16,13 @@ typedef struct cb_terms {
     const cb_model *model;
     const cb_accelerator *device;
     const cb_stack_traits *stack;
-    double rows;     /* tokens: micro_batch * T / cp */
-    double channels; /* C */
-    double qkv;      /* outputs of the qkv product on a rank */
-    double heads;    /* on a rank */
+    cb_regime regime;
+    cb_volume volume;
+    cb_precision other; /* of matrix products outside of the layers' own: 16 bits, or 32 where all is */
+    double rows;        /* tokens: micro_batch * T / cp */
+    double channels;    /* C */
+    double qkv;         /* outputs of the qkv product on a rank */
+    double heads;       /* on a rank */
     double head_width;
     double ffn; /* on a rank, F/tp */
     double fc;  /* outputs of the first MLP product: ffn, or twice that where gated */
@@ -63,6 +66,9 @@ typedef struct cb_pass {
 } cb_pass;
 /* Device and host run side by side, the host ahead; where neither is much faster, both are waited for now and then. */
 double cb_together_s(const cb_terms *t, double device_s, double host_s);
+/* Computation, with what goes on over dp beside it and slows it. */
+double cb_beside_s(const cb_terms *t, double compute_s, double other_s);
+cb_both cb_over_dp(const cb_terms *t, double params); /* of a microbatch, for each pass; see cb_volume.grads_each */
 typedef struct cb_layer {
     cb_pass forward, backward; /* backward with recomputation */
     double weight_s;           /* share of backward that weight gradients take: what zero-bubble schedules move */
