@@ -124,7 +124,7 @@ static void wishes_hold(void) {
     CHECK_FAILS(cb_search_run(&spec, &s), CB_EINVAL,
                 "what is fixed of dp x tp x pp x cp is 6, which does not divide the 16 devices");
     wish = cb_wish_none(), wish.tp = 16, wish.micro_batch = 3, spec.wish = wish;
-    CHECK_FAILS(cb_search_run(&spec, &s), CB_EINVAL, "with 64 sequences: tp divides the heads, those of keys");
+    CHECK_FAILS(cb_search_run(&spec, &s), CB_EINVAL, "with 64 sequences: tp divides the heads, the MLP");
     wish.tp = 8, spec.wish = wish;
     CHECK_FAILS(cb_search_run(&spec, &s), CB_EINVAL,
                 "microbatch 3, 1 chunk on 16 devices with 64 sequences: dp x microbatch");
@@ -139,7 +139,8 @@ static void each_rule_is_broken_by_its_example(void) {
     } bad[] = {
         {"devices", {2, 2, 2, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0}},
         {"heads", {2, 8, 1, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0}},
-        {"layers", {1, 1, 16, 1, 2, 1, CB_SPLIT_INTERLEAVED, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0}},
+        {"stages", {1, 1, 16, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0}},
+        {"layers", {2, 1, 8, 1, 2, 1, CB_SPLIT_INTERLEAVED, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0}},
         {"batch", {16, 1, 1, 1, 1, 3, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0}},
         {"schedule", {16, 1, 1, 1, 1, 1, CB_SPLIT_ZB_H1, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0}},
         {"groups", {4, 1, 4, 1, 2, 8, CB_SPLIT_INTERLEAVED, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0}},
@@ -147,7 +148,8 @@ static void each_rule_is_broken_by_its_example(void) {
         {"ends", {2, 1, 8, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_WITH_ENDS, false, 0}},
         {"sequence", {16, 1, 1, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, true, 0}},
         {"zero", {1, 4, 4, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 1}},
-        {"zero-pipeline", {4, 1, 4, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 2}},
+        {"zero-2", {4, 1, 4, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 2}},
+        {"zero-3", {4, 1, 4, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 3}},
         {"context", {4, 1, 1, 4, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0}},
     };
     cb_job job = job_of("gpt2-124m", "a100-80g:8x2", 64, 1024);
@@ -177,10 +179,16 @@ static void each_rule_is_broken_by_its_example(void) {
     job.stack = CB_TITAN;
     CHECK_INT(cb_rule_broken(&job, &cut), -1);
     cut.zero = 2; /* nothing over 1 */
-    CHECK_STR(cb_rule_at(cb_rule_broken(&job, &cut))->name, "zero-pipeline");
+    CHECK_STR(cb_rule_at(cb_rule_broken(&job, &cut))->name, "zero-2");
     cb_split odd = {4, 3, 1, 1, 1, 1, CB_SPLIT_1F1B, CB_KEEP_ALL, CB_PLACE_EVEN, false, 0};
     cluster.devices = 12;
     CHECK_STR(cb_rule_at(cb_rule_broken(&job, &odd))->name, "node");
+    CHECK_INT(cb_rule_of_any_run_broken(&job, &odd), -1);
+    model.kv_heads = 4;
+    CHECK_STR(cb_rule_at(cb_rule_broken(&job, &odd))->name, "kv-heads");
+    CHECK_INT(cb_rule_of_any_run_broken(&job, &odd), -1);
+    odd.tp = 5, cluster.devices = 20;
+    CHECK_STR(cb_rule_at(cb_rule_of_any_run_broken(&job, &odd))->name, "heads");
 }
 
 static void least_cluster(void) {

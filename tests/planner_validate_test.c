@@ -138,6 +138,54 @@ static void what_rows_leave_out(void) {
     cb_csv_free(&csv);
 }
 
+static void check_row(const char *row, const char *why) {
+    char text[2048];
+    cb_csv csv;
+    cb_check check;
+    snprintf(text, sizeof text, "%s%s\n", NAMES, row);
+    CHECK_OK(parse(&csv, text));
+    CHECK_OK(cb_check_table(&check, &csv, "t.csv", &hardware, &constants));
+    if (!CHECK(*why ? strstr(check.row[0].why, why) != NULL : !*check.row[0].why))
+        printf("%s\nis skipped for '%s', not '%s'\n", row, check.row[0].why, why);
+    CHECK((check.row[0].predicted_s > 0) == !*why);
+    cb_check_free(&check);
+    cb_csv_free(&csv);
+}
+
+/* What no run can be, by the rules of the search; what is only unusual is predicted. */
+static void layouts_that_cannot_be(void) {
+    static const struct {
+        const char *row, *why; /* "": predicted */
+    } cases[] = {
+        {"f,G,,48,8192,64,,,,2048,A100,c,64,,8,,,,0,1,64,full,0,fp16,1,,Megatron-LM", ""},
+        {"f,G,,48,8192,64,,,,2048,A100,c,56,,7,,,,0,1,64,full,0,fp16,1,,Megatron-LM", "tp divides the heads"},
+        {"f,G,,48,8192,64,4,,,2048,A100,c,64,,8,,,,0,1,64,full,0,fp16,1,,Megatron-LM", ""},
+        {"f,G,,48,9216,96,,,,2048,A100,c,48,,6,,,,0,1,64,full,0,fp16,1,,Megatron-LM", ""}, /* over nodes of 8 */
+        {"f,G,,48,8192,64,,,,2048,A100,c,8,1,8,,,,0,3,64,full,0,fp16,1,,Megatron-LM", "dp x microbatch divides"},
+        {"f,G,,48,8192,64,,,,2048,A100,c,16,2,8,,,,0,,7,full,0,fp16,1,,Megatron-LM", "dp x microbatch divides"},
+        {"f,G,,48,8192,64,,,,2048,A100,c,16,2,8,,,,0,8,8,full,0,fp16,1,,Megatron-LM", "dp x microbatch divides"},
+        {"f,G,,48,8192,64,,,,2048,A100,c,24,1,8,3,,,0,,64,full,0,fp16,1,,Megatron-LM", ""}, /* in 4 microbatches */
+        {"f,G,,2,8192,64,,,,2048,A100,c,32,1,8,4,,,0,1,64,full,0,fp16,1,,Megatron-LM", "every stage holds a layer"},
+        {"f,G,,70,8192,64,,,,2048,A100,c,72,1,1,72,,,1,1,64,full,0,fp16,1,,Megatron-DeepSpeed", ""}, /* with ends */
+        {"f,G,,71,8192,64,,,,2048,A100,c,72,1,1,72,,,1,1,64,full,0,fp16,1,,Megatron-DeepSpeed", "every stage holds"},
+        {"f,G,,50,8192,64,,,,2048,A100,c,64,1,8,8,,,0,1,64,full,0,fp16,1,,Megatron-LM", ""}, /* uneven */
+        {"f,G,,48,8192,64,,,,2048,A100,c,64,1,8,8,5,,0,1,64,full,0,fp16,1,,Megatron-LM", "pp x chunks divides"},
+        {"f,G,,48,8192,64,,,,2048,A100,c,64,1,8,8,3,,0,1,60,full,0,fp16,1,,Megatron-LM", "groups of pp"},
+        {"f,G,,48,8192,64,,,,2047,A100,c,8,1,8,,,,0,1,64,full,1,fp16,1,,Megatron-LM", "sequence parallelism goes"},
+        {"f,G,,48,8192,64,,,,2048,A100,c,8,8,1,,,,0,1,64,full,1,fp16,1,,Megatron-LM", "sequence parallelism goes"},
+        {"f,G,,48,8192,64,,,,2048,A100,c,64,2,8,4,,,3,1,64,full,0,fp16,1,,Megatron-LM", "torchtitan's alone"},
+        {"f,G,,48,8192,64,,,,2048,H100,c,64,2,8,4,,,3,1,64,full,0,bf16,1,,torchtitan", ""},
+        {"f,G,,48,8192,64,,,,2048,H100,c,64,2,8,4,,,3,1,64,full,0,bf16,1,,FSDP with a pipeline", ""},
+        {"f,G,,48,8192,64,,,,2048,A100,c,8,1,8,,,,1,1,64,full,0,fp16,1,,Megatron-LM",
+         ""}, /* ZeRO has one rank to cut over */
+        {"f,G,0,48,8192,64,,,,2048,A100,c,8,,8,,,,0,1,64,full,0,fp16,1,,Megatron-LM", "params_b is 0; layers"},
+        {"f,G,5000,48,8192,64,,,,2048,A100,c,8,,8,,,,0,1,64,full,0,fp16,1,,Megatron-LM", "params_b is 5000; layers"},
+        {"f,G,39,48,8192,64,,,,2048,A100,c,8,,8,,,,0,1,64,full,0,fp16,1,,Megatron-LM", ""},
+        {"f,,39,48,8192,64,,,,2048,A100,c,8,,8,,,,0,1,64,full,0,fp16,1,,Megatron-LM", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_row(cases[i].row, cases[i].why);
+}
+
 /* One field of a good row replaced: why the row is skipped; "": predicted. */
 static void values_that_cannot_be(void) {
     static const char *const good[] = {"f",    "G",    "1.3",          "24",   "2048", "16",   "16", "8192", "50257",
@@ -262,9 +310,11 @@ static void columns(void) {
     CHECK_OK(parse(&csv, "\xef\xbb\xbf"
                          "file,model,layers,hidden,seq,gpu,gpus,tp,global_batch,iteration_s,microbatch,colour,tp\n"));
     CHECK_OK(cb_columns_check(&csv, "t.csv", keep_warning, warnings));
-    CHECK_STR(warnings, "t.csv:1:67: column 'microbatch' is not known and not read; did you mean 'micro_batch'?\n"
-                        "t.csv:1:78: column 'colour' is not known and not read; the nearest are 'source', 'recompute' and 'vocab'.\n"
-                        "t.csv:1:85: column 'tp' is there twice; the first counts\n");
+    CHECK_STR(
+        warnings,
+        "t.csv:1:67: column 'microbatch' is not known and not read; did you mean 'micro_batch'?\n"
+        "t.csv:1:78: column 'colour' is not known and not read; the nearest are 'source', 'recompute' and 'vocab'.\n"
+        "t.csv:1:85: column 'tp' is there twice; the first counts\n");
     cb_csv_free(&csv);
     warnings[0] = 0;
     CHECK_OK(parse(&csv, "file,modle,layers,hidden,seq,gpu,gpus,tp,global_batch,iteration_s\n"));
@@ -409,6 +459,7 @@ int main(void) {
     RUN(row_is_the_job);
     RUN(what_rows_leave_out);
     RUN(values_that_cannot_be);
+    RUN(layouts_that_cannot_be);
     RUN(devices);
     RUN(columns);
     RUN(columns_are_documented);

@@ -20,7 +20,8 @@ enum {
     MOST_VOCAB = 100000000,
     MOST_GPUS = 1 << 20,
     MOST_SEQ = 100000000,
-    MOST_BATCH = 1000000000
+    MOST_BATCH = 1000000000,
+    MOST_OFF = 2 /* times, of a stated number of parameters and the sizes' own: beyond it is another model */
 };
 
 typedef struct reader {
@@ -117,6 +118,12 @@ static void choose_family(cb_model *model, double params_b) {
     *model = nearest;
 }
 
+static const char *other_size(cb_published *p, double params_b) {
+    snprintf(p->why, sizeof p->why, "params_b is %g; layers, hidden and the other sizes make %.3g", params_b,
+             billions(&p->model));
+    return p->why;
+}
+
 static const char *divide(cb_published *p) {
     const cb_model *m = &p->model;
     snprintf(p->why, sizeof p->why, "hidden %lld, heads %d, kv_heads %d: each is a multiple of the next in any model",
@@ -140,7 +147,10 @@ static const char *read_model(reader *r, cb_published *p) {
     model->vocab_multiple = uncut ? 1 : 128LL * p->split.tp;
     cb_model_pad_vocab(model, model->vocab_multiple);
     if (model->channels % model->heads != 0 || model->heads % model->kv_heads != 0) return divide(p);
-    choose_family(model, number(r, CB_COL_PARAMS_B));
+    double params_b = number(r, CB_COL_PARAMS_B);
+    choose_family(model, params_b);
+    bool said = *text(r, CB_COL_PARAMS_B) != 0, other = !(fabs(log(billions(model) / params_b)) < log(MOST_OFF));
+    if (said && other && !r->error) return other_size(p, params_b);
     if (model->gated) model->unbiased = true, model->norm = CB_RMSNORM, model->position = CB_ROTARY;
     return NULL;
 }
@@ -215,21 +225,24 @@ static const char *read_split(reader *r, cb_published *p, int64_t gpus) {
     return NULL;
 }
 
+/* A replica's share of the batch in as many microbatches as there are stages, or the next larger number that divides
+ * it; whole where it is less than that. */
+static int64_t usual_micro_batch(const cb_published *p) {
+    int64_t share = p->job.global_batch / p->split.dp, count = p->split.pp;
+    if (share < count) return share > 0 ? share : 1;
+    while (share % count != 0 && count < MOST_GPUS) count++;
+    return share % count == 0 ? share / count : 1;
+}
+
 static const char *read_batch(reader *r, cb_published *p) {
     p->job.seq_length = whole(r, CB_COL_SEQ, 0, 1, MOST_SEQ);
     p->job.global_batch = whole(r, CB_COL_GLOBAL_BATCH, 0, 1, MOST_BATCH);
     if (p->job.seq_length == 0 || p->job.global_batch == 0) return "no sequence length or global batch";
-    int64_t per_rank = p->job.global_batch / p->split.dp;
-    int64_t usual = p->split.pp > 1 && per_rank >= p->split.pp ? per_rank / p->split.pp : per_rank;
-    p->split.micro_batch = (int)whole(r, CB_COL_MICRO_BATCH, usual > 0 ? usual : 1, 1, MOST_BATCH);
+    p->split.micro_batch = (int)whole(r, CB_COL_MICRO_BATCH, usual_micro_batch(p), 1, MOST_BATCH);
     const cb_model *m = &p->model; /* activations are counted in 64 bits */
     double tokens = (double)p->split.micro_batch * (double)p->job.seq_length;
     double widest = fmax((double)(m->vocab + m->ffn + m->channels), m->heads * (double)p->job.seq_length);
     if (tokens * widest > 1e16) return "sizes beyond any model";
-    /* a global batch with a remainder: what is left runs as part of the last microbatch */
-    int64_t at_once = (int64_t)p->split.dp * p->split.micro_batch;
-    if (p->job.global_batch < at_once) return "fewer sequences than dp x microbatch";
-    p->job.global_batch -= p->job.global_batch % at_once;
     return NULL;
 }
 

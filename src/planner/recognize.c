@@ -199,6 +199,8 @@ bool cb_recognize_stack(const char *text, const cb_accelerator *device, cb_preci
         *stack = CB_DEEPSPEED_2021;
     else if (has_any(text, fsdp) && !pipelined)
         *stack = CB_FSDP;
+    else if (has(text, "FSDP") && pipelined) /* the second FSDP's alone */
+        *stack = CB_TITAN;
     else if (has_any(text, core))
         *stack = CB_MEGATRON_CORE;
     else if (has_any(text, old))

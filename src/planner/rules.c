@@ -11,12 +11,22 @@ static bool breaks_devices(const cb_job *job, const cb_split *s) {
 
 static bool breaks_heads(const cb_job *job, const cb_split *s) {
     const cb_model *m = job->model;
-    return m->heads % s->tp || cb_model_kv_heads(m) % s->tp || m->ffn % s->tp || m->vocab_padded % s->tp;
+    return m->heads % s->tp || m->ffn % s->tp || m->vocab_padded % s->tp;
+}
+
+static bool breaks_kv_heads(const cb_job *job, const cb_split *s) {
+    return cb_model_kv_heads(job->model) % s->tp != 0;
 }
 
 static bool breaks_node(const cb_job *job, const cb_split *s) {
     int node = job->cluster->node_devices;
     return s->tp <= node ? node % s->tp != 0 : s->tp % node != 0;
+}
+
+/* DeepSpeed's engine places embedding and head like layers: a stage may hold one of them alone. */
+static bool breaks_stages(const cb_job *job, const cb_split *s) {
+    bool alone = s->placement == CB_PLACE_WITH_ENDS && cb_stack_traits_of(job->stack)->engine;
+    return s->pp > job->model->layers + (alone ? 2 : 0);
 }
 
 static bool breaks_layers(const cb_job *job, const cb_split *s) {
@@ -79,8 +89,13 @@ static bool breaks_zero(const cb_job *job, const cb_split *s) {
     return s->zero > 0 && s->dp * s->cp == 1;
 }
 
-static bool breaks_zero_pipeline(const cb_job *job, const cb_split *s) {
-    return s->pp > 1 && (s->zero == 2 || (s->zero == 3 && job->stack != CB_TITAN));
+static bool breaks_zero_2(const cb_job *job, const cb_split *s) {
+    (void)job;
+    return s->pp > 1 && s->zero == 2;
+}
+
+static bool breaks_zero_3(const cb_job *job, const cb_split *s) {
+    return s->pp > 1 && s->zero == 3 && job->stack != CB_TITAN;
 }
 
 static bool breaks_context(const cb_job *job, const cb_split *s) {
@@ -92,30 +107,39 @@ static bool breaks_positions(const cb_job *job, const cb_split *s) {
     return job->model->position == CB_LEARNED && job->seq_length > job->model->positions;
 }
 
+/* What published runs may break although a search need not look at it: a row seldom says how many positions a model
+ * has; tp 6 on nodes of 8 is slow, not impossible; programs copy heads of keys that tp does not divide, and place
+ * embedding and head as they like (NVIDIA's Llama 405B: 126 layers in 16 x 8 chunks; BLOOM's tuning: 70 layers on 36
+ * stages, with ZeRO 1 on one replica too); and which program ran is read from a few words, so that what others can do
+ * may be what this one did. */
 static const struct {
     cb_rule rule;
     breaks *breaks;
 } rules[] = {
-    {{"devices", "dp x tp x pp x cp is the number of devices"}, breaks_devices},
-    {{"positions", "a sequence is no longer than the model's learned positions"}, breaks_positions},
-    {{"heads", "tp divides the heads, those of keys and values, the MLP width and the padded vocabulary"},
-     breaks_heads},
-    {{"node", "a tensor-parallel group fills a part of a node or whole nodes"}, breaks_node},
-    {{"layers", "every stage and chunk holds a layer: pp x chunks is at most the number of layers"}, breaks_layers},
-    {{"batch", "dp x microbatch divides the global batch"}, breaks_batch},
-    {{"schedule", "chunks go with the interleaved schedule, and schedules with a pipeline"}, breaks_schedule},
+    {{"devices", "dp x tp x pp x cp is the number of devices", true}, breaks_devices},
+    {{"positions", "a sequence is no longer than the model's learned positions", false}, breaks_positions},
+    {{"heads", "tp divides the heads, the MLP width and the padded vocabulary", true}, breaks_heads},
+    {{"kv-heads", "tp divides the heads of keys and values", false}, breaks_kv_heads},
+    {{"node", "a tensor-parallel group fills a part of a node or whole nodes", false}, breaks_node},
+    {{"stages", "every stage holds a layer: pp is at most the number of layers", true}, breaks_stages},
+    {{"layers", "every chunk of a stage holds a layer: pp x chunks is at most the number of layers", false},
+     breaks_layers},
+    {{"batch", "dp x microbatch divides the global batch", true}, breaks_batch},
+    {{"schedule", "chunks go with the interleaved schedule, and schedules with a pipeline", true}, breaks_schedule},
     {{"stack",
-      "the stack does not have it: a pipeline, a schedule, few microbatches, a stage of ZeRO, recomputation, SP or cp"},
+      "the stack does not have it: a pipeline, a schedule, few microbatches, a stage of ZeRO, recomputation, SP or cp",
+      false},
      breaks_stack},
-    {{"groups", "interleaved: microbatches pass in groups of pp, so pp divides their number"}, breaks_groups},
-    {{"chunks", "interleaved: pp x chunks divides the layers"}, breaks_chunks},
-    {{"ends", "embedding and head count as a layer each only where pp then divides the layers"}, breaks_ends},
-    {{"sequence", "sequence parallelism goes with tp > 1, which divides the sequence"}, breaks_sequence},
-    {{"selective", "attention in blocks keeps no scores: selective recomputation has nothing to do"}, breaks_selective},
-    {{"zero", "ZeRO cuts over dp and cp: there is more than one"}, breaks_zero},
-    {{"zero-pipeline", "in a pipeline ZeRO 2 keeps all gradients to the step's end, as 1 does; 3 has torchtitan alone"},
-     breaks_zero_pipeline},
-    {{"context", "context parallelism needs attention in blocks and two equal parts of the sequence per rank"},
+    {{"groups", "interleaved: microbatches pass in groups of pp, so pp divides their number", true}, breaks_groups},
+    {{"chunks", "interleaved: pp x chunks divides the layers", true}, breaks_chunks},
+    {{"ends", "embedding and head count as a layer each only where pp then divides the layers", false}, breaks_ends},
+    {{"sequence", "sequence parallelism goes with tp > 1, which divides the sequence", true}, breaks_sequence},
+    {{"selective", "attention in blocks keeps no scores: selective recomputation has nothing to do", false},
+     breaks_selective},
+    {{"zero", "ZeRO cuts over dp and cp: there is more than one", false}, breaks_zero},
+    {{"zero-2", "in a pipeline ZeRO 2 keeps all gradients to the step's end, as 1 does", false}, breaks_zero_2},
+    {{"zero-3", "ZeRO 3 together with a pipeline is torchtitan's alone", true}, breaks_zero_3},
+    {{"context", "context parallelism needs attention in blocks and two equal parts of the sequence per rank", false},
      breaks_context},
 };
 enum { RULES = sizeof rules / sizeof *rules };
@@ -129,10 +153,18 @@ const cb_rule *cb_rule_at(int index) {
     return &rules[index].rule;
 }
 
-int cb_rule_broken(const cb_job *job, const cb_split *split) {
+static int first_broken(const cb_job *job, const cb_split *split, bool of_any_run) {
     for (int i = 0; i < RULES; i++)
-        if (rules[i].breaks(job, split)) return i;
+        if ((rules[i].rule.of_any_run || !of_any_run) && rules[i].breaks(job, split)) return i;
     return -1;
+}
+
+int cb_rule_broken(const cb_job *job, const cb_split *split) {
+    return first_broken(job, split, false);
+}
+
+int cb_rule_of_any_run_broken(const cb_job *job, const cb_split *split) {
+    return first_broken(job, split, true);
 }
 
 cb_err cb_rules_check(const cb_job *job, const cb_split *s) {

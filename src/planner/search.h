@@ -28,12 +28,15 @@ typedef struct cb_mesh_result {
 typedef struct cb_rule {
     const char *name;   /* "heads" */
     const char *reason; /* one line, for people */
+    bool of_any_run;    /* no run can break it; else it is one of what is searched */
 } cb_rule;
 int cb_rules_count(void);
 const cb_rule *cb_rule_at(int index);
 /* The first rule that the layout breaks, by index; -1: none. For the whole of a split that agrees with the cluster. */
 int cb_rule_broken(const cb_job *job, const cb_split *split);
-/* The same as an error, with the numbers. */
+/* The same of the rules that no run can break. */
+int cb_rule_of_any_run_broken(const cb_job *job, const cb_split *split);
+/* The first broken of all as an error, with the numbers. */
 CB_MUST_USE cb_err cb_rules_check(const cb_job *job, const cb_split *split);
 
 enum { CB_MOST_RULES = 24 };

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "planner/columns.h"
-#include "planner/device_memory.h"
+#include "planner/search.h"
 
 /* In the unit of the table. Nothing where the row does not say what is computed again. */
 static double memory_gb(const cb_published *published, const cb_job *job, const cb_csv *csv, int row) {
@@ -35,6 +35,11 @@ static cb_err predict(cb_checked_row *to, const cb_csv *csv, const char *name, i
     if (*to->why) return CB_OK;
     cb_job job = cb_published_job(&published);
     job.constants = constants;
+    int broken = cb_rule_of_any_run_broken(&job, &published.split);
+    if (broken >= 0) {
+        snprintf(to->why, sizeof to->why, "a layout that cannot be: %s", cb_rule_at(broken)->reason);
+        return CB_OK;
+    }
     cb_err e = cb_estimate_time(&job, &published.split, constants, &estimate);
     if (e) {
         snprintf(to->why, sizeof to->why, "a layout that cannot be: %.200s", cb_err_text(e));
