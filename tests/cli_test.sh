@@ -231,7 +231,8 @@ helps() {
 models() {
     run model
     check "model: code 0" equal "$rc" 0
-    check "the presets are listed" grep -qE '^gpt2-124m +124439808 +12 +768 +12 +1024 +50257$' "$out"
+    check "the presets are listed" grep -qE '^gpt2-124m +124439808 +12 +768 +12 +1024 +50257 Radford et al. 2019$' "$out"
+    check "in lines of at most 100" equal "$(awk 'length($0) > 100' "$out" | wc -l)" 0
     run model --model gpt2-124m --pp 4 --layers-per-stage 4,3,3,2
     check "a row for each stage" equal "$(grep -cE '^ +[0-3]  [0-9]' "$out")" 4
     run model --pp 4

@@ -220,12 +220,13 @@ static void files(void) {
 
 /* What is written is read back as the same model, for every preset. */
 static void written_and_read(void) {
-    for (const char *const *name = cb_model_preset_names(); *name; name++) {
+    const char *name;
+    for (int i = 0; (name = cb_model_preset_name(i)); i++) {
         cb_model model, again;
         char *text = NULL, path[80];
-        CHECK_OK(cb_model_preset(&model, *name));
+        CHECK_OK(cb_model_preset(&model, name));
         CHECK_OK(cb_model_write_config(&model, &text));
-        snprintf(path, sizeof path, "%s.json", *name);
+        snprintf(path, sizeof path, "%s.json", name);
         CHECK_OK(cb_model_parse_config(&again, text, (int64_t)strlen(text), path));
         CHECK_STR(again.name, model.name);
         CHECK(again.vocab == model.vocab && again.vocab_padded == model.vocab_padded &&

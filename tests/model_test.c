@@ -1,6 +1,7 @@
 /* Presets and their published sizes, checks with their messages, FLOPs against published numbers. */
 
 #include "model/model.h"
+#include "model/params.h"
 #include "support/test.h"
 
 static cb_model preset(const char *name) {
@@ -29,13 +30,14 @@ static void presets(void) {
         CHECK_INT(model.vocab, known[i].vocab);
         CHECK_INT(model.vocab_padded, known[i].vocab_padded);
     }
-    int count = 0;
-    for (const char *const *name = cb_model_preset_names(); *name; name++, count++) {
-        cb_model model = preset(*name);
-        CHECK_STR(model.name, *name);
+    const char *name;
+    for (int i = 0; (name = cb_model_preset_name(i)); i++) {
+        cb_model model = preset(name);
+        CHECK_STR(model.name, name);
         CHECK_OK(cb_model_check(&model));
+        CHECK(strlen(name) <= 17 && strlen(cb_model_preset_source(i)) <= 25); /* the table of `cuboid model` */
+        for (int j = 0; j < i; j++) CHECK(strcmp(name, cb_model_preset_name(j)) != 0);
     }
-    CHECK_INT(count, 38);
 }
 
 /* 10^9 parameters as printed in the papers' tables: Narayanan et al. table 1, Korthikanti et al. table 3, Brown et al.
@@ -53,6 +55,66 @@ static void published_sizes(void) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         cb_model model = preset(known[i].name);
         CHECK_NEAR((double)cb_model_parameters(&model) / 1e9, known[i].billions, known[i].within);
+    }
+}
+
+/* What a table's number of parameters counts. */
+typedef enum counts { ALL, MATRICES, LAYERS } counts; /* MATRICES: of layers and tokens; LAYERS: without embedding */
+
+static double billions(const cb_model *model, counts what) {
+    double sum = 0;
+    for (int id = 0; id < cb_params_count(model); id++) {
+        cb_param param = cb_param_at(model, id);
+        if (what == MATRICES && (param.dims < 2 || param.role == CB_WPE)) continue;
+        if (what == LAYERS && param.layer < 0) continue;
+        sum += (double)(param.file_rows * param.cols);
+    }
+    return sum / 1e9;
+}
+
+/* Shapes of published measurements, with the 10^9 parameters that their sources print, to half of the last digit unless
+ * said. BigScience's labels are of the layers alone or of all; 200 billion and nemotron's 22 are rounder than that. */
+static void measured_sizes(void) {
+    static const struct {
+        const char *name;
+        double billions, within;
+        counts what;
+    } known[] = {{"megatron-gpt2-1b", 1.16, .005, ALL},     {"megatron-gpt2-2b", 2.03, .005, ALL},
+                 {"megatron-gpt2-4b", 4.24, .005, ALL},     {"megatron-gpt2-8b", 8.67, .005, ALL},
+                 {"vtrain-204m", .204, 5e-4, ALL},          {"vtrain-254m", .254, 5e-4, ALL},
+                 {"vtrain-304m", .304, 5e-4, ALL},          {"vtrain-355m", .355, 5e-4, ALL},
+                 {"vtrain-709m", .709, 5e-4, ALL},          {"vtrain-911m", .911, 5e-4, ALL},
+                 {"vtrain-1.1b", 1.112, 5e-4, ALL},         {"vtrain-1.3b", 1.314, 5e-4, ALL},
+                 {"vtrain-3.6b", 3.6, .05, ALL},            {"vtrain-18.4b", 18.4, .05, ALL},
+                 {"vtrain-39.1b", 39.1, .05, ALL},          {"vtrain-175b", 175, .5, ALL},
+                 {"zero-bubble-1.5b", 1.5, .05, ALL},       {"zero-bubble-6.2b", 6.2, .05, ALL},
+                 {"zero-bubble-14.6b", 14.6, .05, ALL},     {"zero-bubble-28.3b", 28.3, .05, ALL},
+                 {"mpt-125m", .12531, 5e-6, ALL},           {"mpt-350m", .35599, 5e-6, ALL},
+                 {"mpt-760m", .76047, 5e-6, ALL},           {"mpt-1b", 1.316, 5e-4, ALL},
+                 {"mpt-3b", 2.6518, 5e-5, ALL},             {"mpt-7b", 6.6589, 5e-5, ALL},
+                 {"mpt-13b", 12.854, 5e-4, ALL},            {"mpt-30b", 29.975, 5e-4, ALL},
+                 {"mpt-70b", 64.862, 5e-4, ALL},            {"oneflow-124m", .1239, 5e-5, MATRICES},
+                 {"oneflow-531m", .5308, 5e-5, MATRICES},   {"oneflow-1.6b", 1.646, 5e-4, MATRICES},
+                 {"oneflow-3.8b", 3.78, .005, MATRICES},    {"nanotron-1.34b", 1.34, .005, ALL},
+                 {"nanotron-3.57b", 3.57, .005, ALL},       {"nanotron-8.86b", 8.86, .005, ALL},
+                 {"nanotron-80b", 80, .5, ALL},             {"nemo-5b", 5, .5, ALL},
+                 {"nemo-20b", 20, .5, ALL},                 {"nemotron-22b", 22, 1, ALL},
+                 {"nemotron-340b", 341.0, .05, MATRICES}, /* 331.6 and 9.4 of embeddings */
+                 {"nemotron-340b", 331.6, .05, LAYERS},     {"bigscience-7.5b", 7.5, .05, ALL},
+                 {"bigscience-13b", 13, .5, ALL},           {"bigscience-18b", 18, .5, ALL},
+                 {"bigscience-30b", 30, .5, ALL},           {"bigscience-39b", 39, .5, ALL},
+                 {"bigscience-52b", 52, .5, ALL},           {"bigscience-65b", 65, .5, LAYERS},
+                 {"bigscience-104b", 104, .5, ALL},         {"bigscience-116b", 116, .5, LAYERS},
+                 {"bigscience-206b", 206, .5, LAYERS},      {"tr11-20b", 20, .5, LAYERS},
+                 {"tr11-177b", 177, .5, ALL},               {"tr11-181b", 181, .5, ALL},
+                 {"tr11-182b-78l", 182, .5, ALL},           {"tr11-182b-84l", 182, .5, ALL},
+                 {"tr11-184b", 184, .5, ALL},               {"tr11-195b", 195, .5, ALL},
+                 {"tr11-196b", 196, .5, ALL},               {"tr11-200b", 200, 1, LAYERS}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        cb_model model = preset(known[i].name);
+        CHECK_NEAR(billions(&model, ALL), (double)cb_model_parameters(&model) / 1e9, 1e-9);
+        if (!CHECK_NEAR(billions(&model, known[i].what), known[i].billions, known[i].within))
+            printf("    %s\n", known[i].name);
     }
 }
 
@@ -189,6 +251,7 @@ static void flops(void) {
 int main(void) {
     RUN(presets);
     RUN(published_sizes);
+    RUN(measured_sizes);
     RUN(trainable);
     RUN(grouped_heads);
     RUN(unknown_names);

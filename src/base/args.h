@@ -55,7 +55,8 @@ void cb_args_wrap(const char *from, int left, FILE *to);
 void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to);
 /* For a name that is not known: the three nearest of `words` (NULL-ended), the nearest first, as the rest of the
  * message's sentence: "; did you mean 'a', 'b' or 'c'?" of those that are near; if none is "; the nearest are 'a', 'b'
- * and 'c'."; "." if there are no words or nothing was given. Of names beyond 63 letters the first 63 count. Returns out. */
+ * and 'c'."; "." if there are no words or nothing was given. Of names beyond 63 letters the first 63 count. Returns
+ * out. */
 char *cb_args_suggest(const char *given, const char *const *words, char out[256]);
 
 #endif

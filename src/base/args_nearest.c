@@ -1,6 +1,6 @@
-/* "Did you mean": the words with the fewest edits; see args.h. The distance is optimal string alignment (insert, delete,
- * replace, swap of neighbours; each piece of text edited once), capitals and small letters being the same. Source:
- * Damerau, CACM 7(3), 1964; Wagner and Fischer, JACM 21(1), 1974. */
+/* "Did you mean": the words with the fewest edits; see args.h. The distance is optimal string alignment (insert,
+ * delete, replace, swap of neighbours; each piece of text edited once), capitals and small letters being the same.
+ * Source: Damerau, CACM 7(3), 1964; Wagner and Fischer, JACM 21(1), 1974. */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,8 +52,8 @@ static int common(const char *a, const char *b) {
     return longest;
 }
 
-/* Smaller is nearer: first the words that are near, by edits; then the others, by what they have in common with `given`,
- * and by edits where they have as much. */
+/* Smaller is nearer: first the words that are near, by edits; then the others, by what they have in common with
+ * `given`, and by edits where they have as much. */
 static int rank_of(const char *given, const char *word) {
     int edits = distance(given, word);
     if (!is_near(given, word, edits)) return OTHERS + (LONGEST - common(given, word)) * (LONGEST + 1) + edits;

@@ -45,13 +45,14 @@ static const cb_arg table[] = {
 enum { ROWS = sizeof table / sizeof table[0] };
 
 static cb_err print_presets(void) {
-    printf("%-14s %15s %7s %9s %6s %9s %11s\n", "model", "parameters", "layers", "channels", "heads", "positions",
-           "vocabulary");
-    for (const char *const *name = cb_model_preset_names(); *name; name++) {
+    const char *name;
+    printf("%-17s %13s %6s %8s %5s %9s %10s %s\n", "model", "parameters", "layers", "channels", "heads", "positions",
+           "vocabulary", "source of its sizes");
+    for (int i = 0; (name = cb_model_preset_name(i)); i++) {
         cb_model m;
-        TRY(cb_model_preset(&m, *name));
-        printf("%-14s %15lld %7d %9lld %6d %9lld %11lld\n", m.name, (long long)cb_model_parameters(&m), m.layers,
-               (long long)m.channels, m.heads, (long long)m.positions, (long long)m.vocab);
+        TRY(cb_model_preset(&m, name));
+        printf("%-17s %13lld %6d %8lld %5d %9lld %10lld %s\n", m.name, (long long)cb_model_parameters(&m), m.layers,
+               (long long)m.channels, m.heads, (long long)m.positions, (long long)m.vocab, cb_model_preset_source(i));
     }
     return CB_OK;
 }

@@ -1,8 +1,10 @@
 /* cuboid: the command line. Each command is a row of the table. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/args.h"
 #include "cli/commands.h"
@@ -53,8 +55,14 @@ static int report(cb_err e) {
     return code;
 }
 
-/* What was printed has to be there: a full disk behind a pipe or a file is an error, not a short answer. A stdout that
- * was closed from the start is the caller's wish. */
+/* A stdout that is closed from the start is the caller's wish: no file that is opened may take its place. */
+static void open_stdout(void) {
+    if (fcntl(STDOUT_FILENO, F_GETFD) >= 0) return;
+    FILE *nowhere = freopen("/dev/null", "w", stdout);
+    (void)nowhere;
+}
+
+/* What was printed has to be there: a full disk behind a pipe or a file is an error, not a short answer. */
 static int close_stdout(int code) {
     bool bad = ferror(stdout) != 0;
     int reason = 0;
@@ -65,6 +73,7 @@ static int close_stdout(int code) {
 }
 
 int main(int argc, char **argv) {
+    open_stdout();
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(argc < 2 ? stderr : stdout);
         return close_stdout(argc < 2 ? 2 : 0);

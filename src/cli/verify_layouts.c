@@ -54,7 +54,8 @@ static const char *known_schedule(const char *name, size_t length) {
 }
 
 /* `name` in `text`, which is what the option has or a part of it. */
-static cb_err unknown_schedule(const char *option, const char *text, size_t text_length, const char *name, size_t length) {
+static cb_err unknown_schedule(const char *option, const char *text, size_t text_length, const char *name,
+                               size_t length) {
     char word[64], near[256];
     snprintf(word, sizeof word, "%.*s", (int)(length < 63 ? length : 63), name);
     return cb_fail(CB_EUSAGE, "%s: '%.*s': there is no schedule '%s'%s", option, (int)text_length, text, word,
@@ -80,7 +81,8 @@ cb_err cb_layouts_schedules(const char *text, const char **out, int most) {
 static cb_err wrong_layout(const char *at, size_t length) {
     const char *colon = memchr(at, ':', length);
     size_t named = colon ? length - (size_t)(colon + 1 - at) : 0;
-    if (named > 0 && !known_schedule(colon + 1, named)) return unknown_schedule("--layouts", at, length, colon + 1, named);
+    if (named > 0 && !known_schedule(colon + 1, named))
+        return unknown_schedule("--layouts", at, length, colon + 1, named);
     return cb_fail(CB_EUSAGE, "--layouts: '%.*s' is not DPxTPxPP or DPxTPxPP:SCHEDULE, such as 2x2x2 or 1x1x4:gpipe",
                    (int)length, at);
 }

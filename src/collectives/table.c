@@ -1,7 +1,7 @@
 /* The table of algorithms; see table.h. The limits are those of cost.h. A trainer's all-reduce keeps one order of sums,
  * so only rows that do are chosen; the others can be named. */
-#include "base/args.h"
 #include "collectives/table.h"
+#include "base/args.h"
 
 #include <stdio.h>
 #include <string.h>

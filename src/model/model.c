@@ -33,8 +33,9 @@ int64_t cb_model_fc_width(const cb_model *model) {
 }
 
 cb_err cb_model_load(cb_model *model, const char *name) {
-    for (const char *const *preset = cb_model_preset_names(); *preset; preset++)
-        if (!strcmp(*preset, name)) return cb_model_preset(model, name);
+    const char *preset;
+    for (int i = 0; (preset = cb_model_preset_name(i)); i++)
+        if (!strcmp(preset, name)) return cb_model_preset(model, name);
     return is_path(name) ? cb_model_read_config(model, name) : cb_model_preset(model, name);
 }
 

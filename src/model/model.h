@@ -36,7 +36,8 @@ typedef struct cb_model {
  * .json). Errors: CB_EUSAGE with the nearest presets' names; CB_EIO, CB_EFORMAT with the field. */
 CB_MUST_USE cb_err cb_model_load(cb_model *model, const char *name);
 CB_MUST_USE cb_err cb_model_preset(cb_model *model, const char *name);
-const char *const *cb_model_preset_names(void); /* NULL-ended */
+const char *cb_model_preset_name(int index);   /* from 0; NULL: there are no more */
+const char *cb_model_preset_source(int index); /* of its sizes, at most 25 letters */
 /* Sets vocab_padded = ceil(vocab / multiple) * multiple. */
 void cb_model_pad_vocab(cb_model *model, int64_t multiple);
 /* Consistency: positive sizes, H divides C, kv_heads divide H. Error CB_EINVAL. */

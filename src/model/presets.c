@@ -1,11 +1,13 @@
-/* Models known by name, one row each; a family's row says what it differs in from GPT-2. Sources:
- * gpt2: Radford et al. 2019. gpt3: Brown et al., arXiv:2005.14165, table 2.1, all attention dense; its 1.3b is printed
- * with 24 heads, which do not divide 2048 channels, and its 13b with 5140 channels: 16 and 5120 here, as others do.
- * bloom: the BLOOM paper, arXiv:2211.05100, table 3. llama-2: Touvron et al., arXiv:2307.09288; llama-3: Grattafiori et
- * al., arXiv:2407.21783, table 3, and the published config.json files. megatron: Narayanan et al., arXiv:2104.04473,
- * table 1; 22b, 175b: Korthikanti et al., arXiv:2205.05198, table 3; mt-nlg: Smith et al., arXiv:2201.11990. Megatron's
- * vocabulary is 51200. The others work on bytes: `demo` to train in minutes, `toy-*` for pictures of pipelines,
- * `test-*` for tests, whose heads, width and padded vocabulary eight tensor-parallel ranks divide. */
+/* Models known by name, one row each; a family's row says what it differs in from GPT-2, a source's where its sizes are
+ * from. Names that begin with an origin (vtrain, oneflow, ...) are shapes that were only measured: their tables are
+ * what the planner was held against (see docs/planner.md). Where a source leaves a size open or contradicts itself:
+ * gpt3: all attention dense; the 1.3b is printed with 24 heads, which do not divide 2048 channels, and the 13b with
+ * 5140 channels: 16 and 5120 here, as others do. zero-bubble: no vocabulary is printed; the four printed counts leave
+ * between 25 and 33 thousand tokens: 32000. mpt: of the throughput tables, with learned positions, as many as the
+ * sequence is long: 2048. tr11: heads were varied, most often as here. nemotron-22b: these sizes make 21.3 billion;
+ * Nemotron's squared ReLU counts as GELU does. toy, test: work on bytes, `toy-*` for pictures of pipelines, `test-*`
+ * for tests, whose heads, width and padded vocabulary eight tensor-parallel ranks divide; `demo` to train in minutes.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +16,7 @@
 
 enum { VOCAB_MULTIPLE = 128 };
 
-typedef enum family { GPT, BLOOM, LLAMA } family;
+typedef enum family { GPT, BLOOM, LLAMA, LLAMA_TIED, NEMOTRON } family;
 
 static const cb_model families[] = {
     [GPT] = {.norm_eps = 1e-5, .init_std = 0.02},
@@ -26,6 +28,57 @@ static const cb_model families[] = {
                .unbiased = true,
                .norm = CB_RMSNORM,
                .position = CB_ROTARY},
+    [LLAMA_TIED] = {.norm_eps = 1e-5,
+                    .init_std = 0.02,
+                    .gated = true,
+                    .unbiased = true,
+                    .norm = CB_RMSNORM,
+                    .position = CB_ROTARY},
+    [NEMOTRON] = {.norm_eps = 1e-5, .init_std = 0.02, .untied = true, .unbiased = true, .position = CB_ROTARY},
+};
+
+typedef enum source {
+    OWN,
+    GPT2,
+    GPT3,
+    BLOOM_PAPER,
+    LLAMA2,
+    LLAMA3,
+    SC21,
+    SELECTIVE,
+    MT_NLG,
+    MEGATRON_2020,
+    VTRAIN,
+    ZERO_BUBBLE,
+    MPT,
+    ONEFLOW,
+    NANOTRON,
+    NEMO,
+    NEMOTRON_4,
+    BIGSCIENCE,
+    TR11
+} source;
+
+static const char *const sources[] = {
+    [OWN] = "of this program",
+    [GPT2] = "Radford et al. 2019",
+    [GPT3] = "arXiv:2005.14165, tab 2.1",
+    [BLOOM_PAPER] = "arXiv:2211.05100, table 3",
+    [LLAMA2] = "arXiv:2307.09288",
+    [LLAMA3] = "arXiv:2407.21783, table 3",
+    [SC21] = "arXiv:2104.04473, table 1",
+    [SELECTIVE] = "arXiv:2205.05198, table 3",
+    [MT_NLG] = "arXiv:2201.11990",
+    [MEGATRON_2020] = "Megatron-LM README, 2020",
+    [VTRAIN] = "arXiv:2312.12391 (vTrain)",
+    [ZERO_BUBBLE] = "arXiv:2401.10241, table 3",
+    [MPT] = "llm-foundry, throughput",
+    [ONEFLOW] = "OneFlow GPT benchmarks",
+    [NANOTRON] = "nanotron, benchmarks",
+    [NEMO] = "NeMo, performance docs",
+    [NEMOTRON_4] = "arXiv:2406.11704",
+    [BIGSCIENCE] = "bigscience, experiments",
+    [TR11] = "bigscience, tr11",
 };
 
 typedef struct preset {
@@ -36,67 +89,125 @@ typedef struct preset {
     int64_t channels;
     int heads, kv_heads; /* 0: heads */
     int64_t ffn;         /* 0: 4 * channels */
+    source source;
 } preset;
 
 static const preset presets[] = {
-    {"gpt2-124m", GPT, 50257, 1024, 12, 768, 12, 0, 0},
-    {"gpt2-350m", GPT, 50257, 1024, 24, 1024, 16, 0, 0},
-    {"gpt2-774m", GPT, 50257, 1024, 36, 1280, 20, 0, 0},
-    {"gpt2-1558m", GPT, 50257, 1024, 48, 1600, 25, 0, 0},
-    {"gpt3-125m", GPT, 50257, 2048, 12, 768, 12, 0, 0},
-    {"gpt3-350m", GPT, 50257, 2048, 24, 1024, 16, 0, 0},
-    {"gpt3-760m", GPT, 50257, 2048, 24, 1536, 16, 0, 0},
-    {"gpt3-1.3b", GPT, 50257, 2048, 24, 2048, 16, 0, 0},
-    {"gpt3-2.7b", GPT, 50257, 2048, 32, 2560, 32, 0, 0},
-    {"gpt3-6.7b", GPT, 50257, 2048, 32, 4096, 32, 0, 0},
-    {"gpt3-13b", GPT, 50257, 2048, 40, 5120, 40, 0, 0},
-    {"gpt3-175b", GPT, 50257, 2048, 96, 12288, 96, 0, 0},
-    {"bloom-176b", BLOOM, 250880, 2048, 70, 14336, 112, 0, 0},
-    {"llama-2-7b", LLAMA, 32000, 4096, 32, 4096, 32, 0, 11008},
-    {"llama-2-13b", LLAMA, 32000, 4096, 40, 5120, 40, 0, 13824},
-    {"llama-2-70b", LLAMA, 32000, 4096, 80, 8192, 64, 8, 28672},
-    {"llama-3-8b", LLAMA, 128256, 8192, 32, 4096, 32, 8, 14336},
-    {"llama-3-70b", LLAMA, 128256, 8192, 80, 8192, 64, 8, 28672},
-    {"llama-3.1-8b", LLAMA, 128256, 131072, 32, 4096, 32, 8, 14336},
-    {"llama-3.1-70b", LLAMA, 128256, 131072, 80, 8192, 64, 8, 28672},
-    {"llama-3.1-405b", LLAMA, 128256, 131072, 126, 16384, 128, 8, 53248},
-    {"megatron-1.7b", GPT, 51200, 2048, 24, 2304, 24, 0, 0},
-    {"megatron-3.6b", GPT, 51200, 2048, 30, 3072, 32, 0, 0},
-    {"megatron-7.5b", GPT, 51200, 2048, 36, 4096, 32, 0, 0},
-    {"megatron-18b", GPT, 51200, 2048, 40, 6144, 48, 0, 0},
-    {"megatron-22b", GPT, 51200, 2048, 48, 6144, 64, 0, 0},
-    {"megatron-39b", GPT, 51200, 2048, 48, 8192, 64, 0, 0},
-    {"megatron-76b", GPT, 51200, 2048, 60, 10240, 80, 0, 0},
-    {"megatron-145b", GPT, 51200, 2048, 80, 12288, 96, 0, 0},
-    {"megatron-175b", GPT, 51200, 2048, 96, 12288, 96, 0, 0},
-    {"megatron-310b", GPT, 51200, 2048, 96, 16384, 128, 0, 0},
-    {"mt-nlg-530b", GPT, 51200, 2048, 105, 20480, 128, 0, 0},
-    {"gpt-1t", GPT, 51200, 2048, 128, 25600, 160, 0, 0},
-    {"demo", GPT, 256, 256, 4, 256, 8, 0, 0},
-    {"toy-8", GPT, 256, 128, 8, 64, 8, 0, 0},
-    {"toy-12", GPT, 256, 128, 12, 64, 4, 0, 0},
-    {"test-tiny", GPT, 256, 64, 4, 64, 8, 0, 0},
-    {"test-pad", GPT, 251, 64, 4, 64, 8, 0, 0}, /* as test-tiny, with padded rows in the vocabulary */
+    {"gpt2-124m", GPT, 50257, 1024, 12, 768, 12, 0, 0, GPT2},
+    {"gpt2-350m", GPT, 50257, 1024, 24, 1024, 16, 0, 0, GPT2},
+    {"gpt2-774m", GPT, 50257, 1024, 36, 1280, 20, 0, 0, GPT2},
+    {"gpt2-1558m", GPT, 50257, 1024, 48, 1600, 25, 0, 0, GPT2},
+    {"gpt3-125m", GPT, 50257, 2048, 12, 768, 12, 0, 0, GPT3},
+    {"gpt3-350m", GPT, 50257, 2048, 24, 1024, 16, 0, 0, GPT3},
+    {"gpt3-760m", GPT, 50257, 2048, 24, 1536, 16, 0, 0, GPT3},
+    {"gpt3-1.3b", GPT, 50257, 2048, 24, 2048, 16, 0, 0, GPT3},
+    {"gpt3-2.7b", GPT, 50257, 2048, 32, 2560, 32, 0, 0, GPT3},
+    {"gpt3-6.7b", GPT, 50257, 2048, 32, 4096, 32, 0, 0, GPT3},
+    {"gpt3-13b", GPT, 50257, 2048, 40, 5120, 40, 0, 0, GPT3},
+    {"gpt3-175b", GPT, 50257, 2048, 96, 12288, 96, 0, 0, GPT3},
+    {"bloom-176b", BLOOM, 250880, 2048, 70, 14336, 112, 0, 0, BLOOM_PAPER},
+    {"llama-2-7b", LLAMA, 32000, 4096, 32, 4096, 32, 0, 11008, LLAMA2},
+    {"llama-2-13b", LLAMA, 32000, 4096, 40, 5120, 40, 0, 13824, LLAMA2},
+    {"llama-2-70b", LLAMA, 32000, 4096, 80, 8192, 64, 8, 28672, LLAMA2},
+    {"llama-3-8b", LLAMA, 128256, 8192, 32, 4096, 32, 8, 14336, LLAMA3},
+    {"llama-3-70b", LLAMA, 128256, 8192, 80, 8192, 64, 8, 28672, LLAMA3},
+    {"llama-3.1-8b", LLAMA, 128256, 131072, 32, 4096, 32, 8, 14336, LLAMA3},
+    {"llama-3.1-70b", LLAMA, 128256, 131072, 80, 8192, 64, 8, 28672, LLAMA3},
+    {"llama-3.1-405b", LLAMA, 128256, 131072, 126, 16384, 128, 8, 53248, LLAMA3},
+    {"megatron-1.7b", GPT, 51200, 2048, 24, 2304, 24, 0, 0, SC21},
+    {"megatron-3.6b", GPT, 51200, 2048, 30, 3072, 32, 0, 0, SC21},
+    {"megatron-7.5b", GPT, 51200, 2048, 36, 4096, 32, 0, 0, SC21},
+    {"megatron-18b", GPT, 51200, 2048, 40, 6144, 48, 0, 0, SC21},
+    {"megatron-22b", GPT, 51200, 2048, 48, 6144, 64, 0, 0, SELECTIVE},
+    {"megatron-39b", GPT, 51200, 2048, 48, 8192, 64, 0, 0, SC21},
+    {"megatron-76b", GPT, 51200, 2048, 60, 10240, 80, 0, 0, SC21},
+    {"megatron-145b", GPT, 51200, 2048, 80, 12288, 96, 0, 0, SC21},
+    {"megatron-175b", GPT, 51200, 2048, 96, 12288, 96, 0, 0, SELECTIVE},
+    {"megatron-310b", GPT, 51200, 2048, 96, 16384, 128, 0, 0, SC21},
+    {"mt-nlg-530b", GPT, 51200, 2048, 105, 20480, 128, 0, 0, MT_NLG},
+    {"gpt-1t", GPT, 51200, 2048, 128, 25600, 160, 0, 0, SC21},
+    {"megatron-gpt2-1b", GPT, 51200, 1024, 24, 1920, 15, 0, 0, MEGATRON_2020},
+    {"megatron-gpt2-2b", GPT, 51200, 1024, 30, 2304, 18, 0, 0, MEGATRON_2020},
+    {"megatron-gpt2-4b", GPT, 51200, 1024, 36, 3072, 24, 0, 0, MEGATRON_2020},
+    {"megatron-gpt2-8b", GPT, 51200, 1024, 42, 4096, 32, 0, 0, MEGATRON_2020},
+    {"vtrain-204m", GPT, 50257, 1024, 12, 1024, 16, 0, 0, VTRAIN},
+    {"vtrain-254m", GPT, 50257, 1024, 16, 1024, 16, 0, 0, VTRAIN},
+    {"vtrain-304m", GPT, 50257, 1024, 20, 1024, 16, 0, 0, VTRAIN},
+    {"vtrain-355m", GPT, 50257, 1024, 24, 1024, 16, 0, 0, VTRAIN},
+    {"vtrain-709m", GPT, 50257, 1024, 12, 2048, 16, 0, 0, VTRAIN},
+    {"vtrain-911m", GPT, 50257, 1024, 16, 2048, 16, 0, 0, VTRAIN},
+    {"vtrain-1.1b", GPT, 50257, 1024, 20, 2048, 16, 0, 0, VTRAIN},
+    {"vtrain-1.3b", GPT, 50257, 1024, 24, 2048, 16, 0, 0, VTRAIN},
+    {"vtrain-3.6b", GPT, 50257, 2048, 30, 3072, 32, 0, 0, VTRAIN},
+    {"vtrain-18.4b", GPT, 50257, 2048, 40, 6144, 48, 0, 0, VTRAIN},
+    {"vtrain-39.1b", GPT, 50257, 2048, 48, 8192, 64, 0, 0, VTRAIN},
+    {"vtrain-175b", GPT, 50257, 2048, 96, 12288, 96, 0, 0, VTRAIN},
+    {"zero-bubble-1.5b", GPT, 32000, 1024, 22, 2304, 24, 0, 0, ZERO_BUBBLE},
+    {"zero-bubble-6.2b", GPT, 32000, 1024, 30, 4096, 32, 0, 0, ZERO_BUBBLE},
+    {"zero-bubble-14.6b", GPT, 32000, 1024, 46, 5120, 40, 0, 0, ZERO_BUBBLE},
+    {"zero-bubble-28.3b", GPT, 32000, 1024, 62, 6144, 48, 0, 0, ZERO_BUBBLE},
+    {"mpt-125m", GPT, 50368, 2048, 12, 768, 12, 0, 0, MPT},
+    {"mpt-350m", GPT, 50368, 2048, 24, 1024, 16, 0, 0, MPT},
+    {"mpt-760m", GPT, 50368, 2048, 24, 1536, 12, 0, 0, MPT},
+    {"mpt-1b", GPT, 50368, 2048, 24, 2048, 16, 0, 0, MPT},
+    {"mpt-3b", GPT, 50368, 2048, 32, 2560, 20, 0, 0, MPT},
+    {"mpt-7b", GPT, 50368, 2048, 32, 4096, 32, 0, 0, MPT},
+    {"mpt-13b", GPT, 50368, 2048, 40, 5120, 40, 0, 0, MPT},
+    {"mpt-30b", GPT, 50368, 2048, 48, 7168, 56, 0, 0, MPT},
+    {"mpt-70b", GPT, 50368, 2048, 80, 8192, 64, 0, 0, MPT},
+    {"oneflow-124m", GPT, 50688, 2048, 12, 768, 12, 0, 0, ONEFLOW},
+    {"oneflow-531m", GPT, 50688, 2048, 16, 1536, 16, 0, 0, ONEFLOW},
+    {"oneflow-1.6b", GPT, 50688, 2048, 24, 2304, 24, 0, 0, ONEFLOW},
+    {"oneflow-3.8b", GPT, 50688, 2048, 32, 3072, 32, 0, 0, ONEFLOW},
+    {"nanotron-1.34b", LLAMA_TIED, 131072, 4096, 16, 2048, 32, 0, 8192, NANOTRON},
+    {"nanotron-3.57b", LLAMA_TIED, 131072, 4096, 28, 3072, 32, 0, 8192, NANOTRON},
+    {"nanotron-8.86b", LLAMA, 131072, 4096, 32, 4096, 32, 0, 14336, NANOTRON},
+    {"nanotron-80b", LLAMA, 131072, 4096, 80, 8192, 64, 0, 28672, NANOTRON},
+    {"nemo-5b", GPT, 51200, 2048, 24, 4096, 32, 0, 0, NEMO},
+    {"nemo-20b", GPT, 51200, 2048, 44, 6144, 48, 0, 0, NEMO},
+    {"nemotron-22b", NEMOTRON, 256000, 4096, 40, 6144, 48, 0, 0, NEMO},
+    {"nemotron-340b", NEMOTRON, 256000, 4096, 96, 18432, 96, 8, 0, NEMOTRON_4},
+    {"bigscience-7.5b", GPT, 50257, 1024, 36, 4096, 32, 0, 0, BIGSCIENCE},
+    {"bigscience-13b", GPT, 50257, 2048, 40, 5120, 32, 0, 0, BIGSCIENCE},
+    {"bigscience-18b", GPT, 50257, 1024, 40, 6144, 32, 0, 0, BIGSCIENCE},
+    {"bigscience-30b", GPT, 50257, 1024, 48, 7168, 32, 0, 0, BIGSCIENCE},
+    {"bigscience-39b", GPT, 50257, 1024, 48, 8192, 32, 0, 0, BIGSCIENCE},
+    {"bigscience-52b", GPT, 50257, 1024, 64, 8192, 32, 0, 0, BIGSCIENCE},
+    {"bigscience-65b", GPT, 50257, 1024, 64, 9216, 32, 0, 0, BIGSCIENCE},
+    {"bigscience-104b", GPT, 50257, 2048, 32, 16384, 32, 0, 0, BIGSCIENCE},
+    {"bigscience-116b", GPT, 50257, 1024, 64, 12288, 32, 0, 0, BIGSCIENCE},
+    {"bigscience-206b", GPT, 50257, 1024, 64, 16384, 32, 0, 0, BIGSCIENCE},
+    {"tr11-20b", BLOOM, 250880, 2048, 8, 14400, 32, 0, 0, TR11},
+    {"tr11-177b", BLOOM, 250880, 2048, 96, 12288, 96, 0, 0, TR11},
+    {"tr11-181b", BLOOM, 250880, 2048, 72, 14336, 64, 0, 0, TR11},
+    {"tr11-182b-78l", BLOOM, 250880, 2048, 78, 13824, 96, 0, 0, TR11},
+    {"tr11-182b-84l", BLOOM, 250880, 2048, 84, 13312, 64, 0, 0, TR11},
+    {"tr11-184b", BLOOM, 250880, 2048, 100, 12288, 64, 0, 0, TR11},
+    {"tr11-195b", BLOOM, 250880, 2048, 106, 12288, 64, 0, 0, TR11},
+    {"tr11-196b", BLOOM, 250880, 2048, 84, 13824, 64, 0, 0, TR11},
+    {"tr11-200b", BLOOM, 250880, 2048, 80, 14400, 96, 0, 0, TR11},
+    {"demo", GPT, 256, 256, 4, 256, 8, 0, 0, OWN},
+    {"toy-8", GPT, 256, 128, 8, 64, 8, 0, 0, OWN},
+    {"toy-12", GPT, 256, 128, 12, 64, 4, 0, 0, OWN},
+    {"test-tiny", GPT, 256, 64, 4, 64, 8, 0, 0, OWN},
+    {"test-pad", GPT, 251, 64, 4, 64, 8, 0, 0, OWN}, /* as test-tiny, with padded rows in the vocabulary */
 };
 enum { PRESETS = sizeof presets / sizeof *presets };
 
-/* In the order of the table; a test holds the two together. */
-static const char *const names[PRESETS + 1] = {"gpt2-124m",     "gpt2-350m",     "gpt2-774m",
-                                               "gpt2-1558m",    "gpt3-125m",     "gpt3-350m",
-                                               "gpt3-760m",     "gpt3-1.3b",     "gpt3-2.7b",
-                                               "gpt3-6.7b",     "gpt3-13b",      "gpt3-175b",
-                                               "bloom-176b",    "llama-2-7b",    "llama-2-13b",
-                                               "llama-2-70b",   "llama-3-8b",    "llama-3-70b",
-                                               "llama-3.1-8b",  "llama-3.1-70b", "llama-3.1-405b",
-                                               "megatron-1.7b", "megatron-3.6b", "megatron-7.5b",
-                                               "megatron-18b",  "megatron-22b",  "megatron-39b",
-                                               "megatron-76b",  "megatron-145b", "megatron-175b",
-                                               "megatron-310b", "mt-nlg-530b",   "gpt-1t",
-                                               "demo",          "toy-8",         "toy-12",
-                                               "test-tiny",     "test-pad",      NULL};
+const char *cb_model_preset_name(int index) {
+    return index >= 0 && index < PRESETS ? presets[index].name : NULL;
+}
 
-const char *const *cb_model_preset_names(void) {
-    return names;
+const char *cb_model_preset_source(int index) {
+    return sources[presets[index].source];
+}
+
+static cb_err unknown(const char *name) {
+    const char *names[PRESETS + 1] = {NULL};
+    char near[256];
+    for (int i = 0; i < PRESETS; i++) names[i] = presets[i].name;
+    return cb_fail(CB_EUSAGE, "no model '%.63s'%s `cuboid model` lists them; or give the path of a config.json", name,
+                   cb_args_suggest(name, names, near));
 }
 
 cb_err cb_model_preset(cb_model *model, const char *name) {
@@ -114,7 +225,5 @@ cb_err cb_model_preset(cb_model *model, const char *name) {
         cb_model_pad_vocab(model, VOCAB_MULTIPLE);
         return cb_model_check(model);
     }
-    char near[256];
-    return cb_fail(CB_EUSAGE, "no model '%.63s'%s `cuboid model` lists them; or give the path of a config.json", name,
-                   cb_args_suggest(name, names, near));
+    return unknown(name);
 }

@@ -61,7 +61,8 @@ static void join(const char *const *names, char out[256]) {
 static cb_err unknown_name(const char *name, const char *const *names) {
     char all[256], near[256];
     join(names, all);
-    return cb_fail(CB_EUSAGE, "there is no schedule '%s'%s There are %s", name, cb_args_suggest(name, names, near), all);
+    return cb_fail(CB_EUSAGE, "there is no schedule '%s'%s There are %s", name, cb_args_suggest(name, names, near),
+                   all);
 }
 
 static cb_err fill(cb_schedule *schedule, cb_order *order) {

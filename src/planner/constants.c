@@ -122,8 +122,8 @@ static cb_err unknown(const char *path, const char *name) {
     const char *names[ROWS + 1] = {NULL};
     for (int i = 0; i < ROWS; i++) names[i] = table[i].constant.name;
     char near[256];
-    return cb_fail(CB_EUSAGE, "%s: '%s' is no constant of the planner%s `cuboid plan --show-constants` lists them", path,
-                   name, cb_args_suggest(name, names, near));
+    return cb_fail(CB_EUSAGE, "%s: '%s' is no constant of the planner%s `cuboid plan --show-constants` lists them",
+                   path, name, cb_args_suggest(name, names, near));
 }
 
 static cb_err set(cb_constants *constants, const char *path, const char *name, const json_t *value) {

@@ -90,7 +90,8 @@ static cb_err read_family(const file *f, int index, const json_t *from, cb_accel
         if (strcmp(names[i], name) == 0) return CB_OK;
         snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", names[i]);
     }
-    snprintf(what, sizeof what, "there is no family '%s'%s There are %s", name, cb_args_suggest(name, names, near), all);
+    snprintf(what, sizeof what, "there is no family '%s'%s There are %s", name, cb_args_suggest(name, names, near),
+             all);
     return wrong_field(f, index, "family", what);
 }
 
