@@ -116,6 +116,27 @@ static void own_devices(void) {
     CHECK_STR(cluster, "");
 }
 
+/* A device that replaces one of the table's is meant by the names of that one too, and by its own before others. */
+static void replaced_devices(void) {
+    cb_hardware hardware;
+    cb_cluster c;
+    char cluster[128];
+    CHECK_OK(parse(&hardware, "{\"devices\": [{\"name\": \"A100-80G\", \"aliases\": \"h100\", " REST TAIL, cluster));
+    int count = hardware.count;
+    static const char *const names[] = {"a100:8", "a100-80g:8", "a100-80gb-sxm:8", "h100:8"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        CHECK_OK(cb_cluster_parse(&hardware, names[i], &c));
+        CHECK_STR(c.device.name, "A100-80G");
+        CHECK(c.device.memory_bytes_per_s == 2400e9);
+    }
+    CHECK_STR(hardware.device[count - 1].aliases, "h100,a100,a100-80gb-sxm");
+    CHECK_OK(cb_cluster_parse(&hardware, "h100-80g:8", &c)); /* its full name it keeps */
+    CHECK_STR(c.device.name, "h100-80g");
+    cb_hardware_default(&hardware);
+    CHECK_INT(hardware.count, count);
+    CHECK_OK(cb_cluster_parse(&hardware, "a100-40g:8", &c));
+}
+
 static void own_devices_refused(void) {
     static const struct {
         const char *text, *part;
@@ -193,6 +214,7 @@ int main(void) {
     RUN(networks);
     RUN(clusters);
     RUN(own_devices);
+    RUN(replaced_devices);
     RUN(own_devices_refused);
     RUN(where_the_fault_is);
     RUN(mutations);

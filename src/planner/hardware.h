@@ -66,7 +66,7 @@ typedef struct cb_cluster {
 /* A known device and the system that it usually comes in. */
 typedef struct cb_device_row {
     cb_accelerator device;
-    char aliases[64]; /* other names, comma-separated; case does not count in any name */
+    char aliases[128]; /* other names, comma-separated; case does not count in any name */
     int node_devices; /* a usual node */
     char network[24]; /* a usual network, as cb_network_parse reads it */
     char source[96];  /* of the numbers */
@@ -80,7 +80,7 @@ typedef struct cb_hardware {
 } cb_hardware;
 
 void cb_hardware_default(cb_hardware *hardware);
-/* hardware_json.c: adds the devices of a JSON file, or replaces those of the same name:
+/* hardware_json.c: adds the devices of a JSON file, or replaces those of the same name, whose aliases they keep:
  * {"devices": [{"name": "x100", "family": "hopper", "peak_tflops": {"16": 500, "8": 1000}, "memory_gib": 96,
  *   "memory_gb_per_s": 2400, "link_gb_per_s": 450, "multiprocessors": 132, "node_devices": 8, "network": "ib-400"}],
  *  "cluster": "x100:8x16"}

@@ -9,6 +9,8 @@
 #include "base/map.h"
 #include "planner/hardware.h"
 
+enum { MOST_ALIASES = 64 }; /* letters in a file; those of a device that is replaced come behind */
+
 /* The file while it is read; messages say where in it. */
 typedef struct file {
     const char *path, *text;
@@ -134,7 +136,7 @@ static cb_err read_device(const file *f, int index, json_t *from, cb_device_row 
     if (!json_is_object(from)) return wrong(f, -1, "devices", "objects {...}");
     TRY(refuse_unknown(f, index, from, fields));
     TRY(read_text(f, index, from, "name", NULL, d->name, sizeof d->name));
-    TRY(read_text(f, index, from, "aliases", "", row->aliases, sizeof row->aliases));
+    TRY(read_text(f, index, from, "aliases", "", row->aliases, MOST_ALIASES));
     TRY(read_family(f, index, from, &d->family));
     TRY(read_peaks(f, index, from, d->peak_flops));
     TRY(read_number(f, index, from, "memory_gib", 1 << 30, &d->memory_bytes));
@@ -150,15 +152,31 @@ static cb_err read_device(const file *f, int index, json_t *from, cb_device_row 
     return wrong(f, index, "network", "a network like ib-200 or opa-4x100");
 }
 
-static cb_err add(cb_hardware *hardware, const file *f, const cb_device_row *row) {
-    for (int i = 0; i < hardware->count; i++) {
-        if (strcasecmp(hardware->device[i].device.name, row->device.name) != 0) continue;
-        hardware->device[i] = *row;
-        return CB_OK;
+/* The other names of the row that it replaces: whoever says them means the new one now. */
+static void keep_aliases(cb_device_row *row, const cb_device_row *replaced) {
+    char alias[sizeof row->aliases];
+    for (const char *at = replaced->aliases; *at;) {
+        int length = (int)strcspn(at, ",");
+        size_t used = strlen(row->aliases);
+        snprintf(alias, sizeof alias, "%.*s", length, at);
+        at += length + (at[length] == ',');
+        if (cb_device_has_alias(row, alias) || used + (size_t)length + 2 > sizeof row->aliases) continue;
+        snprintf(row->aliases + used, sizeof row->aliases - used, "%s%s", used ? "," : "", alias);
     }
-    if (hardware->count == CB_MOST_DEVICES)
-        return cb_fail(CB_EFORMAT, "%s: more than %d devices", f->path, CB_MOST_DEVICES);
-    hardware->device[hardware->count++] = *row;
+}
+
+/* At the end, where its aliases go before those of others. */
+static cb_err add(cb_hardware *hardware, const file *f, cb_device_row *row) {
+    cb_device_row *device = hardware->device;
+    int at = 0;
+    while (at < hardware->count && strcasecmp(device[at].device.name, row->device.name) != 0) at++;
+    if (at == CB_MOST_DEVICES) return cb_fail(CB_EFORMAT, "%s: more than %d devices", f->path, CB_MOST_DEVICES);
+    if (at < hardware->count) {
+        keep_aliases(row, &device[at]);
+        hardware->count--;
+        memmove(device + at, device + at + 1, (size_t)(hardware->count - at) * sizeof *device);
+    }
+    device[hardware->count++] = *row;
     return CB_OK;
 }
 
