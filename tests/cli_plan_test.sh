@@ -166,7 +166,7 @@ refused_layouts() {
     refuses 2 "microbatch 3, 1 chunk on 8 devices with 64 sequences: dp x microbatch divides the global batch; --micro-batch-size can be 1, 2, 4, 8, 16, 32 or 64" \
         plan --model gpt2-124m --cluster a100-80g:8 --tp 4 --micro-batch-size 3 --global-batch-size 64
     refuses 2 "divides the global batch; with --global-batch-size 8000 it works" plan --model gpt2-124m --cluster a100:8x1000
-    refuses 2 "pp x chunks is at most the number of layers" plan --model gpt2-124m --cluster a100-80g:8x2 --tp 1 --pp 16
+    refuses 2 "pp is at most the number of layers" plan --model gpt2-124m --cluster a100-80g:8x2 --tp 1 --pp 16
     refuses 2 "chunks go with the interleaved schedule, and schedules with a pipeline; --virtual can be 2, 3, 4, 6, 8, 12 or 24; --schedule can be" \
         plan --model gpt3-175b --cluster a100-80g:8x8 --pp 4 --schedule interleaved --virtual 1
     refuses 2 "--virtual can be 1; --schedule can be interleaved" plan --model gpt3-175b --cluster a100-80g:8x8 --schedule 1f1b --virtual 4
