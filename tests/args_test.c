@@ -15,22 +15,22 @@ typedef struct options {
 #define AT(field) offsetof(options, field)
 static const cb_arg table[] = {
     {.name = "Parallelism", .type = CB_ARG_SECTION},
-    {"tp", "tensor-model-parallel-size", CB_ARG_INT, AT(tp), "1", NULL, "Tensor-parallel size.", NULL, NULL, 1, 64},
+    {"tp", "tensor-model-parallel-size", CB_ARG_INT, AT(tp), "1", NULL, "Tensor-parallel size.", NULL, NULL, 1, 64, false},
     {"comm", NULL, CB_ARG_CHOICE, AT(comm), "threads", NULL, "How ranks reach each other.", "threads,mpi,nccl", NULL, 0,
-     0},
+     0, false},
     {"schedule", "pipeline-schedule", CB_ARG_CHOICE, AT(schedule), NULL, NULL, "Order of work.", "gpipe,1f1b", NULL, 0,
-     0},
+     0, false},
     {.name = "Training", .type = CB_ARG_SECTION},
-    {"steps", "train-iters,iterations", CB_ARG_INT, AT(steps), "10", NULL, "Optimizer steps.", NULL, NULL, 0, 1e18},
-    {"tokens", NULL, CB_ARG_INT, AT(tokens), NULL, "tokens", "Stop after so many.", NULL, "steps * batch", 0, 0},
-    {"offset", NULL, CB_ARG_INT, AT(offset), "0", NULL, "May be negative.", NULL, NULL, -1e18, 100},
-    {"learning-rate", "lr", CB_ARG_REAL, AT(rate), "3e-4", NULL, "Peak.", NULL, NULL, 0, 1},
-    {"clip", NULL, CB_ARG_REAL, AT(clip), NULL, NULL, "Largest gradient norm.", NULL, NULL, 0, 0},
-    {"data", NULL, CB_ARG_STRING, AT(data), NULL, NULL, "A text file.", NULL, NULL, 0, 0},
-    {"ranks", NULL, CB_ARG_INT, AT(ranks), "1", "ranks", "How many.", NULL, NULL, 0, 0},
-    {"save", NULL, CB_ARG_STRING, AT(save), "model", NULL, "A folder.", NULL, NULL, 0, 0},
-    {"flash", NULL, CB_ARG_BOOL, AT(flash), "true", NULL, "Attention in blocks.", NULL, NULL, 0, 0},
-    {"verbose", NULL, CB_ARG_BOOL, AT(verbose), NULL, NULL, "Say more.", NULL, NULL, 0, 0},
+    {"steps", "train-iters,iterations", CB_ARG_INT, AT(steps), "10", NULL, "Optimizer steps.", NULL, NULL, 0, 1e18, false},
+    {"tokens", NULL, CB_ARG_INT, AT(tokens), NULL, "tokens", "Stop after so many.", NULL, "steps * batch", 0, 0, false},
+    {"offset", NULL, CB_ARG_INT, AT(offset), "0", NULL, "May be negative.", NULL, NULL, -1e18, 100, false},
+    {"learning-rate", "lr", CB_ARG_REAL, AT(rate), "3e-4", NULL, "Peak.", NULL, NULL, 0, 1, false},
+    {"clip", NULL, CB_ARG_REAL, AT(clip), NULL, NULL, "Largest gradient norm.", NULL, NULL, 0, 0, false},
+    {"data", NULL, CB_ARG_STRING, AT(data), NULL, NULL, "A text file.", NULL, NULL, 0, 0, false},
+    {"ranks", NULL, CB_ARG_INT, AT(ranks), "1", "ranks", "How many.", NULL, NULL, 0, 0, false},
+    {"save", NULL, CB_ARG_STRING, AT(save), "model", NULL, "A folder.", NULL, NULL, 0, 0, true},
+    {"flash", NULL, CB_ARG_BOOL, AT(flash), "true", NULL, "Attention in blocks.", NULL, NULL, 0, 0, false},
+    {"verbose", NULL, CB_ARG_BOOL, AT(verbose), NULL, NULL, "Say more.", NULL, NULL, 0, 0, false},
 };
 enum { ROWS = sizeof table / sizeof *table };
 
@@ -195,8 +195,8 @@ static void help_comes_first(void) {
         bool help;
         int64_t n;
     } o;
-    const cb_arg rows[] = {{"n", NULL, CB_ARG_INT, sizeof(int64_t), "1", NULL, "", NULL, NULL, 1, 2},
-                           {"help", NULL, CB_ARG_BOOL, 0, "false", NULL, "", NULL, NULL, 0, 0}};
+    const cb_arg rows[] = {{"n", NULL, CB_ARG_INT, sizeof(int64_t), "1", NULL, "", NULL, NULL, 1, 2, false},
+                           {"help", NULL, CB_ARG_BOOL, 0, "false", NULL, "", NULL, NULL, 0, 0, false}};
     const char *const wrong[][3] = {{"--n", "--help"}, {"--n", "9", "--help"}, {"--help", "--m", "1"}, {"--n=x", "--help"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         int count = wrong[i][2] ? 3 : 2;
@@ -351,8 +351,8 @@ static void help_is_wrapped_and_aligned(void) {
     char prose[700] = "";
     for (int i = 0; i < 60; i++) strcat(prose, i % 7 ? "words and " : "parallelisation ");
     const cb_arg rows[] = {
-        {"long", NULL, CB_ARG_INT, 0, "1", "bytes", prose, NULL, NULL, 0, 0},
-        {"an-option-whose-name-does-not-fit-left", NULL, CB_ARG_INT, 0, NULL, "s", "Short.", NULL, NULL, 0, 0}};
+        {"long", NULL, CB_ARG_INT, 0, "1", "bytes", prose, NULL, NULL, 0, 0, false},
+        {"an-option-whose-name-does-not-fit-left", NULL, CB_ARG_INT, 0, NULL, "s", "Short.", NULL, NULL, 0, 0, false}};
     char *text = NULL, *saved = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
@@ -420,7 +420,23 @@ static void echo_writes_numbers_for_people(void) {
     }
 }
 
+/* All options but those that each process has for itself, exact to the last bit. */
+static void alike_has_every_bit(void) {
+    options o;
+    CHECK_OK(PARSE(&o, "--tp", "4", "--lr", "0.30000000000000004", "--clip", "1e-8", "--data", "a\nb", "--no-flash"));
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    cb_args_alike(table, ROWS, &o, to);
+    fclose(to);
+    CHECK_STR(text, "--tp\t4\n--comm\tthreads\n--schedule\tleft out\n--steps\t10\n--tokens\t0\n--offset\t0\n"
+                    "--learning-rate\t0.30000000000000004\n--clip\t1e-8\n--data\ta?b\n--ranks\t1\n--flash\tno\n"
+                    "--verbose\tno\n");
+    free(text);
+}
+
 int main(void) {
+    RUN(alike_has_every_bit);
     RUN(defaults);
     RUN(both_ways_to_write_a_value);
     RUN(aliases);

@@ -63,6 +63,64 @@ one_refuses() {
     done
 }
 
+# unlike MESSAGE A B C: with these options, text, on ranks 0, 1 and 2 the run ends at once on all, and the message comes once
+unlike() {
+    local message=$1 line=() i
+    shift
+    for ((i = 1; i <= $#; i++)); do
+        [[ $i == 1 ]] || line+=(:)
+        line+=(-n 1 "$cuboid" "${small[@]}" ${!i})
+    done
+    rc=0
+    timeout -k 5 30 "${mpiexec[@]}" "${line[@]}" >"$out" 2>"$err" || rc=$?
+    check "$message: code 2" equal "$rc" 2
+    check "$message: once" equal "$(grep -cF "cuboid: error: all ranks have to be started alike, but $message" "$err")" 1
+    check "$message: the only error" equal "$(grep -c "^cuboid: error: " "$err") $(grep -c "^rank" "$err")" "1 0"
+    check "$message: nothing is made" test ! -e saved
+}
+
+# Options that differ between ranks are told by name, whatever they would lead to; those of one process alone may.
+differs() {
+    local whole=("${small[@]}") steps="--steps 2 --eval-iters 0 --dp 3"
+    unlike "--seed is 1234 on ranks 0 2 and 2 on rank 1" "$steps" "$steps --seed 2" "$steps"
+    unlike "--lr is 0.0006 on rank 0 and 0.001 on rank 1 and 0.00100000000001 on rank 2; --min-lr is" "$steps" "$steps --lr 1e-3" "$steps --lr 0.00100000000001"
+    unlike "--dp is 3 on ranks 0 1 and 1 on rank 2; --pp is 1 on ranks 0 1 and 3 on rank 2" "$steps" "$steps" "--steps 2 --eval-iters 0 --pp 3"
+    unlike "--schedule is 1f1b on rank 0 and gpipe on ranks 1 2" "--pp 3" "--pp 3 --schedule gpipe" "--pp 3 --schedule gpipe"
+    unlike "--steps is 2 on ranks 0 1 and 3 on rank 2" "$steps" "$steps" "$steps --steps 3"
+    unlike "--save is left out on ranks 0 1 and saved on rank 2" "$steps" "$steps" "$steps --save saved"
+    unlike "--check-messages is yes on rank 0 and no on ranks 1 2" "$steps --check-messages" "$steps" "$steps"
+    unlike "--dry-run is no on ranks 0 2 and yes on rank 1" "$steps" "$steps --dry-run" "$steps"
+    unlike "--recompute is none on ranks 0 2 and full on rank 1" "$steps" "$steps --recompute full" "$steps"
+    mkdir one two
+    cp text one/part && random 12000 2 >two/part
+    echo '{"n_layer":2,"n_head":4,"n_embd":32,"n_positions":32,"vocab_size":256,"initializer_range":0.02}' >one/config.json
+    echo '{"n_layer":2,"n_head":4,"n_embd":32,"n_positions":32,"vocab_size":256,"initializer_range":0.03}' >two/config.json
+    echo '{"rules":[{"op":"broadcast","algo":"binomial"}]}' >one/rules && echo '{"rules":[]}' >two/rules
+    in_folder "what is in --data is 12000 tokens" --data part --model test-tiny
+    in_folder "the model's initializer_range is 0.02 on rank 0 and 0.03 on rank 1" --data ../text --model ./config.json
+    in_folder "what is in --algorithms is broadcast binomial" --data ../text --model test-tiny --algorithms rules
+    small=("${whole[@]}")
+    rc=0
+    timeout -k 5 60 "${mpiexec[@]}" -n 1 "$cuboid" "${small[@]}" --steps 2 --log log --deadline 50 : \
+        -n 1 "$cuboid" "${small[@]}" --steps 2 --threads-per-rank 1 --no-pin >"$out" 2>"$err" || rc=$?
+    check "what is a process's own may differ" equal "$rc" 0
+    small=(bench comm)
+    unlike "--algo is chosen on ranks 0 2 and tree on rank 1; --sizes is 64 on ranks 0 1 and 64,128 on rank 2" "--sizes 64" "--sizes 64 --algo tree" "--sizes 64,128"
+    small=("${whole[@]}")
+    rm -r one two log
+}
+# in_folder MESSAGE OPTION...: rank 0 in one, rank 1 in two, with the same options
+in_folder() {
+    local message=$1 line=() folder
+    shift
+    for folder in one two; do
+        line+=(-n 1 env -C "$folder" "$cuboid" train --peak-flops 1e11 --eval-iters 0 --dp 2 "$@" :)
+    done
+    rc=0
+    timeout -k 5 30 "${mpiexec[@]}" "${line[@]:0:${#line[@]}-1}" >"$out" 2>"$err" || rc=$?
+    check "$message: code 2 and once" equal "$rc $(grep -cF "cuboid: error: all ranks have to be started alike, but $message" "$err")" "2 1"
+}
+
 # The same bits as ranks that are threads; one process speaks and writes.
 trains() {
     works --dp 2 --tp 2 --steps 3 --micro-batch-size 2 --eval-iters 2 --log threads
@@ -167,7 +225,7 @@ benches() {
     small=("${whole[@]}")
 }
 
-for part in ${CLI_TEST_PARTS:-refuses one_refuses trains nonfinite killed stops benches}; do
+for part in ${CLI_TEST_PARTS:-refuses one_refuses differs trains nonfinite killed stops benches}; do
     before=$failed start=$SECONDS
     "$part"
     echo "$([[ $failed == "$before" ]] && echo "ok  " || echo FAIL) $part, $((SECONDS - start)) s"

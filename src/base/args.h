@@ -32,6 +32,7 @@ typedef struct cb_arg {
     const char *choices;  /* "threads,mpi" for CB_ARG_CHOICE */
     const char *derived;  /* shown instead of the default: "ranks / (tp*pp)" */
     double min, max;      /* inclusive, checked where min < max, for INT and REAL */
+    bool own;             /* may be another in each process of a run, see cb_args_alike */
 } cb_arg;
 
 /* Sets every field from the fallbacks (a NULL fallback gives 0, NaN, NULL, false or -1), then parses argv[0..argc),
@@ -53,6 +54,8 @@ void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to);
 void cb_args_wrap(const char *from, int left, FILE *to);
 /* Every option with its value, by section, two to a line of 80 columns: the resolved configuration. */
 void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to);
+/* A line "--name<TAB>value" for every option that all processes of a run have to have alike, numbers exact. */
+void cb_args_alike(const cb_arg *table, int rows, const void *from, FILE *to);
 /* For a name that is not known: the three nearest of `words` (NULL-ended), the nearest first, as the rest of the
  * message's sentence: "; did you mean 'a', 'b' or 'c'?" of those that are near; if none is "; the nearest are 'a', 'b'
  * and 'c'."; "." if there are no words or nothing was given. Of names beyond 63 letters the first 63 count. Returns

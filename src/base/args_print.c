@@ -135,12 +135,15 @@ void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to) {
           to);
 }
 
-/* The shortest text that is the same number to nine digits: 600, 0.0006, 1e-8, 2.18e10. */
-static void add_real(double value, text *t) {
+/* How near a number's text has to come to it: to nine digits, or exactly. */
+static const double to_read = 5e-10, exact = 0;
+
+/* The shortest text that is the same number: 600, 0.0006, 1e-8, 2.18e10. */
+static void add_real(double value, double precision, text *t) {
     char shortest[40];
-    for (int digits = 1; digits <= 9; digits++) {
+    for (int digits = 1; digits <= 17; digits++) {
         snprintf(shortest, sizeof shortest, "%.*g", digits, value);
-        if (fabs(strtod(shortest, NULL) - value) <= 5e-10 * fabs(value)) break;
+        if (fabs(strtod(shortest, NULL) - value) <= precision * fabs(value)) break;
     }
     char *e = strchr(shortest, 'e');
     int exponent = e ? atoi(e + 1) : 0;
@@ -176,8 +179,8 @@ static bool is_left_out(const cb_arg *row, const void *field) {
     return false;
 }
 
-/* The value with its unit; of an option that was left out what is taken instead, or "-". */
-static void add_value(const cb_arg *row, const void *field, text *t) {
+/* Of an option that was left out what is taken instead, or "-". */
+static void add_value(const cb_arg *row, const void *field, double precision, text *t) {
     if (is_left_out(row, field)) {
         add(t, "%s", row->derived ? row->derived : "-");
         return;
@@ -187,7 +190,7 @@ static void add_value(const cb_arg *row, const void *field, text *t) {
         add(t, "%lld", (long long)*(const int64_t *)field);
         break;
     case CB_ARG_REAL:
-        add_real(*(const double *)field, t);
+        add_real(*(const double *)field, precision, t);
         break;
     case CB_ARG_STRING:
         add(t, "%s", *(const char *const *)field);
@@ -201,8 +204,11 @@ static void add_value(const cb_arg *row, const void *field, text *t) {
     case CB_ARG_SECTION:
         break;
     }
+}
+
+static void add_unit(const cb_arg *row, const void *field, text *t) {
     bool one = row->type == CB_ARG_INT && *(const int64_t *)field == 1;
-    if (row->unit) add(t, " %.*s", unit_length(row->unit, one), row->unit);
+    if (row->unit && !is_left_out(row, field)) add(t, " %.*s", unit_length(row->unit, one), row->unit);
 }
 
 /* The name's column is as wide as the names that leave room for a value; a longer one has a line of its own. */
@@ -218,7 +224,8 @@ static int echo_width(const cb_arg *table, int rows) {
 /* "  name  value" */
 static void add_item(const cb_arg *row, const void *from, int width, text *line) {
     add(line, "%*s%-*s  ", INDENT, "", width, row->name);
-    add_value(row, (const char *)from + row->offset, line);
+    add_value(row, (const char *)from + row->offset, to_read, line);
+    add_unit(row, (const char *)from + row->offset, line);
 }
 
 static void end_line(text *line, FILE *to) {
@@ -248,4 +255,19 @@ void cb_args_echo(const cb_arg *table, int rows, const void *from, FILE *to) {
         }
     }
     end_line(&left, to);
+}
+
+void cb_args_alike(const cb_arg *table, int rows, const void *from, FILE *to) {
+    for (const cb_arg *row = table; row < table + rows; row++) {
+        if (row->type == CB_ARG_SECTION || row->own) continue;
+        const void *field = (const char *)from + row->offset;
+        text value = {.used = 0};
+        if (is_left_out(row, field))
+            add(&value, "left out");
+        else
+            add_value(row, field, exact, &value);
+        for (char *c = value.chars; *c; c++)
+            if ((unsigned char)*c < ' ') *c = '?'; /* a line is a line */
+        fprintf(to, "--%s\t%s\n", row->name, value.chars);
+    }
 }

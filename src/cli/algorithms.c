@@ -110,6 +110,16 @@ cb_err cb_algorithms_read(cb_selection *s, const char *option, const char *path)
 
 /* Printing */
 
+void cb_algorithms_alike(const cb_selection *s, FILE *to) {
+    fputs("what is in --algorithms\t", to);
+    for (int i = 0; s && i < s->count; i++) {
+        const cb_rule *rule = &s->rule[i];
+        fprintf(to, "%s%s %s %lld:%lld %d:%d", i ? ", " : "", cb_kind_name(rule->algorithm->kind), rule->algorithm->name,
+                (long long)rule->least_count, (long long)rule->most_count, rule->least_members, rule->most_members);
+    }
+    fputc('\n', to);
+}
+
 static const cb_kind printed[] = {CB_ALL_REDUCE, CB_ALL_GATHER, CB_REDUCE_SCATTER,
                                   CB_BROADCAST,  CB_REDUCE,     CB_ALL_TO_ALL};
 enum { PRINTED = sizeof printed / sizeof printed[0] };

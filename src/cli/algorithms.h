@@ -14,4 +14,7 @@ CB_MUST_USE cb_err cb_algorithms_read(cb_selection *selection, const char *optio
 /* Rules and rows in their order of preference, and what is taken by a group of `ranks` at which counts. */
 void cb_algorithms_print(cb_means means, int ranks, const char *comm, FILE *to);
 
+/* The rules as one line of what processes have to have alike (alike.h); NULL: none. */
+void cb_algorithms_alike(const cb_selection *selection, FILE *to);
+
 #endif

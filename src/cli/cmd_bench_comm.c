@@ -7,6 +7,7 @@
 #include "base/args.h"
 #include "base/file.h"
 #include "cli/algorithms.h"
+#include "cli/alike.h"
 #include "cli/comm_draw.h"
 #include "cli/comm_options.h"
 #include "cli/comm_peer.h"
@@ -87,6 +88,7 @@ static const cb_arg table[] = {
      .type = CB_ARG_STRING,
      .offset = FIELD(mpiexec),
      .fallback = "mpiexec -n",
+     .own = true,
      .help =
          "how --native starts ranks, the number follows; 'mpiexec.mpich -n @ PROGRAM': with another build of cuboid; "
          "several, separated by ';'"},
@@ -117,6 +119,7 @@ static const cb_arg table[] = {
      .type = CB_ARG_BOOL,
      .offset = FIELD(pin),
      .fallback = "true",
+     .own = true,
      .help = "a core for each rank, if there are enough"},
     {.name = "algorithms",
      .type = CB_ARG_STRING,
@@ -126,6 +129,7 @@ static const cb_arg table[] = {
     {.name = "plot",
      .type = CB_ARG_STRING,
      .offset = FIELD(plot),
+     .own = true,
      .help = "draw time and bandwidth against size to this SVG file",
      .derived = "not drawn"},
     {.name = "draw",
@@ -139,7 +143,7 @@ static const cb_arg table[] = {
      .offset = FIELD(table),
      .fallback = "false",
      .help = "print how algorithms are chosen, measure nothing"},
-    {.name = "json", .type = CB_ARG_BOOL, .offset = FIELD(json), .fallback = "false", .help = "one JSON object"},
+    {.name = "json", .type = CB_ARG_BOOL, .offset = FIELD(json), .fallback = "false", .own = true, .help = "one JSON object"},
     {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
 };
 enum { ROWS = sizeof table / sizeof table[0] };
@@ -178,6 +182,32 @@ static cb_err check_folder(const char *path) {
     return cb_fail(CB_EIO, "--plot %s: nothing can be written in %s: %s", path, folder, strerror(errno));
 }
 
+typedef struct asked {
+    const cb_comm_options *options;
+    const cb_selection *rules;
+} asked;
+
+static cb_err put_alike(const void *what, FILE *to) {
+    const asked *it = what;
+    fputs("the command\tbench comm\n", to);
+    cb_args_alike(table, ROWS, it->options, to);
+    cb_algorithms_alike(it->rules, to);
+    return CB_OK;
+}
+
+/* Every round launches the ranks. */
+static cb_err measure(cb_comm_report *r, const cb_comm_options *o, const cb_comm_peer *peers) {
+    char *alike = NULL;
+    cb_err e = cb_alike_make(&r->plan.launch, put_alike, &(asked){o, r->plan.selection}, &alike);
+    for (int i = 0; i < r->rounds && !e; i++) {
+        for (int k = 0; k < r->peers && !e; k++) e = cb_comm_peer_measure(&peers[k], r, k);
+        if (!e) e = cb_comm_measure(&r->plan, r->row, &r->found);
+    }
+    r->plan.launch.alike = NULL;
+    free(alike);
+    return e;
+}
+
 static cb_err run(cb_comm_report *r, cb_comm_options *o) {
     cb_comm_peer peers[CB_COMM_MOST_PEERS];
     TRY(cb_comm_resolve(r, o));
@@ -196,10 +226,7 @@ static cb_err run(cb_comm_report *r, cb_comm_options *o) {
                        "--rounds %d: under mpi there is one, as a process joins MPI once; --repeats can be more",
                        r->rounds);
     TRY(allocate(r));
-    for (int i = 0; i < r->rounds; i++) {
-        for (int k = 0; k < r->peers; k++) TRY(cb_comm_peer_measure(&peers[k], r, k));
-        TRY(cb_comm_measure(&r->plan, r->row, &r->found));
-    }
+    TRY(measure(r, o, peers));
     if (strcmp(o->comm, "mpi") == 0 && cb_comm_mpiexec_rank() > 0) return CB_OK;
     cb_comm_report_predict(r);
     if (o->plot) TRY(cb_err_context(cb_file_replace(o->plot, cb_comm_report_plot, r), "--plot %s", o->plot));

@@ -60,8 +60,14 @@ static void print_configuration(const cb_options *options, const cb_resolved *re
     fflush(stdout);
 }
 
-/* The process that speaks for all prints what would be done. */
+static cb_err nothing(cb_comm *comm, void *unused) {
+    (void)comm, (void)unused;
+    return CB_OK;
+}
+
+/* The process that speaks for all prints what would be done, where all would do the same. */
 static cb_err plan(const cb_options *options, const cb_resolved *resolved) {
+    if (cb_comm_mpiexec_ranks() > 1) TRY(cb_comm_launch(&resolved->run.launch, nothing, NULL));
     if (cb_comm_mpiexec_rank() > 0) return CB_OK;
     TRY(cb_outputs_check(options, &resolved->run));
     if (!options->json) print_configuration(options, resolved);

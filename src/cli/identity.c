@@ -9,8 +9,8 @@
 
 enum { SAMPLE = 65536 };
 
-/* Number of tokens and a hash of the first and last ones: enough to tell texts apart without reading terabytes. */
-static void describe_data(const cb_tokens *tokens, char text[64]) {
+/* Enough to tell texts apart without reading terabytes. */
+void cb_identity_tokens(const cb_tokens *tokens, char text[64]) {
     int64_t count = cb_tokens_count(tokens), n = count < SAMPLE ? count : SAMPLE;
     int32_t *ids = malloc(2 * SAMPLE * sizeof *ids);
     uint64_t hash = 0;
@@ -45,7 +45,7 @@ static void add_optimizer(json_t *j, const cb_run *run) {
 
 static void add_data(json_t *j, const cb_options *o, const cb_run *run) {
     char data[64] = "";
-    if (run->train.tokens) describe_data(run->train.tokens, data);
+    if (run->train.tokens) cb_identity_tokens(run->train.tokens, data);
     json_object_set_new(j, "data", json_string(data));
     json_object_set_new(j, "split", json_string(o->split));
     json_object_set_new(j, "micro_batch_size", json_integer(run->B));

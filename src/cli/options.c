@@ -19,8 +19,11 @@
         .name = option, .aliases = alias, .type = CB_ARG_REAL, .offset = FIELD(field), .fallback = value, \
         .unit = measure, .help = what, __VA_ARGS__                                                        \
     }
-#define BOOL(field, option, alias, value, what) \
-    { .name = option, .aliases = alias, .type = CB_ARG_BOOL, .offset = FIELD(field), .fallback = value, .help = what }
+#define BOOL(field, option, alias, value, what, ...)                                                      \
+    {                                                                                                     \
+        .name = option, .aliases = alias, .type = CB_ARG_BOOL, .offset = FIELD(field), .fallback = value, \
+        .help = what, __VA_ARGS__                                                                         \
+    }
 #define CHOICE(field, option, alias, value, words, what, ...)                                               \
     {                                                                                                       \
         .name = option, .aliases = alias, .type = CB_ARG_CHOICE, .offset = FIELD(field), .fallback = value, \
@@ -82,8 +85,8 @@ static const cb_arg table[] = {
            "activations computed again in the backward pass instead of kept: none, selective (attention's "
            "probabilities), full (all but a layer's input), full:N (of the first N layers of a stage)"),
     INT(threads_per_rank, "threads-per-rank", NULL, NULL, "threads", "for each rank's products and loops", .min = 1,
-        .max = CB_MOST_THREADS, .derived = "cores / ranks, 1 to 16"),
-    BOOL(pin, "pin", NULL, "true", "bind ranks to cores where there are enough"),
+        .max = CB_MOST_THREADS, .derived = "cores / ranks, 1 to 16", .own = true),
+    BOOL(pin, "pin", NULL, "true", "bind ranks to cores where there are enough", .own = true),
 
     SECTION("Batch"),
     INT(micro_batch_size, "micro-batch-size", NULL, "4", "sequences", "of one forward and backward pass", .min = 1,
@@ -119,14 +122,16 @@ static const cb_arg table[] = {
         .max = 1e12),
     INT(eval_iters, "eval-iters", NULL, "8", "global batches", "of validation samples per evaluation; 0: none",
         .min = 0, .max = 1e9),
-    STRING(log, "log", NULL, NULL, "write one JSON object per step, and a summary, to this file", .derived = "no log"),
+    STRING(log, "log", NULL, NULL, "write one JSON object per step, and a summary, to this file", .derived = "no log",
+           .own = true),
     INT(log_interval, "log-interval", NULL, "1", "steps", "between progress lines where the output is no terminal",
-        .min = 1, .max = 1e9),
+        .min = 1, .max = 1e9, .own = true),
     INT(digest_every, "digest-every", NULL, "0", "steps",
         "between digests of weights, optimizer state and losses in the log; 0: none", .min = 0, .max = 1e12),
     INT(check_replicas, "check-replicas", NULL, "0", "steps",
         "between comparisons of the copies that ranks hold of the same tensor; 0: none", .min = 0, .max = 1e12),
-    STRING(timeline, "timeline", NULL, NULL, "draw the last step's timeline to this SVG file", .derived = "not drawn"),
+    STRING(timeline, "timeline", NULL, NULL, "draw the last step's timeline to this SVG file", .derived = "not drawn",
+           .own = true),
     STRING(trace, "trace", NULL, NULL, "write all that ranks do in some steps, with times, to this trace-event file",
            .derived = "not traced"),
     STRING(trace_steps, "trace-steps", NULL, NULL, "those steps: a number, or the first and the last as in 10:12",
@@ -137,9 +142,9 @@ static const cb_arg table[] = {
     SECTION("Machine"),
     CHOICE(compute, "compute", NULL, "cpu", CB_COMPUTE_CHOICES, "arithmetic: cpu (oneDNN) or ref (plain loops, slow)"),
     REAL(peak_flops, "peak-flops", NULL, NULL, "FLOP/s", "of all ranks together, for MFU", .min = 1, .max = 1e30,
-         .derived = "measured at the start"),
+         .derived = "measured at the start", .own = true),
     REAL(deadline_s, "deadline", "distributed-timeout-seconds", "600", "s", "longest wait for another rank", .min = 0.1,
-         .max = 1e6),
+         .max = 1e6, .own = true),
     STRING(algorithms, "algorithms", NULL, NULL,
            "rules for the algorithms of collectives: JSON, see docs/collectives.md and `cuboid bench comm --table`",
            .derived = "by the table"),

@@ -44,6 +44,7 @@ typedef struct cb_resolved {
     cb_tokens *tokens, *val_tokens;
     char *schedule_text; /* of --schedule-file */
     cb_selection *selection; /* of --algorithms */
+    char *alike;             /* of the launch, see cb_options_alike */
 } cb_resolved;
 
 /* Derives what was left out, checks that all sizes fit together, opens the data; options gets the derived values for
@@ -53,6 +54,9 @@ CB_MUST_USE cb_err cb_options_resolve(cb_options *options, cb_resolved *resolved
 CB_MUST_USE cb_err cb_options_resolve_shards(cb_options *options, cb_run *run);
 /* resolve_schedule.c: the schedule and the layers' placement. Part of cb_options_resolve. */
 CB_MUST_USE cb_err cb_options_resolve_schedule(cb_options *options, cb_resolved *resolved);
+/* alike.c: what all processes of the run have to have alike: options, and what is in the files that they name. Sets
+ * launch.alike where processes run. Part of cb_options_resolve, its end. */
+CB_MUST_USE cb_err cb_options_alike(const cb_options *options, cb_resolved *resolved);
 void cb_resolved_free(cb_resolved *resolved);
 
 #endif

@@ -315,10 +315,12 @@ cb_err cb_options_resolve(cb_options *o, cb_resolved *r) {
     TRY(resolve_trace(o, run));
     cb_plan plan;
     TRY(o->dry_run ? cb_run_plan(run, &plan) : cb_run_check_memory(run, NULL)); /* and the schedule */
-    return o->data ? resolve_data(o, r) : CB_OK;
+    if (o->data) TRY(resolve_data(o, r));
+    return cb_options_alike(o, r);
 }
 
 void cb_resolved_free(cb_resolved *r) {
+    free(r->alike);
     free(r->schedule_text);
     free(r->selection);
     if (r->val_tokens) cb_tokens_close(r->val_tokens);

@@ -63,6 +63,10 @@ typedef struct cb_launch {
     double deadline_s;   /* longest wait for a peer, 0: 60 */
     bool checked;        /* put the checking wrapper around every endpoint */
     int64_t stack_bytes; /* threads: of a rank, 0: 1 MiB */
+    const char *alike;   /* mpi: what all processes have to bring alike, as lines "name<TAB>value"; NULL: nothing */
+    /* mpi: in, why this process has nothing to run (CB_OK: it has); out, in all processes the same: the first such reason,
+     * which then stands for all. Owned by the caller. NULL: this process has something to run. */
+    cb_err *refusal;
 } cb_launch;
 
 /* What a rank runs. May return any error; the launcher aborts the world at the first. */
@@ -72,7 +76,9 @@ typedef cb_err (*cb_rank_fn)(cb_comm *comm, void *arg);
  * there is nothing else), its text prefixed with "rank R: ". Under mpi each process runs one rank, once in its life; a
  * process whose fn fails prints "rank R: text" to stderr and ends the world with cb_err_exit_code, and does not come
  * back. An error that does come back under mpi is the same on all processes: print it where cb_comm_mpiexec_rank() is
- * 0. Errors of its own: CB_EUNSUPPORTED "comm 'mpi' is not in this build; configure with -DCB_MPI=ON", CB_EINVAL for a
+ * 0. Under mpi fn runs only where every process has something to run, and all bring the same `alike`: else every process
+ * gets the reason of the first that refuses, or CB_EINVAL "... --seed is 1 on rank 0 and 2 on rank 1", as its refusal if it
+ * has such a field, from here if not. Errors of its own: CB_EUNSUPPORTED "comm 'mpi' is not in this build; configure with -DCB_MPI=ON", CB_EINVAL for a
  * wrong number of processes, CB_EUSAGE for an unknown name. */
 CB_MUST_USE cb_err cb_comm_launch(const cb_launch *launch, cb_rank_fn fn, void *arg);
 /* What launch would say of this name: CB_EUSAGE if there is none such, CB_EUNSUPPORTED if it is not in this build. */

@@ -19,6 +19,7 @@ const cb_backend cb_backend_mpi = {.name = "mpi", .if_missing = "-DCB_MPI=ON"};
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "comm/alike.h"
 #include "comm/mpi_native.h"
 
 enum { TAG_LIMIT = 1 << 21, BIG_BLOCK = 1 << 30, NOTICE_TAG = 1 };
@@ -329,12 +330,23 @@ static void end_world(mpi_end *me, cb_err e) {
     MPI_Abort(MPI_COMM_WORLD, cb_err_exit_code(e));
 }
 
-static cb_err run_process(mpi_end *me, cb_wrap_fn wrap, void *wrap_arg, cb_rank_fn fn, void *arg) {
+/* The world of one process: *refused is what all refuse alike; the error returned is this rank's own. */
+static cb_err run_process(mpi_end *me, const cb_launch *launch, cb_wrap_fn wrap, void *wrap_arg, cb_rank_fn fn, void *arg,
+                          cb_err *refused) {
     me->ended_s = calloc((size_t)me->comm.size, sizeof *me->ended_s);
     if (!me->ended_s) return cb_fail(CB_ENOMEM, "no memory for a world of %d ranks", me->comm.size);
     TRY(await_notice(me));
-    TRY(cb_comm_run_rank(&me->comm, wrap, wrap_arg, fn, arg));
+    TRY(cb_comm_agree(&me->comm, launch->alike, launch->refusal ? *launch->refusal : CB_OK, refused));
+    if (!*refused) TRY(cb_comm_run_rank(&me->comm, wrap, wrap_arg, fn, arg));
     return leave(me);
+}
+
+/* Where the caller wants it. */
+static cb_err hand_out(const cb_launch *launch, cb_err refused) {
+    if (!refused || !launch->refusal) return refused;
+    cb_err_free(*launch->refusal);
+    *launch->refusal = refused;
+    return CB_OK;
 }
 
 static cb_err launch_mpi(const cb_launch *launch, cb_wrap_fn wrap, void *wrap_arg, cb_rank_fn fn, void *arg) {
@@ -345,8 +357,9 @@ static cb_err launch_mpi(const cb_launch *launch, cb_wrap_fn wrap, void *wrap_ar
     mpi_end me = {0};
     cb_err e = set_up(&me, launch, provided);
     if (!e) {
-        cb_err failed = run_process(&me, wrap, wrap_arg, fn, arg);
+        cb_err refused = CB_OK, failed = run_process(&me, launch, wrap, wrap_arg, fn, arg, &refused);
         if (failed) end_world(&me, failed); /* does not come back */
+        e = hand_out(launch, refused);
         MPI_Comm_free(&me.control);
         MPI_Comm_free(&me.data);
     }

@@ -3,28 +3,13 @@
  * so every process comes to the launch, also one that has nothing to run, and there they agree on one outcome. */
 #include <stdlib.h>
 
-#include "checkpoint/agree.h"
 #include "train/rank.h"
 
-/* What a process brings to the launch: a run, or the reason why there is none; and what all ranks agree on. */
+/* What a process brings to the launch, and what its ranks return alike. */
 typedef struct attempt {
     const cb_run *run;
-    cb_err refusal; /* the same in all processes; first written before any rank trains, then by rank 0 of a process */
+    cb_err refusal; /* written by the first rank of the process */
 } attempt;
-
-static cb_err agree(cb_comm *comm, attempt *a) {
-    cb_group world;
-    int size = cb_comm_size(comm), me = cb_comm_rank(comm), *ranks = malloc((size_t)size * sizeof *ranks);
-    if (!ranks) return cb_fail(CB_ENOMEM, "no memory for a group of %d ranks", size);
-    for (int i = 0; i < size; i++) ranks[i] = i;
-    cb_err e = cb_group_make(&world, comm, CB_FOR_WORLD, ranks, size);
-    free(ranks);
-    TRY(e);
-    if (me > 0) a->refusal = cb_err_context(a->refusal, "rank %d", me);
-    a->refusal = cb_group_agree(&world, a->refusal);
-    cb_group_free(&world);
-    return CB_OK;
-}
 
 /* After a failure: the world ends, and no peer touches this rank's memory any more once its messages have been waited
  * for, which after an abort takes no time. */
@@ -62,18 +47,14 @@ cb_err cb_rank_live(cb_comm *comm, const cb_run *run, cb_err *refusal) {
 
 static cb_err live(cb_comm *comm, void *arg) {
     attempt *a = arg;
-    if (!cb_comm_in_process(comm)) {
-        TRY(agree(comm, a));
-        if (a->refusal) return CB_OK;
-    }
     return cb_rank_live(comm, a->run, &a->refusal);
 }
 
 cb_err cb_run_refuse(cb_err why) {
-    attempt a = {.refusal = why};
     if (cb_comm_mpiexec_ranks() == 1) return why;
-    cb_err_free(cb_comm_launch(&(cb_launch){.backend = "mpi"}, live, &a)); /* without MPI each process is on its own */
-    return a.refusal;
+    cb_launch launch = {.backend = "mpi", .refusal = &why};
+    cb_err_free(cb_comm_launch(&launch, NULL, NULL)); /* without MPI each process is on its own */
+    return why;
 }
 
 cb_err cb_run_train(const cb_run *run) {
