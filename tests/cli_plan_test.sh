@@ -136,7 +136,7 @@ refused_words() {
         --stack megatron
     refuses 2 "no stack 'pytorch'; the nearest are 'torchtitan'" plan --model demo --cluster a100-80g:8 --stack pytorch
     refuses 2 "no device 'rtx4090'; the nearest are 'a100-40g'" plan --model demo --cluster rtx4090:8
-    refuses 2 "no model 'qwen2-72b'; the nearest are" plan --model qwen2-72b --cluster a100:8
+    refuses 2 "no model 'falcon-70b'; the nearest are" plan --model falcon-70b --cluster a100:8
     refuses 2 "a100-80g has no matrix products in 8 bit; it has 32 bit, 16 bit" plan --model demo --cluster a100-80g:8 --precision 8
     refuses 2 "--tokens is 9e18; it can be 1 to 1e+18" plan --model demo --cluster a100-80g:8 --tokens 9e18
     refuses 2 "--price goes with --tokens" plan --model demo --cluster a100-80g:8 --price 2

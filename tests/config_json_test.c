@@ -80,7 +80,7 @@ static void refused_fields(void) {
         {"0.02", "\"small\"", "initializer_range is \"small\"; expected a positive number"},
         {"\"gelu_new\"", "\"relu\"", "activation_function is \"relu\"; expected \"gelu_new\" or \"gelu_pytorch_tanh\""},
         {"\"gelu_new\"", "7", "activation_function is 7; expected \"gelu_new\""},
-        {"\"gpt2\"", "\"mamba\"", "model_type is \"mamba\"; expected \"gpt2\", \"llama\" or \"bloom\""},
+        {"\"gpt2\"", "\"mamba\"", "model_type is \"mamba\"; expected \"gpt2\", \"llama\", \"mistral\", \"qwen2\" or \"bloom\""},
         {"\"gpt2\"", "7", "model_type is 7; expected \"gpt2\""},
         {"\"n_inner\": null", "\"tie_word_embeddings\": false", "tie_word_embeddings is false; expected true"},
         {"\"n_inner\": null", "\"tie_word_embeddings\": 1", "tie_word_embeddings is 1; expected true"},
@@ -110,7 +110,30 @@ static void other_families(void) {
     static const char bloom[] =
         "{\"model_type\": \"bloom\", \"apply_residual_connection_post_layernorm\": false, \"n_embed\": 14336,"
         "\"n_layer\": 70, \"num_attention_heads\": 112, \"seq_length\": 2048, \"vocab_size\": 250880}";
+    static const char mistral[] =
+        "{\"model_type\": \"mistral\", \"hidden_act\": \"silu\", \"hidden_size\": 4096, \"initializer_range\": 0.02,"
+        "\"intermediate_size\": 14336, \"max_position_embeddings\": 32768, \"num_attention_heads\": 32,"
+        "\"num_hidden_layers\": 32, \"num_key_value_heads\": 8, \"rms_norm_eps\": 1e-05, \"sliding_window\": %s,"
+        "\"tie_word_embeddings\": false, \"vocab_size\": 32000}";
+    static const char qwen2[] =
+        "{\"model_type\": \"qwen2\", \"attention_dropout\": 0.0, \"hidden_act\": \"silu\", \"hidden_size\": 896,"
+        "\"intermediate_size\": 4864, \"max_position_embeddings\": 32768, \"num_attention_heads\": 14,"
+        "\"num_hidden_layers\": 24, \"num_key_value_heads\": 2, \"rms_norm_eps\": 1e-06, \"sliding_window\": 32768,"
+        "\"tie_word_embeddings\": true, \"use_sliding_window\": false, \"vocab_size\": 151936}";
+    char text[640];
     cb_model model, preset;
+    snprintf(text, sizeof text, mistral, "4096");
+    CHECK_OK(parse(&model, text));
+    CHECK_OK(cb_model_preset(&preset, "mistral-7b"));
+    snprintf(model.name, sizeof model.name, "%s", preset.name);
+    CHECK(memcmp(&model, &preset, sizeof model) == 0);
+    snprintf(text, sizeof text, mistral, "null");
+    CHECK_OK(parse(&model, text));
+    CHECK_INT(model.positions, 32768); /* no window */
+    CHECK_OK(parse(&model, qwen2));
+    CHECK_OK(cb_model_preset(&preset, "qwen2-0.5b"));
+    snprintf(model.name, sizeof model.name, "%s", preset.name);
+    CHECK(memcmp(&model, &preset, sizeof model) == 0);
     CHECK_OK(parse(&model, llama));
     CHECK_OK(cb_model_preset(&preset, "llama-3-70b"));
     snprintf(model.name, sizeof model.name, "%s", preset.name);
@@ -136,6 +159,10 @@ static void other_families_refused(void) {
          "\"num_attention_heads\":8,\"intermediate_size\":9,\"tie_word_embeddings\":0}",
          "tie_word_embeddings is 0; expected true or false"},
         {"{\"model_type\":\"bloom\",\"apply_residual_connection_post_layernorm\":true}", "expected false"},
+        {"{\"model_type\":\"qwen2\",\"use_sliding_window\":true}", "use_sliding_window is true; expected false"},
+        {"{\"model_type\":\"mistral\",\"vocab_size\":9,\"hidden_size\":64,\"num_hidden_layers\":1,"
+         "\"num_attention_heads\":8,\"intermediate_size\":9,\"sliding_window\":0}",
+         "sliding_window is 0; expected an integer from 1"},
         {"{\"model_type\":\"bloom\",\"vocab_size\":9}", "hidden_size is nothing; expected an integer"},
     };
     cb_model model;

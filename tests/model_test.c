@@ -22,7 +22,9 @@ static void presets(void) {
         {"llama-2-7b", 6738415616, 32000, 32000},      {"llama-2-13b", 13015864320, 32000, 32000},
         {"llama-2-70b", 68976648192, 32000, 32000},    {"llama-3-8b", 8030261248, 128256, 128256},
         {"llama-3-70b", 70553706496, 128256, 128256},  {"llama-3.1-405b", 405853388800, 128256, 128256},
-        {"megatron-175b", 174615846912, 51200, 51200},
+        {"megatron-175b", 174615846912, 51200, 51200}, {"mistral-7b", 7241732096, 32000, 32000},
+        {"qwen2-0.5b", 494032768, 151936, 151936},     {"qwen2-1.5b", 1543714304, 151936, 151936},
+        {"qwen2-7b", 7615616512, 152064, 152064},      {"qwen2-72b", 72706203648, 152064, 152064},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         cb_model model = preset(known[i].name);
@@ -151,8 +153,8 @@ static void unknown_names(void) {
     CHECK_FAILS(cb_model_load(&model, "llama"), CB_EUSAGE,
                 "did you mean 'llama-2-7b', 'llama-2-13b' or 'llama-2-70b'?");
     CHECK_FAILS(cb_model_preset(&model, ""), CB_EUSAGE, "no model ''. `cuboid model` lists them; or give the path");
-    CHECK_FAILS(cb_model_load(&model, "qwen2-72b"), CB_EUSAGE, "no model 'qwen2-72b'; the nearest are '");
-    CHECK_FAILS(cb_model_load(&model, "qwen2-72b"), CB_EUSAGE, "'llama-2-70b'");
+    CHECK_FAILS(cb_model_load(&model, "falcon-70b"), CB_EUSAGE, "no model 'falcon-70b'; the nearest are '");
+    CHECK_FAILS(cb_model_load(&model, "falcon-70b"), CB_EUSAGE, "'llama-2-70b'");
     char longest[400];
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = 0;

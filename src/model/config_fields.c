@@ -1,6 +1,7 @@
 /* What the fields of config.json mean in each family. Read strictly: a field of the wrong type, or a value that would
  * mean another arithmetic than the family's, is refused by name instead of ignored; what does not change the model
- * (dropout, token ids, task parameters) is read over. Source: transformers, GPT2Config, LlamaConfig, BloomConfig. */
+ * (dropout, token ids, task parameters) is read over. Source: transformers, GPT2Config, LlamaConfig, MistralConfig,
+ * Qwen2Config, BloomConfig. */
 #include "model/config_fields.h"
 
 #include <stdio.h>
@@ -116,23 +117,47 @@ static cb_err check_head_channels(const cb_model *model, const json_t *root, con
     return wrong(path, "head_dim", json_object_get(root, "head_dim"), "hidden_size / num_attention_heads");
 }
 
-static cb_err read_llama(cb_model *model, const json_t *root, const char *path) {
+/* What the three families of gated layers share. positions, kv_heads: where the file does not have the field; null is
+ * as many as heads. */
+static cb_err read_gated(cb_model *model, const json_t *root, const char *path, int64_t positions, int64_t kv_heads) {
     static const char *const silus[] = {"silu", "swish", NULL};
     size_names names = {"max_position_embeddings", "hidden_size", "num_hidden_layers", "num_attention_heads",
                         "rms_norm_eps"};
-    int64_t kv_heads;
     bool tied;
     TRY(require_text(root, path, "hidden_act", silus, "\"silu\""));
-    TRY(require_flag(root, path, "attention_bias", false));
-    TRY(require_flag(root, path, "mlp_bias", false));
-    TRY(read_sizes(model, root, path, &names, 2048));
+    TRY(read_sizes(model, root, path, &names, positions));
     TRY(read_size(root, path, "intermediate_size", 0, &model->ffn));
-    TRY(read_size(root, path, "num_key_value_heads", model->heads, &kv_heads));
+    if (kv_heads == 0 || json_object_get(root, "num_key_value_heads")) kv_heads = model->heads;
+    TRY(read_size(root, path, "num_key_value_heads", kv_heads, &kv_heads));
     TRY(check_head_channels(model, root, path));
     TRY(read_flag(root, path, "tie_word_embeddings", false, &tied));
     model->kv_heads = (int)kv_heads, model->untied = !tied;
     model->gated = model->unbiased = true;
     model->norm = CB_RMSNORM, model->position = CB_ROTARY;
+    return CB_OK;
+}
+
+static cb_err read_llama(cb_model *model, const json_t *root, const char *path) {
+    TRY(require_flag(root, path, "attention_bias", false));
+    TRY(require_flag(root, path, "mlp_bias", false));
+    return read_gated(model, root, path, 2048, 0);
+}
+
+/* Llama's layers. A sequence no longer than the sliding window sees all of itself: so long are sequences here. */
+static cb_err read_mistral(cb_model *model, const json_t *root, const char *path) {
+    int64_t window = 4096;
+    TRY(read_gated(model, root, path, 4096 * 32, 8));
+    if (json_object_get(root, "sliding_window")) window = model->positions; /* null: none */
+    TRY(read_size(root, path, "sliding_window", window, &window));
+    if (window < model->positions) model->positions = window;
+    return CB_OK;
+}
+
+/* Llama's layers, with biases of q, k and v. */
+static cb_err read_qwen2(cb_model *model, const json_t *root, const char *path) {
+    TRY(require_flag(root, path, "use_sliding_window", false));
+    TRY(read_gated(model, root, path, 32768, 32));
+    model->biased_qkv = true;
     return CB_OK;
 }
 
@@ -152,11 +177,15 @@ cb_err cb_config_read_fields(cb_model *model, const json_t *root, const char *pa
     static const struct {
         const char *type;
         cb_err (*read)(cb_model *model, const json_t *root, const char *path);
-    } families[] = {{"gpt2", read_gpt2}, {"llama", read_llama}, {"bloom", read_bloom}};
+    } families[] = {{"gpt2", read_gpt2},
+                    {"llama", read_llama},
+                    {"mistral", read_mistral},
+                    {"qwen2", read_qwen2},
+                    {"bloom", read_bloom}};
     if (!json_is_object(root)) return wrong(path, "the top level", root, "an object {...}");
     const json_t *type = json_object_get(root, "model_type");
     if (is_null(type)) return read_gpt2(model, root, path);
     for (size_t i = 0; json_is_string(type) && i < sizeof families / sizeof *families; i++)
         if (!strcmp(json_string_value(type), families[i].type)) return families[i].read(model, root, path);
-    return wrong(path, "model_type", type, "\"gpt2\", \"llama\" or \"bloom\"");
+    return wrong(path, "model_type", type, "\"gpt2\", \"llama\", \"mistral\", \"qwen2\" or \"bloom\"");
 }

@@ -92,7 +92,8 @@ cb_err cb_model_check_trainable(const cb_model *model) {
         {model->position == CB_ALIBI, "ALiBi positions"},
         {model->position == CB_NO_POSITION, "no positions"},
         {model->untied, "a head of its own"},
-        {model->unbiased, "no biases"},
+        {model->unbiased && !model->biased_qkv, "no biases"},
+        {model->biased_qkv, "no biases but of q, k and v"},
         {model->embed_norm, "a norm behind the embedding"},
     };
     char list[256] = "";

@@ -25,6 +25,7 @@ typedef struct cb_model {
     bool gated;           /* MLP: fc2(silu(gate) * up); fc holds gate and up */
     bool untied;          /* the head has a matrix of its own */
     bool unbiased;        /* no biases at all, those of norms included */
+    bool biased_qkv;      /* but those of q, k and v */
     bool embed_norm;      /* a norm behind the embedding */
     cb_norm norm;
     cb_position position;
@@ -32,8 +33,8 @@ typedef struct cb_model {
     double init_std;      /* 0.02; projections into the residual stream get init_std / sqrt(2 L) */
 } cb_model;
 
-/* A preset by name ("gpt2-124m") or Hugging Face's config.json of GPT-2, Llama or BLOOM (a name with '/' or ending in
- * .json). Errors: CB_EUSAGE with the nearest presets' names; CB_EIO, CB_EFORMAT with the field. */
+/* A preset by name ("gpt2-124m") or Hugging Face's config.json of GPT-2, Llama, Mistral, Qwen2 or BLOOM (a name with
+ * '/' or ending in .json). Errors: CB_EUSAGE with the nearest presets' names; CB_EIO, CB_EFORMAT with the field. */
 CB_MUST_USE cb_err cb_model_load(cb_model *model, const char *name);
 CB_MUST_USE cb_err cb_model_preset(cb_model *model, const char *name);
 const char *cb_model_preset_name(int index);   /* from 0; NULL: there are no more */
@@ -52,9 +53,10 @@ int cb_model_kv_heads(const cb_model *model);
 int64_t cb_model_qkv_width(const cb_model *model); /* outputs of c_attn: C + 2 kv_heads C/H */
 int64_t cb_model_fc_width(const cb_model *model);  /* outputs of c_fc: F, 2 F if gated */
 
-/* config_json.c: the reader of Hugging Face's config.json of GPT-2, Llama and BLOOM, and the writer of GPT-2's. path: the file,
- * or the directory that holds a config.json. Dropout fields are read over: training here has none. Errors: CB_EIO; CB_EFORMAT
- * with the path, the field, what was found and what was expected. */
+/* config_json.c: the reader of Hugging Face's config.json of these families, and the writer of GPT-2's. path: the file,
+ * or the directory that holds a config.json. Of Mistral's sliding window only its length is kept, as the longest
+ * sequence. Dropout fields are read over: training here has none. Errors: CB_EIO; CB_EFORMAT with the path, the field,
+ * what was found and what was expected. */
 CB_MUST_USE cb_err cb_model_read_config(cb_model *model, const char *path);
 /* The same from `length` bytes of text; `path` names the model and stands in messages. */
 CB_MUST_USE cb_err cb_model_parse_config(cb_model *model, const char *text, int64_t length, const char *path);

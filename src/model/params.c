@@ -16,7 +16,15 @@
 typedef enum size_of { ONE, CHANNELS, QKV, FC, FFN, VOCAB, POSITIONS } size_of;
 typedef enum start { ZERO, UNIT, NORMAL, RESIDUAL } start; /* RESIDUAL: normal, std / sqrt(2 L) */
 /* Which models have it: all, or a set of these. */
-typedef enum need { ALWAYS = 0, BIASES = 1, NORM_BIASES = 2, LEARNED = 4, EMBED_NORM = 8, UNTIED = 16 } need;
+typedef enum need {
+    ALWAYS = 0,
+    BIASES = 1,
+    NORM_BIASES = 2,
+    LEARNED = 4,
+    EMBED_NORM = 8,
+    UNTIED = 16,
+    QKV_BIASES = 32
+} need;
 
 typedef struct row {
     const char *name;
@@ -32,7 +40,7 @@ static const row role_rows[CB_ROLES] = {
     [CB_LN1_W] = {"ln_1.weight", CHANNELS, ONE, CB_OWNER_LAYER, CB_CUT_NONE, UNIT, ALWAYS},
     [CB_LN1_B] = {"ln_1.bias", CHANNELS, ONE, CB_OWNER_LAYER, CB_CUT_NONE, ZERO, NORM_BIASES},
     [CB_QKV_W] = {"attn.c_attn.weight", QKV, CHANNELS, CB_OWNER_LAYER, CB_CUT_ROWS, NORMAL, ALWAYS},
-    [CB_QKV_B] = {"attn.c_attn.bias", QKV, ONE, CB_OWNER_LAYER, CB_CUT_ROWS, ZERO, BIASES},
+    [CB_QKV_B] = {"attn.c_attn.bias", QKV, ONE, CB_OWNER_LAYER, CB_CUT_ROWS, ZERO, QKV_BIASES},
     [CB_PROJ_W] = {"attn.c_proj.weight", CHANNELS, CHANNELS, CB_OWNER_LAYER, CB_CUT_COLS, RESIDUAL, ALWAYS},
     [CB_PROJ_B] = {"attn.c_proj.bias", CHANNELS, ONE, CB_OWNER_LAYER, CB_CUT_NONE, ZERO, BIASES},
     [CB_LN2_W] = {"ln_2.weight", CHANNELS, ONE, CB_OWNER_LAYER, CB_CUT_NONE, UNIT, ALWAYS},
@@ -73,7 +81,7 @@ static int64_t size_in(const cb_model *model, size_of size) {
 static bool has_role(const cb_model *model, int role) {
     unsigned met = (model->unbiased ? 0 : BIASES) | (model->unbiased || model->norm == CB_RMSNORM ? 0 : NORM_BIASES) |
                    (model->position == CB_LEARNED ? LEARNED : 0) | (model->embed_norm ? EMBED_NORM : 0) |
-                   (model->untied ? UNTIED : 0);
+                   (model->untied ? UNTIED : 0) | (model->unbiased && !model->biased_qkv ? 0 : QKV_BIASES);
     return (role_rows[role].needs & ~met) == 0;
 }
 

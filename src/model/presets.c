@@ -4,7 +4,8 @@
  * gpt3: all attention dense; the 1.3b is printed with 24 heads, which do not divide 2048 channels, and the 13b with
  * 5140 channels: 16 and 5120 here, as others do. zero-bubble: no vocabulary is printed; the four printed counts leave
  * between 25 and 33 thousand tokens: 32000. mpt: of the throughput tables, with learned positions, as many as the
- * sequence is long: 2048. tr11: heads were varied, most often as here. nemotron-22b: these sizes make 21.3 billion;
+ * sequence is long: 2048. tr11: heads were varied, most often as here. mistral: its sequences are as
+ * long as its sliding window. nemotron-22b: these sizes make 21.3 billion;
  * Nemotron's squared ReLU counts as GELU does. toy, test: work on bytes, `toy-*` for pictures of pipelines, `test-*`
  * for tests, whose heads, width and padded vocabulary eight tensor-parallel ranks divide; `demo` to train in minutes.
  */
@@ -16,7 +17,7 @@
 
 enum { VOCAB_MULTIPLE = 128 };
 
-typedef enum family { GPT, BLOOM, LLAMA, LLAMA_TIED, NEMOTRON } family;
+typedef enum family { GPT, BLOOM, LLAMA, LLAMA_TIED, QWEN, QWEN_TIED, NEMOTRON } family;
 
 static const cb_model families[] = {
     [GPT] = {.norm_eps = 1e-5, .init_std = 0.02},
@@ -34,6 +35,21 @@ static const cb_model families[] = {
                     .unbiased = true,
                     .norm = CB_RMSNORM,
                     .position = CB_ROTARY},
+    [QWEN] = {.norm_eps = 1e-6,
+              .init_std = 0.02,
+              .gated = true,
+              .untied = true,
+              .unbiased = true,
+              .biased_qkv = true,
+              .norm = CB_RMSNORM,
+              .position = CB_ROTARY},
+    [QWEN_TIED] = {.norm_eps = 1e-6,
+                   .init_std = 0.02,
+                   .gated = true,
+                   .unbiased = true,
+                   .biased_qkv = true,
+                   .norm = CB_RMSNORM,
+                   .position = CB_ROTARY},
     [NEMOTRON] = {.norm_eps = 1e-5, .init_std = 0.02, .untied = true, .unbiased = true, .position = CB_ROTARY},
 };
 
@@ -44,6 +60,8 @@ typedef enum source {
     BLOOM_PAPER,
     LLAMA2,
     LLAMA3,
+    MISTRAL,
+    QWEN2,
     SC21,
     SELECTIVE,
     MT_NLG,
@@ -66,6 +84,8 @@ static const char *const sources[] = {
     [BLOOM_PAPER] = "arXiv:2211.05100, table 3",
     [LLAMA2] = "arXiv:2307.09288",
     [LLAMA3] = "arXiv:2407.21783, table 3",
+    [MISTRAL] = "arXiv:2310.06825, table 1",
+    [QWEN2] = "arXiv:2407.10671, table 1",
     [SC21] = "arXiv:2104.04473, table 1",
     [SELECTIVE] = "arXiv:2205.05198, table 3",
     [MT_NLG] = "arXiv:2201.11990",
@@ -114,6 +134,11 @@ static const preset presets[] = {
     {"llama-3.1-8b", LLAMA, 128256, 131072, 32, 4096, 32, 8, 14336, LLAMA3},
     {"llama-3.1-70b", LLAMA, 128256, 131072, 80, 8192, 64, 8, 28672, LLAMA3},
     {"llama-3.1-405b", LLAMA, 128256, 131072, 126, 16384, 128, 8, 53248, LLAMA3},
+    {"mistral-7b", LLAMA, 32000, 4096, 32, 4096, 32, 8, 14336, MISTRAL},
+    {"qwen2-0.5b", QWEN_TIED, 151936, 32768, 24, 896, 14, 2, 4864, QWEN2},
+    {"qwen2-1.5b", QWEN_TIED, 151936, 32768, 28, 1536, 12, 2, 8960, QWEN2},
+    {"qwen2-7b", QWEN, 152064, 32768, 28, 3584, 28, 4, 18944, QWEN2},
+    {"qwen2-72b", QWEN, 152064, 32768, 80, 8192, 64, 8, 29568, QWEN2},
     {"megatron-1.7b", GPT, 51200, 2048, 24, 2304, 24, 0, 0, SC21},
     {"megatron-3.6b", GPT, 51200, 2048, 30, 3072, 32, 0, 0, SC21},
     {"megatron-7.5b", GPT, 51200, 2048, 36, 4096, 32, 0, 0, SC21},
