@@ -20,6 +20,12 @@ rows_have() {
     for name; do check "$name in $rows rows" equal "$(grep -o "\"$name\":" "$out" | wc -l)" "$rows"; done
 }
 
+# counts_whole: what the JSON in $out counts, of bytes, elements, operations or messages, stands in all its digits
+counts_whole() {
+    check "counts are whole numbers" equal "$(grep -oE '"(flops|messages|count|[a-z_]*bytes(_sent)?)":[0-9]+[.e][0-9e+]*' "$out")" ""
+    check "there are counts" grep -qE '"(flops|bytes|bytes_sent)":[0-9]+[,}]' "$out"
+}
+
 names() {
     refuses "bench what? there are: step, gemm, comm, tp"
     refuses "bench 'gem' is not known; did you mean 'gemm'? There are: step, gemm, comm, tp" gem
@@ -38,6 +44,9 @@ step() {
     refuses "--layouts dp with --ranks 3: --micro-batches 8 cannot be divided over dp 3" step --model test-tiny --seq-length 32 \
         --ranks 3 --micro-batches 8 --layouts dp
     refuses "there is no schedule '1f1'" step --model test-tiny --seq-length 32 --schedule 1f1
+    run bench step --model test-tiny --seq-length 32 --layouts none --repeats 1 --json
+    check "steps are timed" equal "$rc" 0
+    counts_whole
 }
 
 gemm() {
@@ -57,7 +66,8 @@ gemm() {
     check "a rank's shape" grep -qE "^fc2 +weight gradient +2 +64 +128 +16 " "$out"
     check "80 columns" equal "$(grep -cE '.{81}' "$out")" 0
     run bench gemm --m 3,5 --n 7 --k 2,4 --repeats 2 --threads 1 --compute ref --dtype bf16 --json
-    check "every combination, each with its gradients" equal "$rc $(grep -o '"flops":84.0,' "$out" | wc -l)" "0 3"
+    check "every combination, each with its gradients" equal "$rc $(grep -o '"flops":84,' "$out" | wc -l)" "0 3"
+    counts_whole
     rows_have 12 layer product tp m n k flops time_us best_us gflops of_best
     run bench gemm --m 1k,1e1 --n 1e0 --k 2 --repeats 1 --threads 1 --compute ref
     check "sizes as other options take them" equal "$rc $(grep -cE '^given +forward +1 +(1024|10) +1 +2 ' "$out")" "0 2"
@@ -74,15 +84,20 @@ tensor_parallel() {
     refuses "--svg draws the passes at --draw 16, which is not in --tp 1,2" tp --tp 1,2 --svg t.svg --draw 16
     refuses 'compute backend "gpu" is unknown' tp --compute gpu
     run bench tp --tokens 16 --in 32 --out 64 --tp 1,2,4 --repeats 1 --compute ref --svg t.svg
+    check "only three passes at tp 2 and 4 can hide operations" equal "$(grep -cE '^ +[24] (forward|backward) .* [0-9]+% ' "$out")" 6
     check "five ways, three sizes, two passes" equal "$rc $(grep -cE '^ +[124] (forward|backward) ' "$out")" "0 30"
     check "a picture of each" equal "$(grep -cE '^rank [01] ' "$out") $(grep -o '<g transform' t.svg | wc -l)" "10 4"
     check "the sequence-parallel form's operations" grep -qE "^  step [0-9]+: reduce-scatter, " "$out"
     check "tp stays inside a node" grep -qE "^from tp [0-9]+ on the collectives take longer" "$out"
     run bench tp --tokens 16 --in 32 --out 64 --tp 2 --repeats 1 --compute ref --json
     rows_have 10 variant pass error flops bytes_sent messages together_us efficiency hidden
-    check "an all-reduce of 16 x 32 numbers, 4 bytes each" grep -q '"bytes_sent":2048.0,"messages":2.0' "$out"
+    check "an all-reduce of 16 x 32 numbers, 4 bytes each" grep -q '"bytes_sent":2048,"messages":2,' "$out"
+    check "three passes hide operations" equal "$(grep -oE '"hidden":[0-9]' "$out" | wc -l)" 3
+    counts_whole
     run bench tp --tokens 16 --in 32 --out 64 --tp 2 --repeats 1 --dtype bf16 --json
-    check "and 2 bytes each" grep -q '"bytes_sent":1024.0,"messages":2.0' "$out"
+    check "and 2 bytes each" grep -q '"bytes_sent":1024,"messages":2,' "$out"
+    run bench tp --tokens 64 --in 128 --out 256 --tp 2 --repeats 1 --compute ref --json
+    check "seven digits of FLOPs" grep -q '"variant":"column","pass":"forward","tp":2,"error":[0-9.e-]*,"flops":2097152,' "$out"
 }
 
 communication() {
@@ -109,6 +124,7 @@ communication() {
     check "three sizes are too few for a model" equal "$(grep -o '"predicted_us":null' "$out" | wc -l)" 84
     run bench comm --algo ring,direct --from 1k --to 64k --ranks 2 --repeats 1 --json
     check "models" equal "$(grep -o '"alpha_us":[0-9.e-]*,"alpha_large_us":[0-9.e-]*,"split_bytes":' "$out" | wc -l)" 2
+    counts_whole
     check "every row predicted" equal "$(grep -o '"predicted_us":[0-9]' "$out" | wc -l) $(grep -o '"floor_us":[0-9]' "$out" | wc -l)" "14 14"
     run bench comm --algo all --sizes 64k --ranks 2 --repeats 1 --json
     check "one floor, whatever the algorithm" equal "$(grep -o '"floor_us":[0-9.]*' "$out" | sort -u | wc -l)" 1

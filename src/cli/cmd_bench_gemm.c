@@ -139,9 +139,9 @@ static void print_text(const report *r) {
 
 static json_t *row_json(const row *of, cb_gemm_pass pass, double best) {
     const cb_gemm_rate *r = &of->rate[pass];
-    return json_pack("{s:s,s:s,s:i,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f}", "layer", of->layer, "product",
+    return json_pack("{s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f}", "layer", of->layer, "product",
                      cb_gemm_pass_name(pass), "tp", of->tp, "m", (json_int_t)r->m, "n", (json_int_t)r->n, "k",
-                     (json_int_t)r->k, "flops", r->flops, "time_us", r->median_s * 1e6, "best_us", r->best_s * 1e6,
+                     (json_int_t)r->k, "flops", (json_int_t)r->flops, "time_us", r->median_s * 1e6, "best_us", r->best_s * 1e6,
                      "gflops", rate_of(r) / 1e9, "of_best", rate_of(r) / best);
 }
 

@@ -134,12 +134,12 @@ static void report(const bench *b, const char *name, const cb_bench_case *c, con
     double without_bubble = speedup / (1 - t->bubble_closed);
     double tokens = (double)c->micro_batches * c->B * c->T;
     if (b->o.json) {
-        json_t *o = json_pack("{s:s,s:s,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "case", name,
+        json_t *o = json_pack("{s:s,s:s,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:I,s:f,s:f}", "case", name,
                               "model", b->model.name, "recompute", b->o.recompute, "dp", c->dp, "tp", c->tp, "pp",
                               c->pp, "copies", c->copies, "threads_per_rank", c->threads, "micro_batch_size", c->B,
                               "seq_length", c->T, "micro_batches", c->micro_batches, "step_s", t->step_s, "best_s",
                               t->best_s, "floor_s", t->floor_s, "ratio_to_floor", t->step_s / t->floor_s, "flops",
-                              t->flops, "flops_per_s", t->rate, "tokens_per_s", tokens / t->step_s);
+                              (json_int_t)t->flops, "flops_per_s", t->rate, "tokens_per_s", tokens / t->step_s);
         if (speedup > 0) {
             json_object_set_new(o, "speedup", json_real(speedup));
             json_object_set_new(o, "bubble", json_real(t->bubble_closed));

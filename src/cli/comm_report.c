@@ -285,11 +285,11 @@ static json_t *left_out_json(const cb_comm_row *row) {
 static json_t *model_json(const cb_comm_report *r, const cb_comm_model *m) {
     const cb_fit *f = &m->fit;
     return json_pack(
-        "{s:s,s:s,s:s,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:f}", "op", cb_kind_name(m->algorithm->kind),
+        "{s:s,s:s,s:s,s:i,s:f,s:f,s:I,s:f,s:f,s:f,s:f,s:I,s:i,s:i,s:f}", "op", cb_kind_name(m->algorithm->kind),
         "algo", m->algorithm->name, "comm", r->plan.launch.backend, "ranks", r->ranks, "alpha_us", f->alpha_s[0] * 1e6,
-        "alpha_large_us", f->alpha_s[1] * 1e6, "split_bytes", f->split_bytes, "beta_ps_per_byte", f->beta_s * 1e12,
+        "alpha_large_us", f->alpha_s[1] * 1e6, "split_bytes", (json_int_t)f->split_bytes, "beta_ps_per_byte", f->beta_s * 1e12,
         "gamma_ps_per_byte", f->gamma_s * 1e12, "memory_factor", f->factor[0], "memory_factor_beyond", f->factor[1],
-        "cache_bytes", f->cache_bytes, "rows", f->points, "rows_within_25_percent", f->within, "worst", f->worst);
+        "cache_bytes", (json_int_t)f->cache_bytes, "rows", f->points, "rows_within_25_percent", f->within, "worst", f->worst);
 }
 
 /* null: not looked at */

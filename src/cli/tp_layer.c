@@ -185,8 +185,8 @@ cb_err cb_tp_layer_communicate(cb_tp_layer *l, const cb_tp_pass *pass) {
     return CB_OK;
 }
 
-double cb_tp_pass_flops(const cb_tp_pass *pass, const cb_tp_sizes *s) {
-    return 2.0 * pass->products * (double)s->M * (double)s->C * (double)s->F / s->tp;
+int64_t cb_tp_pass_flops(const cb_tp_pass *pass, const cb_tp_sizes *s) {
+    return 2 * pass->products * s->M * s->C * (s->F / s->tp);
 }
 
 cb_err cb_tp_sizes_check(const cb_tp_sizes *s) {

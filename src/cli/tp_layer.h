@@ -67,6 +67,7 @@ typedef struct cb_tp_pass {
     int comms;
     cb_tp_comm comm[CB_TP_MOST_COMMS];
     int products; /* matrix products of the size of the layer's */
+    bool hides;   /* an operation is begun before a product that does not need it: it can be hidden */
 } cb_tp_pass;
 
 typedef struct cb_tp_variant {
@@ -90,6 +91,6 @@ double cb_tp_layer_error(const cb_tp_layer *cut, const cb_tp_layer *uncut, const
 /* The operations of a pass alone, over the layer's group. *Collective over tp.* */
 CB_MUST_USE cb_err cb_tp_layer_communicate(cb_tp_layer *layer, const cb_tp_pass *pass);
 /* FLOPs of a pass on one rank. */
-double cb_tp_pass_flops(const cb_tp_pass *pass, const cb_tp_sizes *size);
+int64_t cb_tp_pass_flops(const cb_tp_pass *pass, const cb_tp_sizes *size);
 
 #endif

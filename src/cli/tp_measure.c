@@ -56,8 +56,8 @@ static cb_err timed(rank *r, what part, const cb_tp_pass *pass, double *took_s) 
 static void take_traffic(const rank *r, cb_tp_time *time) {
     for (int kind = 0; kind < CB_KINDS; kind++) {
         const cb_traffic *t = cb_comm_traffic(r->comm, CB_FOR_TP, (cb_kind)kind);
-        time->bytes += (double)t->bytes;
-        time->messages += (double)t->messages;
+        time->bytes += t->bytes;
+        time->messages += t->messages;
     }
 }
 
@@ -70,8 +70,10 @@ static cb_err first_passes(rank *r, cb_tp_result *result) {
         cb_comm_traffic_reset(r->comm);
         TRY(pass->run(&r->layer));
         take_traffic(r, time);
-        TRY(largest(r, &time->bytes, 1));
-        TRY(largest(r, &time->messages, 1));
+        double sent[] = {(double)time->bytes, (double)time->messages}; /* whole numbers, exact below 2^53 */
+        TRY(largest(r, sent, 2));
+        time->bytes = (int64_t)sent[0];
+        time->messages = (int64_t)sent[1];
     }
     result->error = r->job->uncut ? cb_tp_layer_error(&r->layer, r->job->uncut, r->job->variant) : 0;
     return largest(r, &result->error, 1);
@@ -159,8 +161,8 @@ cb_err cb_tp_measure(const cb_tp_setup *setup, const cb_tp_variant *variant, con
     return launch(&(job){.setup = setup, .variant = variant, .uncut = uncut, .result = result, .watch = watch});
 }
 
-double cb_tp_time_hidden(const cb_tp_time *t) {
-    if (t->comm_s <= 0) return NAN;
+double cb_tp_time_hidden(const cb_tp_pass *pass, const cb_tp_time *t) {
+    if (!pass->hides || t->comm_s <= 0) return NAN;
     double hidden = (t->compute_s + t->comm_s - t->together_s) / t->comm_s;
     return hidden < 0 ? 0 : hidden > 1 ? 1 : hidden;
 }

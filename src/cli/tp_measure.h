@@ -10,7 +10,7 @@ enum { CB_TP_MOST_RANKS = 64, CB_TP_MOST_REPEATS = 64 };
 /* A pass: what a rank computes and sends (the most of any), and medians of the time from the first rank's begin to the
  * last one's end. */
 typedef struct cb_tp_time {
-    double flops, bytes, messages;
+    int64_t flops, bytes, messages;
     double compute_s;  /* the products and elementwise work alone, on all ranks at once */
     double comm_s;     /* the operations alone */
     double together_s; /* the pass */
@@ -34,7 +34,7 @@ CB_MUST_USE cb_err cb_tp_measure_uncut(const cb_tp_setup *setup, const cb_tp_var
  * any rank. */
 CB_MUST_USE cb_err cb_tp_measure(const cb_tp_setup *setup, const cb_tp_variant *variant, const cb_tp_layer *uncut,
                                  cb_tp_result *result, cb_tp_watch *watch);
-/* The share of the operations' time that computation hides, 0 to 1; NaN without operations. */
-double cb_tp_time_hidden(const cb_tp_time *time);
+/* The share of the operations' time that the pass's computation hides, 0 to 1; NaN where it can hide none. */
+double cb_tp_time_hidden(const cb_tp_pass *pass, const cb_tp_time *time);
 
 #endif

@@ -18,10 +18,11 @@ static void print_rows(const cb_tp_report *r, int v) {
     for (int i = 0; i < r->tp.count; i++) {
         for (int p = 0; p < 2; p++) {
             const cb_tp_time *t = &r->result[v][i].pass[p];
+            double share = cb_tp_time_hidden(&cb_tp_variant_at(v)->pass[p], t);
             char hidden[16] = "-";
-            if (t->comm_s > 0) snprintf(hidden, sizeof hidden, "%.0f%%", 100 * cb_tp_time_hidden(t));
+            if (!isnan(share)) snprintf(hidden, sizeof hidden, "%.0f%%", 100 * share);
             printf("  %2d %-8s %7.3f %7.3f %8.3f %8.3f %8.3f %6s %5.2f", (int)r->tp.at[i], pass_names[p],
-                   t->flops / 1e9, t->bytes / 1e6, t->compute_s * 1e3, t->comm_s * 1e3, t->together_s * 1e3, hidden,
+                   (double)t->flops / 1e9, (double)t->bytes / 1e6, t->compute_s * 1e3, t->comm_s * 1e3, t->together_s * 1e3, hidden,
                    cb_tp_report_efficiency(r, v, i, p));
             if (p == 0)
                 printf(" %8.1e\n", r->result[v][i].error);
@@ -80,10 +81,10 @@ cb_err cb_tp_report_print(const cb_tp_report *r, int columns, bool colour) {
 
 static json_t *row_json(const cb_tp_report *r, int v, int i, int p) {
     const cb_tp_time *t = &r->result[v][i].pass[p];
-    double hidden = cb_tp_time_hidden(t);
-    json_t *o = json_pack("{s:s,s:s,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "variant", cb_tp_variant_at(v)->name, "pass",
-                          pass_names[p], "tp", (int)r->tp.at[i], "error", r->result[v][i].error, "flops", t->flops,
-                          "bytes_sent", t->bytes, "messages", t->messages, "compute_us", t->compute_s * 1e6, "comm_us",
+    double hidden = cb_tp_time_hidden(&cb_tp_variant_at(v)->pass[p], t);
+    json_t *o = json_pack("{s:s,s:s,s:i,s:f,s:I,s:I,s:I,s:f,s:f,s:f,s:f}", "variant", cb_tp_variant_at(v)->name, "pass",
+                          pass_names[p], "tp", (int)r->tp.at[i], "error", r->result[v][i].error, "flops",
+                          (json_int_t)t->flops, "bytes_sent", (json_int_t)t->bytes, "messages", (json_int_t)t->messages, "compute_us", t->compute_s * 1e6, "comm_us",
                           t->comm_s * 1e6, "together_us", t->together_s * 1e6, "efficiency",
                           cb_tp_report_efficiency(r, v, i, p));
     json_object_set_new(o, "hidden", isnan(hidden) ? json_null() : json_real(hidden));
