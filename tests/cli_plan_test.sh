@@ -42,6 +42,36 @@ the_wall_and_the_best() {
     check "three layouts" equal "$(grep -cE '^ ?[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+  ' "$out")" 3
 }
 
+# --stack cuboid plans what cuboid train has
+own_stack() {
+    local own=(plan --model gpt3-1.3b --cluster a100:8 --stack cuboid)
+    run "${own[@]}" --top 50
+    shows "cuboid, 32 bit" "16 B"
+    check "no more than 16 bytes a parameter" hasnt "$out" "cuboid keeps"
+    run "${own[@]}" --json
+    check "a way that it has not says so" equal "$(json "'cuboid has no ZeRO' in d['ways'][1]['why_not']")" True
+    check "no ZeRO and no SP among the best" equal \
+        "$(json "{(b['layout']['zero'], b['layout']['sequence_parallel']) for b in d['best']}")" "{(0, False)}"
+    run "${own[@]}" --precision 32
+    check "said it is the same" equal "$rc" 0
+    refuses 2 "--stack cuboid computes in 32 bits alone, not in 16 bit; leave --precision out" "${own[@]}" --precision 16
+    refuses 2 "has ZeRO 1: cuboid has no ZeRO; --zero can be 0" "${own[@]}" --zero 1
+    refuses 2 "cuboid has no sequence parallelism in training" "${own[@]}" --sequence-parallel
+    refuses 2 "has cp 2: cuboid has no context parallelism" "${own[@]}" --cp 2
+    refuses 1 "--stack cuboid: llama-3-8b has grouped keys" plan --model llama-3-8b --cluster a100:8 --stack cuboid
+}
+
+# what most of Megatron-LM's scripts say
+selective_in_blocks() {
+    run plan --model gpt2-124m --cluster a100:8 --recompute-granularity selective --json
+    check "it is no error" equal "$rc" 0
+    check "a note says so" has "$err" "--recompute selective is taken as none: megatron-core computes attention in blocks"
+    check "nothing is computed again" equal "$(json "{b['layout']['recompute'] for b in d['best']}")" "{'none'}"
+    run plan --model gpt2-124m --cluster a100:8 --stack megatron-2021 --recompute selective --json
+    check "with scores there is something" equal "$(json "{b['layout']['recompute'] for b in d['best']}")" "{'selective'}"
+    check "and no note" hasnt "$err" "note:"
+}
+
 one_layout() {
     run "${bloom[@]}" --columns 100
     shows "bloom-176b has 176.25 billion parameters" "ONE LAYOUT   dp 8 tp 4 pp 12, microbatch 2, 1f1b, recompute full" \
@@ -163,9 +193,12 @@ refused_layouts() {
     refuses 2 "does not divide the 16 devices; --pp can be 1 or 2; as it is, it works on a100-80g:8x6" \
         plan --model gpt3-175b --cluster a100-80g:8x2 --tp 8 --pp 6
     refuses 2 "padded vocabulary; --tp can be 1, 2 or 4" plan --model gpt2-124m --cluster a100-80g:8 --tp 8
-    refuses 2 "microbatch 3, 1 chunk on 8 devices with 64 sequences: dp x microbatch divides the global batch; --micro-batch-size can be 1, 2, 4, 8, 16, 32 or 64" \
+    refuses 2 "of 8 devices for 64 sequences has tp 4, microbatch 3: dp x microbatch divides the global batch; --micro-batch-size can be 1, 2, 4, 8, 16, 32 or 64" \
         plan --model gpt2-124m --cluster a100-80g:8 --tp 4 --micro-batch-size 3 --global-batch-size 64
     refuses 2 "divides the global batch; with --global-batch-size 8000 it works" plan --model gpt2-124m --cluster a100:8x1000
+    refuses 2 "for 64 sequences has microbatch 5: dp x microbatch divides" plan --model gpt3-175b --cluster a100:8x16 \
+        --micro-batch-size 5 --global-batch-size 64
+    refuses 2 "has pp 4: fsdp has no pipeline; --pp can be 1" plan --model gpt3-13b --cluster a100:8x8 --stack fsdp --pp 4
     refuses 2 "pp is at most the number of layers" plan --model gpt2-124m --cluster a100-80g:8x2 --tp 1 --pp 16
     refuses 2 "chunks go with the interleaved schedule, and schedules with a pipeline; --virtual can be 2, 3, 4, 6, 8, 12 or 24; --schedule can be" \
         plan --model gpt3-175b --cluster a100-80g:8x8 --pp 4 --schedule interleaved --virtual 1
@@ -272,6 +305,8 @@ this_machine() {
 this_machine
 helps
 the_wall_and_the_best
+own_stack
+selective_in_blocks
 one_layout
 as_json
 own_hardware

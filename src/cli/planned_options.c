@@ -74,7 +74,7 @@ static const cb_arg table[] = {
      .fallback = "16",
      .choices = "32,16,8,4",
      .unit = "bits",
-     .help = "of the matrix products"},
+     .help = "of the matrix products; of the stack cuboid always 32"},
     {.name = "grads-in-32-bits",
      .aliases = "accumulate-allreduce-grads-in-fp32",
      .type = CB_ARG_BOOL,
@@ -259,15 +259,30 @@ static cb_err wrong_precision(const cb_planned *p) {
                    cb_precision_word(p->job.precision), has);
 }
 
-static cb_err resolve_job(cb_planned *p) {
+/* What the stack leaves open; `cuboid train` has one precision and one form of model. */
+static cb_err resolve_stack(cb_planned *p, bool precision_given, cb_stack *stack, cb_precision *precision) {
     static const cb_precision precisions[] = {CB_MATH_32, CB_MATH_16, CB_MATH_8, CB_MATH_4};
+    TRY(find_stack(p->stack_name, stack));
+    *precision = precisions[p->precision];
+    if (!cb_stack_traits_of(*stack)->all_in_32) return CB_OK;
+    if (precision_given && *precision != CB_MATH_32)
+        return cb_fail(CB_EINVAL,
+                       "--stack %s computes in 32 bits alone, not in %s; leave --precision out, or plan for another "
+                       "--stack",
+                       p->stack_name, cb_precision_word(*precision));
+    *precision = CB_MATH_32;
+    return cb_err_context(cb_model_check_trainable(&p->model), "--stack %s", p->stack_name);
+}
+
+static cb_err resolve_job(cb_planned *p, int argc, char **argv) {
     cb_stack stack;
-    TRY(find_stack(p->stack_name, &stack));
+    cb_precision precision;
+    TRY(resolve_stack(p, cb_args_given(table, ROWS, "precision", argc, argv), &stack, &precision));
     if (p->global_batch < 1) p->global_batch = usual_batch(p);
     p->job = (cb_job){.model = &p->model,
                       .cluster = &p->cluster,
                       .stack = stack,
-                      .precision = precisions[p->precision],
+                      .precision = precision,
                       .seq_length = p->seq_length,
                       .global_batch = p->global_batch,
                       .grads_32 = p->grads_32,
@@ -279,6 +294,17 @@ static int least0(int64_t value) {
     return value > 0 ? (int)value : 0;
 }
 
+/* Megatron-LM's scripts say selective of attention in blocks too, which has nothing to compute again for it. */
+static int wished_recompute(const cb_planned *p) {
+    bool nothing = cb_stack_traits_of(p->job.stack)->flash && p->recompute - 1 == CB_AGAIN_ATTENTION;
+    if (!nothing) return p->recompute - 1;
+    fprintf(stderr,
+            "cuboid: note: --recompute selective is taken as none: %s computes attention in blocks, keeps no "
+            "scores and has none to compute again\n",
+            p->stack_name);
+    return CB_KEEP_ALL;
+}
+
 static cb_err resolve_wish(cb_planned *p, int argc, char **argv) {
     bool zero = cb_args_given(table, ROWS, "zero", argc, argv);
     if (zero && p->distributed_optimizer && p->zero != 1)
@@ -287,7 +313,7 @@ static cb_err resolve_wish(cb_planned *p, int argc, char **argv) {
     p->wish = cb_wish_none();
     p->wish.dp = least0(p->dp), p->wish.tp = least0(p->tp), p->wish.pp = least0(p->pp), p->wish.cp = least0(p->cp);
     p->wish.chunks = least0(p->chunks), p->wish.micro_batch = least0(p->micro_batch);
-    p->wish.schedule = p->schedule - 1, p->wish.recompute = p->recompute - 1, p->wish.placement = p->placement - 1;
+    p->wish.schedule = p->schedule - 1, p->wish.recompute = wished_recompute(p), p->wish.placement = p->placement - 1;
     p->wish.zero = zero ? (int)p->zero : p->distributed_optimizer ? 1 : CB_ANY;
     if (cb_args_given(table, ROWS, "sequence-parallel", argc, argv)) p->wish.sequence_parallel = p->sequence_parallel;
     const cb_wish free = cb_wish_none();
@@ -319,7 +345,7 @@ cb_err cb_planned_resolve(cb_planned *p, int argc, char **argv, bool *done) {
     }
     TRY(resolve_model(p));
     TRY(resolve_cluster(p));
-    TRY(resolve_job(p));
+    TRY(resolve_job(p, argc, argv));
     TRY(resolve_wish(p, argc, argv));
     p->constants = cb_constants_default();
     if (p->constants_file) TRY(cb_constants_read(&p->constants, p->constants_file));

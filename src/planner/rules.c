@@ -2,6 +2,7 @@
 #include "planner/search.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 typedef bool breaks(const cb_job *job, const cb_split *split);
 
@@ -43,22 +44,49 @@ static bool breaks_schedule(const cb_job *job, const cb_split *s) {
     return (s->chunks > 1) != (s->schedule == CB_SPLIT_INTERLEAVED);
 }
 
-/* FSDP by itself has no pipeline; DeepSpeed's engine and nanotron have no chunks and do not split the backward pass;
- * the first came before sequence parallelism and selective recomputation, the second cuts optimizer states alone and
- * fills the pipeline before 1F1B begins. */
-static bool breaks_stack(const cb_job *job, const cb_split *s) {
+static const char *nanotron_lacks(const cb_job *job, const cb_split *s, bool simple) {
+    if (!simple) return "schedule but gpipe and 1f1b";
+    if (s->zero >= 2) return "ZeRO beyond stage 1";
+    if (s->cp > 1) return "context parallelism";
+    bool few = s->schedule == CB_SPLIT_1F1B && cb_split_micro_batches(job, s) < s->pp - 1;
+    return few ? "1f1b of fewer than pp - 1 microbatches" : NULL;
+}
+
+static const char *deepspeed_lacks(const cb_split *s, bool simple) {
+    if (!simple) return "schedule but gpipe and 1f1b";
+    if (s->sequence_parallel) return "sequence parallelism";
+    return s->recompute == CB_AGAIN_ATTENTION ? "selective recomputation" : NULL;
+}
+
+/* What `cuboid train` has no option for. */
+static const char *cuboid_lacks(const cb_split *s) {
+    if (s->zero > 0) return "ZeRO";
+    if (s->sequence_parallel) return "sequence parallelism in training";
+    if (s->cp > 1) return "context parallelism";
+    return s->recompute == CB_AGAIN_CHEAP ? "recomputation by operation" : NULL;
+}
+
+/* What of the layout the stack does not have; NULL: nothing. FSDP by itself has no pipeline; DeepSpeed's engine and
+ * nanotron have no chunks and do not split the backward pass; the first came before sequence parallelism and selective
+ * recomputation, the second cuts optimizer states alone and fills the pipeline before 1F1B begins. */
+static const char *stack_lacks(const cb_job *job, const cb_split *s) {
     bool simple = s->schedule == CB_SPLIT_1F1B || s->schedule == CB_SPLIT_GPIPE;
     switch (job->stack) {
     case CB_FSDP:
-        return s->pp > 1;
+        return s->pp > 1 ? "pipeline" : NULL;
     case CB_NANOTRON:
-        return !simple || s->zero >= 2 || s->cp > 1 ||
-               (s->schedule == CB_SPLIT_1F1B && cb_split_micro_batches(job, s) < s->pp - 1);
+        return nanotron_lacks(job, s, simple);
     case CB_DEEPSPEED_2021:
-        return !simple || s->sequence_parallel || s->recompute == CB_AGAIN_ATTENTION;
+        return deepspeed_lacks(s, simple);
+    case CB_CUBOID:
+        return cuboid_lacks(s);
     default:
-        return false;
+        return NULL;
     }
+}
+
+static bool breaks_stack(const cb_job *job, const cb_split *s) {
+    return stack_lacks(job, s) != NULL;
 }
 
 static bool breaks_groups(const cb_job *job, const cb_split *s) {
@@ -167,12 +195,8 @@ int cb_rule_of_any_run_broken(const cb_job *job, const cb_split *split) {
     return first_broken(job, split, true);
 }
 
-cb_err cb_rules_check(const cb_job *job, const cb_split *s) {
-    int broken = cb_rule_broken(job, s);
-    if (broken < 0) return CB_OK;
-    return cb_fail(CB_EINVAL,
-                   "dp %d tp %d pp %d cp %d, microbatch %d, %d chunk%s on %d device%s with %lld sequence%s: %s", s->dp,
-                   s->tp, s->pp, s->cp, s->micro_batch, s->chunks, s->chunks == 1 ? "" : "s", job->cluster->devices,
-                   job->cluster->devices == 1 ? "" : "s", (long long)job->global_batch,
-                   job->global_batch == 1 ? "" : "s", rules[broken].rule.reason);
+const char *cb_rule_reason(const cb_job *job, const cb_split *s, int broken, char out[128]) {
+    if (rules[broken].breaks != breaks_stack) return rules[broken].rule.reason;
+    snprintf(out, 128, "%s has no %s", cb_stack_traits_of(job->stack)->name, stack_lacks(job, s));
+    return out;
 }

@@ -39,8 +39,9 @@ typedef struct walk {
     int64_t step_room, mesh_room, candidates;
     double done;
     bool memory_only, found; /* stop at the first that fits */
-    int furthest;            /* the last rule that a candidate broke, and that candidate: the nearest to a legal one */
-    cb_split furthest_split;
+    int furthest;            /* the rule that the candidate nearest to a legal one broke */
+    int furthest_rank;       /* how near: whole layouts before groups of them, then the later rule */
+    cb_split furthest_split; /* that candidate */
 } walk;
 
 static cb_err push_time(walk *w, double step_s) {
@@ -98,9 +99,10 @@ static cb_err take(walk *w, const cb_split *split) {
     return CB_OK;
 }
 
-static void refuse(walk *w, const cb_split *split, int broken) {
+static void refuse(walk *w, const cb_split *split, int broken, bool whole) {
+    int rank = broken + (whole ? CB_MOST_RULES : 0);
     w->search->broken[broken]++;
-    if (broken > w->furthest) w->furthest = broken, w->furthest_split = *split;
+    if (rank > w->furthest_rank) w->furthest_rank = rank, w->furthest = broken, w->furthest_split = *split;
 }
 
 /* Broken already by the least that the fields still open can ask for: then whatever they are. Counts as one candidate.
@@ -114,7 +116,7 @@ static bool is_hopeless(walk *w, cb_split split) {
         if (broken < 0) return false;
     }
     split.placement = CB_PLACE_EVEN;
-    refuse(w, &split, cb_rule_broken(w->job, &split));
+    refuse(w, &split, cb_rule_broken(w->job, &split), false);
     return true;
 }
 
@@ -123,7 +125,7 @@ static cb_err consider(walk *w, const cb_split *split) {
     if (++w->candidates % TICKS_EVERY == 0 && w->spec->tick) w->spec->tick(w->spec->arg, w->done, w->search->legal);
     int broken = cb_rule_broken(w->job, split);
     if (broken < 0) return take(w, split);
-    refuse(w, split, broken);
+    refuse(w, split, broken, true);
     return CB_OK;
 }
 
@@ -187,7 +189,8 @@ static int most_cp(const walk *w) {
 static cb_err walk_dp(walk *w, cb_split split, int64_t model_parallel) {
     int dp = w->spec->wish.dp ? w->spec->wish.dp : (int)(w->job->cluster->devices / model_parallel);
     if (dp < 1) dp = 1;
-    split.dp = dp, split.chunks = split.micro_batch = 1, split.schedule = CB_SPLIT_1F1B;
+    split.micro_batch = w->spec->wish.micro_batch ? w->spec->wish.micro_batch : 1;
+    split.dp = dp, split.chunks = 1, split.schedule = CB_SPLIT_1F1B;
     return is_hopeless(w, split) ? CB_OK : walk_mesh(w, split);
 }
 
@@ -221,6 +224,28 @@ static int by_time(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
+/* " has tp 1, microbatch 5", the sizes that are fixed; " is possible" where none is. */
+static void say_fixed(const cb_wish *wish, char out[128]) {
+    const int sizes[] = {wish->dp, wish->tp, wish->pp, wish->cp, wish->micro_batch, wish->chunks, wish->zero + 1};
+    static const char *const names[] = {"dp", "tp", "pp", "cp", "microbatch", "chunks", "ZeRO"};
+    size_t used = 0;
+    for (int i = 0; i < 7; i++)
+        if (sizes[i])
+            used += (size_t)snprintf(out + used, 128 - used, "%s%s %d", used ? ", " : " has ", names[i],
+                                     i == 6 ? wish->zero : sizes[i]);
+    if (!used) snprintf(out, 128, " is possible");
+}
+
+static cb_err say_furthest(const walk *w) {
+    char fixed[128], reason[128];
+    const cb_job *job = w->job;
+    say_fixed(&w->spec->wish, fixed);
+    return cb_fail(CB_EINVAL, "no layout of %d device%s for %lld sequence%s%s: %s", job->cluster->devices,
+                   job->cluster->devices == 1 ? "" : "s", (long long)job->global_batch,
+                   job->global_batch == 1 ? "" : "s", fixed,
+                   cb_rule_reason(job, &w->furthest_split, w->furthest, reason));
+}
+
 /* Sizes that are fixed do not divide the cluster, or every candidate broke a rule: the one that got furthest says
  * which. */
 static cb_err nothing_legal(const walk *w) {
@@ -228,7 +253,7 @@ static cb_err nothing_legal(const walk *w) {
     int64_t fixed = 1, devices = w->job->cluster->devices;
     const int sizes[] = {wish->dp, wish->tp, wish->pp, wish->cp};
     for (int i = 0; i < 4; i++) fixed *= sizes[i] ? sizes[i] : 1;
-    if (w->furthest > 0) return cb_rules_check(w->job, &w->furthest_split);
+    if (w->furthest > 0) return say_furthest(w);
     if (devices % fixed)
         return cb_fail(CB_EINVAL, "what is fixed of dp x tp x pp x cp is %lld, which does not divide the %lld device%s",
                        (long long)fixed, (long long)devices, devices == 1 ? "" : "s");

@@ -36,8 +36,8 @@ const cb_rule *cb_rule_at(int index);
 int cb_rule_broken(const cb_job *job, const cb_split *split);
 /* The same of the rules that no run can break. */
 int cb_rule_of_any_run_broken(const cb_job *job, const cb_split *split);
-/* The first broken of all as an error, with the numbers. */
-CB_MUST_USE cb_err cb_rules_check(const cb_job *job, const cb_split *split);
+/* Its reason, or what of the layout the stack does not have: "fsdp has no pipeline". */
+const char *cb_rule_reason(const cb_job *job, const cb_split *split, int broken, char out[128]);
 
 enum { CB_MOST_RULES = 24 };
 /* cp is searched as long as a rank keeps so many tokens of a sequence; a wish may ask for more. */

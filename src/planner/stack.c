@@ -49,8 +49,13 @@ static const cb_stack_traits stacks[CB_STACKS] = {
                      .by_weights = true,
                      .tp_backward = true,
                      .gathers = 1},
-    [CB_CUBOID] =
-        {.name = "cuboid", .compiled = true, .graph = true, .dp_overlap = true, .sums_in_32 = true, .gathers = 1},
+    [CB_CUBOID] = {.name = "cuboid",
+                   .all_in_32 = true,
+                   .compiled = true,
+                   .graph = true,
+                   .dp_overlap = true,
+                   .sums_in_32 = true,
+                   .gathers = 1},
 };
 
 const cb_stack_traits *cb_stack_traits_of(cb_stack stack) {

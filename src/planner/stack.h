@@ -38,6 +38,7 @@ typedef struct cb_stack_traits {
     bool reduces_in_16;  /* gradients that are kept in 32 bits are sent in 16 */
     bool gathers_passes; /* ZeRO 2 gathers weights for each forward pass, not once a step */
     bool sums_in_32;     /* gradients of microbatches are added up in 32 bits, where weights have 16 */
+    bool all_in_32;      /* it computes in 32 bits and nothing else */
     bool by_weights;     /* layers are placed over stages by their weights, the head's among them */
     int loss_bytes;      /* that the loss moves of a logit, where its kernels were counted; 0: see constants.h */
     int gathers;         /* collectives in which a layer's weights are brought together under ZeRO-3 */
