@@ -42,6 +42,23 @@ the_wall_and_the_best() {
     check "three layouts" equal "$(grep -cE '^ ?[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+  ' "$out")" 3
 }
 
+# what was fixed holds for each way too; the combined one shows what it sends over every dimension
+ways_with_what_is_fixed() {
+    run plan --model gpt3-175b --cluster a100:8x96 --tp 1 --zero 0 --json
+    check "none of them cuts matrices or states" equal \
+        "$(json "{(w['layout']['tp'], w['layout']['zero']) for w in d['ways'] if w['possible']}")" "{(1, 0)}"
+    check "combined is the best" equal "$(json "d['ways'][4]['layout'] == d['best'][0]['layout']")" True
+    check "two contradict it" equal "$(json "[w['why_not'] for w in d['ways'] if not w['possible']]")" \
+        "['contradicts --zero 0, which is fixed', 'contradicts --tp 1, which is fixed']"
+    run plan --model llama-3.1-405b --cluster h200:8x64 --cp 4 --seq-length 65536 --global-batch-size 64 --json
+    check "combined keeps cp" equal "$(json "d['ways'][4]['layout']['cp']")" 4
+    run "${gpt3[@]}" --dp 32
+    shows "not     dp x tp x pp is 32; the cluster has 1024 devices"
+    check "three dimensions" equal "$(sed -n '/combined/,/BEST/p' "$out" | tr -d '\n' | tr -s ' ' |
+        grep -oE 'sends tp [0-9.]+ [GT]B, .*; pp [0-9.]+ [GT]B, .*; dp [0-9.]+ [GT]B, ' | wc -l)" 1
+    check "what takes time is in words" has "$out" "takes most time after"
+}
+
 # --stack cuboid plans what cuboid train has
 own_stack() {
     local own=(plan --model gpt3-1.3b --cluster a100:8 --stack cuboid)
@@ -305,6 +322,7 @@ this_machine() {
 this_machine
 helps
 the_wall_and_the_best
+ways_with_what_is_fixed
 own_stack
 selective_in_blocks
 one_layout

@@ -1,5 +1,5 @@
 /* Data, tensor, pipeline and combined parallelism for one model on one cluster: what each cuts, what it sends, what
- * limits it, whether it fits. Each is the search, restricted. */
+ * limits it, whether it fits. Each is the search, restricted to it and to what was fixed. */
 #include <string.h>
 
 #include "base/args.h"
@@ -47,19 +47,49 @@ static cb_cause heaviest(const cb_estimate *e) {
 /* What ends it, and where it fits what the step spends most on after the products. */
 static void say_limit(cb_way *way, const kind *k) {
     const cb_estimate *e = &way->layout.estimate;
-    char share[40] = "";
+    char share[80] = "";
     if (way->fits) {
         cb_cause cause = heaviest(e);
-        snprintf(share, sizeof share, "; %s %.0f%%", cb_cause_name(cause), 100 * e->by_cause_s[cause] / e->step_s);
+        snprintf(share, sizeof share, "; %s takes most time after the layers' products, %.0f%% of a step",
+                 cb_cause_name(cause), 100 * e->by_cause_s[cause] / e->step_s);
     }
     snprintf(way->limit, sizeof way->limit, "%s%s", k->limit, share);
 }
 
-/* As many replicas as the cluster has devices, or the most that divide the batch. */
+/* As many replicas as the cluster has devices, or the most whose microbatches divide the batch; the cluster's where
+ * none does: the rules say why. */
 static int most_replicas(const cb_planned *p) {
-    int64_t most = p->cluster.devices < p->job.global_batch ? p->cluster.devices : p->job.global_batch;
-    while (p->job.global_batch % most) most--;
+    int64_t micro_batch = p->wish.micro_batch ? p->wish.micro_batch : 1, most = p->job.global_batch / micro_batch;
+    if (p->cluster.devices < most) most = p->cluster.devices;
+    if (p->job.global_batch % micro_batch || p->wish.dp) return p->cluster.devices;
+    while (p->job.global_batch / micro_batch % most) most--;
     return (int)most;
+}
+
+/* A size or stage that the way has and one that was fixed, both 0 (stage: CB_ANY) where they are free: joined in *out;
+ * where they differ `text` says so. */
+static void join(const char *option, int of_way, int fixed, int free, int *out, char text[160]) {
+    *out = of_way == free ? fixed : of_way;
+    if (of_way == free || fixed == free || of_way == fixed) return;
+    size_t used = strlen(text);
+    snprintf(text + used, 160 - used, "%s--%s %d, which is fixed", used ? ", " : "contradicts ", option, fixed);
+}
+
+/* What was fixed, and the way's own; text: "", or what contradicts it. */
+static cb_wish joined(const cb_planned *p, const kind *k, char text[160]) {
+    const cb_wish *fixed = &p->wish;
+    cb_wish wish = *fixed;
+    bool one = (k->needs == CB_TP && fixed->tp == 1) || (k->needs == CB_PP && fixed->pp == 1) ||
+               (k->needs == CB_DP && fixed->dp == 1);
+    const char *needed = k->needs == CB_TP ? "tp" : k->needs == CB_PP ? "pp" : "dp";
+    *text = '\0';
+    join("dp", k->dp, fixed->dp, 0, &wish.dp, text);
+    join("tp", k->tp, fixed->tp, 0, &wish.tp, text);
+    join("pp", k->pp, fixed->pp, 0, &wish.pp, text);
+    join("cp", k->cp, fixed->cp, 0, &wish.cp, text);
+    join("zero", k->zero, fixed->zero, CB_ANY, &wish.zero, text);
+    if (one && !*text) snprintf(text, 160, "contradicts --%s 1, which is fixed", needed);
+    return wish;
 }
 
 static void take_first(const cb_search *search, const kind *k, cb_way *way) {
@@ -70,12 +100,12 @@ static void take_first(const cb_search *search, const kind *k, cb_way *way) {
 }
 
 static cb_err find_way(const cb_planned *p, const kind *k, cb_way *way) {
-    cb_wish wish = cb_wish_none();
     cb_search search;
     cb_cluster cluster = p->cluster;
     cb_job job = p->job;
     *way = (cb_way){.name = k->name, .splits = k->splits};
-    wish.dp = k->dp, wish.tp = k->tp, wish.pp = k->pp, wish.cp = k->cp, wish.zero = k->zero;
+    cb_wish wish = joined(p, k, way->why_not);
+    if (*way->why_not) return CB_OK;
     if (k->needs == CB_DP) cluster.devices = most_replicas(p);
     way->devices = cluster.devices;
     job.cluster = &cluster;
@@ -101,31 +131,30 @@ cb_err cb_planned_ways(const cb_planned *p, cb_way ways[CB_WAYS]) {
     return CB_OK;
 }
 
-/* The row that sends most, other than `but`; -1: none. */
-static int most_sent(const cb_flow *rows, int count, int but) {
-    int most = -1;
-    for (int i = 0; i < count; i++)
-        if (i != but && (most < 0 || rows[i].sent_bytes > rows[most].sent_bytes)) most = i;
-    return most;
+/* "tp 1.15 TB a step, most of it all-gather 8192 x 50.3 MB": a dimension's sum and the row that sends most in it. */
+static void say_sends(const cb_flow *rows, int count, const char *dimension, char *out, size_t size) {
+    const cb_flow *most = NULL;
+    char sum[16], each[16];
+    int several = 0;
+    size_t used = strlen(out);
+    for (int i = 0; i < count; i++) {
+        if (strcmp(rows[i].dimension, dimension) != 0) continue;
+        if (!most || rows[i].sent_bytes > most->sent_bytes) most = &rows[i];
+        several++;
+    }
+    if (!most) return;
+    snprintf(out + used, size - used, "%s%s %s, %s%s %.0f x %s", used ? "; " : "", dimension,
+             cb_planned_bytes(cb_flows_bytes(rows, count, dimension), sum), several > 1 ? "most of it " : "",
+             most->kind, most->times, cb_planned_bytes(most->payload_bytes, each));
 }
 
-/* "tp reduce-scatter 7680 x 50 MB" of the two that send most; then the sum. */
 static void print_sends(const cb_planned *p, const cb_layout *layout, FILE *to) {
+    static const char *const dimensions[] = {"tp", "cp", "pp", "dp"};
     cb_flow rows[CB_MOST_FLOWS];
-    char text[16];
+    char text[320] = "";
     int count = cb_flows_of(&p->job, &layout->split, &p->sums, layout->memory.stage, rows);
-    int first = most_sent(rows, count, -1), second = first < 0 ? -1 : most_sent(rows, count, first);
-    const int shown[] = {first, second};
-    fprintf(to, "      sends   ");
-    for (int i = 0; i < 2 && shown[i] >= 0; i++) {
-        const cb_flow *f = &rows[shown[i]];
-        fprintf(to, "%s%s %s %.0f x %s", i ? ", " : "", f->dimension, f->kind, f->times,
-                cb_planned_bytes(f->payload_bytes, text));
-    }
-    if (count)
-        fprintf(to, "; %s a step\n", cb_planned_bytes(cb_flows_bytes(rows, count, NULL), text));
-    else
-        fprintf(to, "nothing\n");
+    for (int i = 0; i < 4; i++) say_sends(rows, count, dimensions[i], text, sizeof text);
+    cb_args_wrap(*text ? text : "nothing", fprintf(to, "      sends   "), to);
 }
 
 static void print_way(const cb_planned *p, const cb_way *way, FILE *to) {
@@ -156,7 +185,8 @@ static void print_way(const cb_planned *p, const cb_way *way, FILE *to) {
 }
 
 void cb_planned_print_ways(const cb_planned *p, const cb_way ways[CB_WAYS], FILE *to) {
-    fprintf(to, "\nWAYS PAST IT   each by itself at its best, then together, on %d device%s; sends: of one rank\n",
+    fprintf(to,
+            "\nWAYS PAST IT   each by itself at its best, then together, on %d device%s; sends: a rank, a step\n",
             p->cluster.devices, p->cluster.devices == 1 ? "" : "s");
     for (int i = 0; i < CB_WAYS; i++) print_way(p, &ways[i], to);
 }
