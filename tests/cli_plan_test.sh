@@ -93,7 +93,7 @@ one_layout() {
     run "${bloom[@]}" --columns 100
     shows "bloom-176b has 176.25 billion parameters" "ONE LAYOUT   dp 8 tp 4 pp 12, microbatch 2, 1f1b, recompute full" \
         "memory by stage, GiB of 80" "traffic of a rank on stage 0, per step" "time by cause" "p11" \
-        "128 microbatches a step" "gradient of the tied embedding" "of 16 of 128 microbatches"
+        "128 microbatches a step" "MFU: 6 W + 6 L C T FLOPs a token" "HFU: MFU's + 2 Wl + 2 L C T: the layers' forward" "gradient of the tied embedding" "of 16 of 128 microbatches"
     narrow 100
     check "a fixed mesh is not followed by tables of others" hasnt "$out" "BEST LAYOUTS"
     check "twelve stages" equal "$(grep -cE '^ +[0-9]+ +[56] .*\.[0-9]{2} +[0-9.]+$' "$out")" 12

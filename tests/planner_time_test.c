@@ -213,6 +213,39 @@ static void hidden_backward(void) {
     CHECK_NEAR(none.by_cause_s[CB_CAUSE_TP] - all.by_cause_s[CB_CAUSE_TP], 3 * times * part_s, 1e-9);
 }
 
+/* HFU over MFU as its formula has it: BLOOM's with full recomputation, as Megatron-LM and DeepSpeed do it, and what the
+ * trainer does less. */
+static void rates(void) {
+    on("bloom-176b", "a100-80g:8x48");
+    double c = 14336, layers = 70, seq = 2048, wl = 12 * c * c, ct = c * seq;
+    double mfu = layers * (6 * wl + 6 * ct) + 6 * c * (double)model.vocab;
+    const struct {
+        cb_stack stack;
+        cb_split_recompute recompute;
+        double again; /* a layer and token */
+        const char *formula;
+    } cases[] = {
+        {CB_DEEPSPEED_2021, CB_KEEP_ALL, 0, "MFU's: nothing is computed again"},
+        {CB_DEEPSPEED_2021, CB_AGAIN_LAYER, 2 * wl + 2 * ct, "MFU's + 2 Wl + 2 L C T: the layers' forward again"},
+        {CB_MEGATRON_2021, CB_AGAIN_ATTENTION, 2 * ct, "MFU's + 2 L C T: attention again"},
+        {CB_MEGATRON_CORE, CB_AGAIN_ATTENTION, 0, "MFU's: nothing is computed again"},
+        {CB_TITAN, CB_AGAIN_CHEAP, wl, "MFU's + Wl: half of the layers' products again"},
+        {CB_CUBOID, CB_AGAIN_ATTENTION, ct, "MFU's + L C T: attention's scores again"},
+        {CB_CUBOID, CB_AGAIN_LAYER, 2 * (wl - 4 * c * c) + 2 * ct,
+         "MFU's + 2 (Wl - L C F) + 2 L C T: forward again, but for the MLP's second product"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cb_job job = job_of(cases[i].stack);
+        cb_split split = {.dp = 8, .tp = 4, .pp = 12, .cp = 1, .chunks = 1, .micro_batch = 2};
+        cb_estimate e = {.step_s = 1};
+        split.recompute = cases[i].recompute;
+        cb_estimate_rates(&job, &split, &e);
+        CHECK_NEAR(e.model_flops, mfu * 1536 * seq, 1e-9 * e.model_flops);
+        CHECK_NEAR(e.hfu / e.mfu, 1 + layers * cases[i].again / mfu, 1e-9);
+        CHECK_STR(cb_hfu_formula(&job, &split), cases[i].formula);
+    }
+}
+
 /* What dp is said to send takes the time that it is said to take: where nothing is hidden and nothing starts, the bytes
  * of every stack, precision and ZeRO over the rate of the links. Norms and biases, of which the time does not know, are
  * a thousandth. */
@@ -287,6 +320,7 @@ int main(void) {
     RUN(layers_by_weights);
     RUN(sums_of_gradients);
     RUN(hidden_backward);
+    RUN(rates);
     RUN(traffic_takes_its_time);
     RUN(gradients_are_sent_as_kept);
     RUN(refused);

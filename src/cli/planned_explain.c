@@ -10,12 +10,15 @@ static void print_head(const cb_planned *p, const cb_layout *l, FILE *to) {
     const cb_estimate *e = &l->estimate;
     fprintf(to, "\nONE LAYOUT   %s\n", cb_planned_layout(&l->split, text));
     long long m = cb_split_micro_batches(&p->job, &l->split);
-    if (e->step_s > 0)
-        fprintf(to, "  %.4g s a step, %s tokens/s, MFU %.1f%%, HFU %.1f%%; %lld microbatch%s a step, bubble %.1f%%\n",
-                e->step_s, cb_planned_number(e->tokens_per_s, rate), 100 * e->mfu, 100 * e->hfu, m, m == 1 ? "" : "es",
-                100 * e->bubble_share);
-    else
+    if (!(e->step_s > 0)) {
         fprintf(to, "  does not fit: %s\n", cb_planned_shortfall(&l->memory, p->cluster.device.memory_bytes, text));
+        return;
+    }
+    fprintf(to, "  %.4g s a step, %s tokens/s, MFU %.1f%%, HFU %.1f%%; %lld microbatch%s a step, bubble %.1f%%\n",
+            e->step_s, cb_planned_number(e->tokens_per_s, rate), 100 * e->mfu, 100 * e->hfu, m, m == 1 ? "" : "es",
+            100 * e->bubble_share);
+    fprintf(to, "  MFU: %s FLOPs a token (W: weights in products, Wl: the layers'; causal attention)\n  HFU: %s\n",
+            cb_mfu_formula(), cb_hfu_formula(&p->job, &l->split));
 }
 
 /* Where it stands among all layouts. */

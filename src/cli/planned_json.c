@@ -10,26 +10,27 @@ static json_t *layout_json(const cb_split *s) {
 }
 
 static json_t *memory_json(const cb_device_memory *m) {
-    json_t *o = json_pack("{s:i,s:f,s:f,s:f,s:f}", "stage", m->stage, "live", m->live, "all", m->total_bytes, "allocated",
-                          m->allocated_bytes, "outside", m->outside_bytes);
+    json_t *o = json_pack("{s:i,s:f,s:f,s:f,s:f}", "stage", m->stage, "live", m->live, "all", m->total_bytes,
+                          "allocated", m->allocated_bytes, "outside", m->outside_bytes);
     for (int kind = 0; kind < CB_DEVICE_KINDS; kind++)
         json_object_set_new(o, cb_device_kind_name((cb_device_kind)kind), json_real(m->bytes[kind]));
     return o;
 }
 
-static json_t *time_json(const cb_estimate *e) {
+static json_t *time_json(const cb_planned *p, const cb_split *split, const cb_estimate *e) {
     json_t *causes = json_object();
     for (int cause = 0; cause < CB_CAUSES; cause++)
         json_object_set_new(causes, cb_cause_name((cb_cause)cause), json_real(e->by_cause_s[cause]));
-    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o}", "step_s", e->step_s, "tokens_per_s", e->tokens_per_s,
-                     "mfu", e->mfu, "hfu", e->hfu, "model_flops", e->model_flops, "hardware_flops", e->hardware_flops,
+    return json_pack("{s:s,s:s,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o}", "mfu_formula", cb_mfu_formula(), "hfu_formula",
+                     cb_hfu_formula(&p->job, split), "step_s", e->step_s, "tokens_per_s", e->tokens_per_s, "mfu",
+                     e->mfu, "hfu", e->hfu, "model_flops", e->model_flops, "hardware_flops", e->hardware_flops,
                      "bubble_share", e->bubble_share, "exposed_s", e->exposed_s, "by_cause_s", causes);
 }
 
-static json_t *result_json(const cb_layout *l, bool fits) {
+static json_t *result_json(const cb_planned *p, const cb_layout *l, bool fits) {
     json_t *o = json_pack("{s:o,s:b,s:o}", "layout", layout_json(&l->split), "fits", fits, "memory_bytes",
                           memory_json(&l->memory));
-    if (fits) json_object_set_new(o, "time", time_json(&l->estimate));
+    if (fits) json_object_set_new(o, "time", time_json(p, &l->split, &l->estimate));
     return o;
 }
 
@@ -46,7 +47,7 @@ static json_t *flows_json(const cb_planned *p, const cb_layout *l) {
 }
 
 static json_t *explained_json(const cb_planned *p, const cb_layout *l) {
-    json_t *o = result_json(l, l->estimate.step_s > 0), *stages = json_array();
+    json_t *o = result_json(p, l, l->estimate.step_s > 0), *stages = json_array();
     for (int stage = 0; stage < l->split.pp; stage++) {
         cb_device_memory m = cb_device_memory_of(&p->job, &l->split, &p->sums, stage);
         json_t *one = memory_json(&m);
@@ -78,7 +79,7 @@ static json_t *wall_json(const cb_planned *p) {
 static json_t *ways_json(const cb_planned *p, const cb_way ways[CB_WAYS]) {
     json_t *list = json_array();
     for (int i = 0; i < CB_WAYS; i++) {
-        json_t *o = ways[i].possible ? result_json(&ways[i].layout, ways[i].fits) : json_object();
+        json_t *o = ways[i].possible ? result_json(p, &ways[i].layout, ways[i].fits) : json_object();
         json_object_set_new(o, "way", json_string(ways[i].name));
         json_object_set_new(o, "cuts", json_string(ways[i].splits));
         json_object_set_new(o, "possible", json_boolean(ways[i].possible));
@@ -100,7 +101,7 @@ static json_t *meshes_json(const cb_planned *p, bool fitting) {
     for (int i = 0; i < p->search.meshes; i++) {
         const cb_mesh_result *m = &p->search.mesh[i];
         if (m->fits != fitting) continue;
-        json_t *o = result_json(&m->best, m->fits);
+        json_t *o = result_json(p, &m->best, m->fits);
         if (!fitting)
             json_object_set_new(
                 o, "why", json_string(cb_planned_shortfall(&m->best.memory, p->cluster.device.memory_bytes, why)));

@@ -114,15 +114,20 @@ static double act_flops(const cb_model *model, cb_act act, int64_t seq_length) {
     }
 }
 
+double cb_recompute_layer_flops_per_token(const cb_recompute *recompute, const cb_model *model, int layer,
+                                          int64_t seq_length) {
+    double sum = 0;
+    for (int a = 0; a < CB_LAYER_ACTS; a++)
+        if (!(cb_recompute_kept(recompute, layer) & CB_ACT_BIT(a))) sum += act_flops(model, (cb_act)a, seq_length);
+    return sum;
+}
+
 double cb_recompute_flops_per_token(const cb_recompute *recompute, const cb_model *model, const cb_placement *placement,
                                     int64_t seq_length) {
     double sum = 0;
     for (int stage = 0; stage < placement->stages; stage++) {
-        for (int l = 0; l < cb_placement_layers(placement, stage); l++) {
-            for (int a = 0; a < CB_LAYER_ACTS; a++) {
-                if (!(cb_recompute_kept(recompute, l) & CB_ACT_BIT(a))) sum += act_flops(model, (cb_act)a, seq_length);
-            }
-        }
+        for (int l = 0; l < cb_placement_layers(placement, stage); l++)
+            sum += cb_recompute_layer_flops_per_token(recompute, model, l, seq_length);
     }
     return sum;
 }

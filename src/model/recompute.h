@@ -34,8 +34,8 @@ cb_act_set cb_recompute_shared(const cb_recompute *recompute, int layers);
 /* What layer `layer` of a stage holds from B until W, where the weight gradient is split off, beside what it keeps. */
 cb_act_set cb_recompute_held(const cb_recompute *recompute, int layer);
 
-/* Bytes, each rounded as an arena takes them: what one live microbatch keeps in a chunk, layers first .. first+layers-1 of
- * the stage; what it holds there from B until W; and the working copies of a stage of `layers` layers. */
+/* Bytes, each rounded as an arena takes them: what one live microbatch keeps in a chunk, layers first .. first+layers-1
+ * of the stage; what it holds there from B until W; and the working copies of a stage of `layers` layers. */
 int64_t cb_recompute_slot_bytes(const cb_recompute *recompute, const cb_act_sizes *sizes, int first, int layers,
                                 bool first_block, bool last_block);
 int64_t cb_recompute_hold_bytes(const cb_recompute *recompute, const cb_act_sizes *sizes, int first, int layers);
@@ -45,5 +45,8 @@ int64_t cb_recompute_shared_bytes(const cb_recompute *recompute, const cb_act_si
  * FLOPs have more than its model FLOPs. */
 double cb_recompute_flops_per_token(const cb_recompute *recompute, const cb_model *model, const cb_placement *placement,
                                     int64_t seq_length);
+/* The same of layer `layer` of a stage. */
+double cb_recompute_layer_flops_per_token(const cb_recompute *recompute, const cb_model *model, int layer,
+                                          int64_t seq_length);
 
 #endif

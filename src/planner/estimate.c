@@ -181,32 +181,6 @@ static void step_time(const cb_terms *t, double m, double *by, stage *slowest) {
     *slowest = p.slowest;
 }
 
-static double recomputed_flops_per_token(const cb_job *job, const cb_split *split) {
-    const cb_model *model = job->model;
-    double layer = cb_model_layer_flops_per_token(model, job->seq_length) / 3;
-    double attention = 2.0 * (double)model->channels * (double)job->seq_length;
-    switch (split->recompute) {
-    case CB_AGAIN_LAYER:
-        return model->layers * layer;
-    case CB_AGAIN_CHEAP:
-        return model->layers * (layer - attention) / 2;
-    case CB_AGAIN_ATTENTION:
-        return cb_stack_traits_of(job->stack)->flash ? 0 : model->layers * attention;
-    default:
-        return 0;
-    }
-}
-
-void cb_estimate_rates(const cb_job *job, const cb_split *split, cb_estimate *e) {
-    double tokens = (double)job->seq_length * (double)job->global_batch;
-    double peak = job->cluster->devices * job->cluster->device.peak_flops[job->precision];
-    e->tokens_per_s = tokens / e->step_s;
-    e->model_flops = tokens * cb_model_flops_per_token(job->model, job->seq_length);
-    e->hardware_flops = e->model_flops + tokens * recomputed_flops_per_token(job, split);
-    e->mfu = e->model_flops / (e->step_s * peak);
-    e->hfu = e->hardware_flops / (e->step_s * peak);
-}
-
 cb_err cb_estimate_time(const cb_job *job, const cb_split *split, const cb_constants *constants,
                         cb_estimate *estimate) {
     TRY(cb_split_check(job, split));

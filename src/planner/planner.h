@@ -106,6 +106,10 @@ CB_MUST_USE cb_err cb_split_check(const cb_job *job, const cb_split *split);
  * path of a search: no allocation. */
 CB_MUST_USE cb_err cb_estimate_time(const cb_job *job, const cb_split *split, const cb_constants *constants,
                                     cb_estimate *estimate);
+/* FLOPs of a token that MFU and HFU count, in the letters of docs/notation.md; W: weights in products, the head's among
+ * them, Wl: those of the layers. HFU's has words for what is computed again. */
+const char *cb_mfu_formula(void);
+const char *cb_hfu_formula(const cb_job *job, const cb_split *split);
 /* Fills in the rates. */
 void cb_estimate_rates(const cb_job *job, const cb_split *split, cb_estimate *estimate);
 
