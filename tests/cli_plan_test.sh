@@ -44,6 +44,7 @@ the_wall_and_the_best() {
 
 # what was fixed holds for each way too; the combined one shows what it sends over every dimension
 ways_with_what_is_fixed() {
+    command -v python3 >/dev/null || return 0
     run plan --model gpt3-175b --cluster a100:8x96 --tp 1 --zero 0 --json
     check "none of them cuts matrices or states" equal \
         "$(json "{(w['layout']['tp'], w['layout']['zero']) for w in d['ways'] if w['possible']}")" "{(1, 0)}"
@@ -61,6 +62,7 @@ ways_with_what_is_fixed() {
 
 # --stack cuboid plans what cuboid train has
 own_stack() {
+    command -v python3 >/dev/null || return 0
     local own=(plan --model gpt3-1.3b --cluster a100:8 --stack cuboid)
     run "${own[@]}" --top 50
     shows "cuboid, 32 bit" "16 B"
@@ -80,6 +82,7 @@ own_stack() {
 
 # what most of Megatron-LM's scripts say
 selective_in_blocks() {
+    command -v python3 >/dev/null || return 0
     run plan --model gpt2-124m --cluster a100:8 --recompute-granularity selective --json
     check "it is no error" equal "$rc" 0
     check "a note says so" has "$err" "--recompute selective is taken as none: megatron-core computes attention in blocks"
@@ -128,6 +131,11 @@ as_json() {
     shows "256 of the 384" "of the 256"
     narrow 100
     run "${gpt3[@]}" --json
+    check "bytes and times are whole numbers" equal "$(json '{type(v) for w in d["ways"]+d["best"]+d["too_big"]
+        for v in [v for k,v in w["memory_bytes"].items() if k!="live"]+[f[k] for f in w.get("traffic",[]) for k in
+        ("times","payload_bytes","sent_bytes")]+[d["memory_wall_bytes"][k] for k in ("weights","all","device")]}')" "{<class 'int'>}"
+    check "the wall adds up" equal "$(json 'd["memory_wall_bytes"]["all"]==16*d["parameters"]')" True
+    check "formulas" equal "$(json '{b["time"]["mfu_formula"] for b in d["best"]}')" "{'6 W + 6 L C T'}"
     check "five ways" equal "$(json '[w["way"] for w in d["ways"]]==["data","data, ZeRO 3","tensor","pipeline","combined"]')" True
 }
 

@@ -1,4 +1,6 @@
-/* All of cuboid plan's answer as JSON. Bytes and seconds are plain numbers. */
+/* All of cuboid plan's answer as JSON. Bytes and counts are whole numbers. */
+#include <math.h>
+
 #include "cli/planned.h"
 
 static json_t *layout_json(const cb_split *s) {
@@ -9,11 +11,20 @@ static json_t *layout_json(const cb_split *s) {
                      s->placement == CB_PLACE_WITH_ENDS ? "ends" : "even");
 }
 
+static json_int_t whole(double value) {
+    return (json_int_t)llround(value);
+}
+
 static json_t *memory_json(const cb_device_memory *m) {
-    json_t *o = json_pack("{s:i,s:f,s:f,s:f,s:f}", "stage", m->stage, "live", m->live, "all", m->total_bytes,
-                          "allocated", m->allocated_bytes, "outside", m->outside_bytes);
-    for (int kind = 0; kind < CB_DEVICE_KINDS; kind++)
-        json_object_set_new(o, cb_device_kind_name((cb_device_kind)kind), json_real(m->bytes[kind]));
+    json_int_t all = 0;
+    json_t *o = json_pack("{s:i,s:f}", "stage", m->stage, "live", m->live);
+    for (int kind = 0; kind < CB_DEVICE_KINDS; kind++) {
+        json_object_set_new(o, cb_device_kind_name((cb_device_kind)kind), json_integer(whole(m->bytes[kind])));
+        all += whole(m->bytes[kind]);
+    }
+    json_object_set_new(o, "all", json_integer(all));
+    json_object_set_new(o, "allocated", json_integer(whole(m->allocated_bytes)));
+    json_object_set_new(o, "outside", json_integer(whole(m->outside_bytes)));
     return o;
 }
 
@@ -39,10 +50,10 @@ static json_t *flows_json(const cb_planned *p, const cb_layout *l) {
     int count = cb_flows_of(&p->job, &l->split, &p->sums, l->memory.stage, rows);
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(list,
-                              json_pack("{s:s,s:s,s:s,s:i,s:f,s:f,s:f}", "for", rows[i].dimension, "kind", rows[i].kind,
-                                        "what", rows[i].what, "ranks", rows[i].size, "times", rows[i].times,
-                                        "payload_bytes", rows[i].payload_bytes, "sent_bytes", rows[i].sent_bytes));
+        json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:I}", "for", rows[i].dimension, "kind",
+                                              rows[i].kind, "what", rows[i].what, "ranks", rows[i].size, "times",
+                                              whole(rows[i].times), "payload_bytes", whole(rows[i].payload_bytes),
+                                              "sent_bytes", whole(rows[i].sent_bytes)));
     return list;
 }
 
@@ -70,10 +81,12 @@ static json_t *wall_json(const cb_planned *p) {
     cb_regime regime = cb_regime_of(&p->job);
     cb_wall wall = cb_planned_wall(p);
     double params = (double)cb_model_parameters(&p->model);
-    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f}", "weights", wall.weight * params, "gradients", wall.grad * params,
-                     "optimizer", 12 * params, "all", (wall.weight + wall.grad + wall.adam) * params,
-                     "stack_bytes_per_parameter", regime.weight + regime.grad + regime.optimizer, "device",
-                     p->cluster.device.memory_bytes);
+    const double of_parameter[] = {wall.weight, wall.grad, wall.adam};
+    json_int_t bytes[3], all = 0;
+    for (int i = 0; i < 3; i++) bytes[i] = whole(of_parameter[i] * params), all += bytes[i];
+    return json_pack("{s:I,s:I,s:I,s:I,s:f,s:I}", "weights", bytes[0], "gradients", bytes[1], "optimizer", bytes[2],
+                     "all", all, "stack_bytes_per_parameter", regime.weight + regime.grad + regime.optimizer, "device",
+                     whole(p->cluster.device.memory_bytes));
 }
 
 static json_t *ways_json(const cb_planned *p, const cb_way ways[CB_WAYS]) {
