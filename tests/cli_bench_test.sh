@@ -88,6 +88,10 @@ tensor_parallel() {
     check "five ways, three sizes, two passes" equal "$rc $(grep -cE '^ +[124] (forward|backward) ' "$out")" "0 30"
     check "a picture of each" equal "$(grep -cE '^rank [01] ' "$out") $(grep -o '<g transform' t.svg | wc -l)" "10 4"
     check "the sequence-parallel form's operations" grep -qE "^  step [0-9]+: reduce-scatter, " "$out"
+    check "a title with the sizes" has t.svg ">sequence at tp 2: 16 tokens, 32 inputs, 64 outputs, f32</text>"
+    check "primitives told apart" equal "$(grep -cE '>(all-reduce|all-gather|reduce-scatter)</text>' t.svg) $(grep -c collective t.svg)" "7 0"
+    check "what the numbers are" equal "$(grep -cE '>(forward|backward): [0-9]+ ' t.svg) $(grep -c '>backward: 4 data gradient, 5 weight gradient, 6 GELU, 7 data gradient, 8 all-reduce, 9 weight gradient<' t.svg)" "10 1"
+    check "100 columns" equal "$(grep -cE '.{101}' "$out")" 0
     check "tp stays inside a node" grep -qE "^from tp [0-9]+ on the collectives take longer" "$out"
     run bench tp --tokens 16 --in 32 --out 64 --tp 2 --repeats 1 --compute ref --json
     rows_have 10 variant pass error flops bytes_sent messages together_us efficiency hidden

@@ -273,6 +273,31 @@ static void svg_escapes_names(void) {
     free(svg);
 }
 
+/* A picture with kinds of its own: their names and colours, and lines below the legend; it is no trace of a step. */
+static void kinds_of_ones_own(void) {
+    static const cb_timeline_kind kinds[] = {
+        {"work", CB_FILL_F}, {"all-reduce", CB_FILL_REDUCE}, {"all-gather", CB_FILL_GATHER}, {"never", CB_FILL_SCATTER}};
+    cb_timeline_words words = {
+        .kind = kinds, .kinds = 4, .waiting = "idle", .numbers = "step", .note = "forward: 0 work\nbackward: 1 < 2"};
+    cb_event events[] = {{.kind = 0, .micro_batch = 7, .end_s = 1},
+                         {.kind = 1, .micro_batch = 8, .begin_s = 1, .end_s = 2},
+                         {.kind = 2, .micro_batch = 9, .begin_s = 2, .end_s = 3}};
+    cb_timeline timeline = {.title = "t", .words = &words, .rows = 1, .events = events, .count = 3};
+    char *svg = draw(&timeline, 's'), *text = draw_at(&timeline, 't', 24);
+    CHECK(is_well_formed(svg) && strstr(svg, ">work</text>") && strstr(svg, ">all-reduce</text>"));
+    CHECK(strstr(svg, ">all-gather</text>") && strstr(svg, ".fh{fill:") && strstr(svg, "class=\"fh\""));
+    CHECK(!strstr(svg, "never") && !strstr(svg, ".fk{fill:"));
+    CHECK(strstr(svg, ">forward: 0 work</text>") && strstr(svg, ">backward: 1 &lt; 2</text>"));
+    CHECK(strstr(svg, "<title>work 7: 0 to 1 s") && strstr(svg, "<title>all-gather: 2 to 3 s"));
+    CHECK(strstr(text, " 77777777") && strstr(text, "======="));
+    CHECK(strstr(text, " 0-9 work  + all-reduce  = all-gather  . idle  (step mod 10)"));
+    free(svg);
+    free(text);
+    CHECK_FAILS(cb_timeline_chrome(&timeline, stderr), CB_EINVAL, "its kinds are not a training step's");
+    events[2].kind = 4;
+    CHECK_FAILS(cb_timeline_svg(&timeline, stderr), CB_EINVAL, "event 2 is of kind 4; there are kinds 0 to 3");
+}
+
 static void bubbles(void) {
     static const char *const names[] = {"gpipe", "1f1b"};
     for (int n = 0; n < 2; n++) {
@@ -488,6 +513,7 @@ int main(void) {
     RUN(svg_is_well_formed);
     RUN(numbers_fit);
     RUN(svg_escapes_names);
+    RUN(kinds_of_ones_own);
     RUN(bubbles);
     RUN(bad_timelines);
     RUN(instants_and_full_disks);

@@ -92,6 +92,14 @@ static cb_tp_setup setup_of(const cb_tp_report *r, const tp_options *o, int tp) 
     return s;
 }
 
+static cb_err make_picture(cb_tp_report *r, int v, const cb_tp_watch *watch) {
+    const cb_tp_sizes *s = &r->setup.size;
+    char title[128];
+    snprintf(title, sizeof title, "%s at tp %d: %lld tokens, %lld inputs, %lld outputs, %s", cb_tp_variant_at(v)->name,
+             r->drawn, (long long)s->M, (long long)s->C, (long long)s->F, cb_type_name(s->type));
+    return cb_tp_picture_make(&r->picture[v], title, watch, r->drawn);
+}
+
 static cb_err measure_one(cb_tp_report *r, const tp_options *o, int v, const cb_tp_layer *uncut) {
     const cb_tp_variant *variant = cb_tp_variant_at(v);
     for (int i = 0; i < r->tp.count; i++) {
@@ -102,7 +110,7 @@ static cb_err measure_one(cb_tp_report *r, const tp_options *o, int v, const cb_
         cb_err e = cb_tp_measure(&setup, variant, uncut, &r->result[v][i], watch);
         if (!e && drawn) {
             r->steps[v] = cb_tp_watch_steps(watch, r->step[v]);
-            e = cb_tp_picture_make(&r->picture[v], variant->name, watch, r->drawn);
+            e = make_picture(r, v, watch);
         }
         free(watch);
         TRY(e);

@@ -30,8 +30,8 @@ typedef struct cb_tp_setup {
 
 /* The layer at tp = 1, S = 1, after one forward and backward pass; to be freed. It serves as `uncut` below. */
 CB_MUST_USE cb_err cb_tp_measure_uncut(const cb_tp_setup *setup, const cb_tp_variant *variant, cb_tp_layer *uncut);
-/* watch, if not NULL: (tp) what each rank did in one more forward and backward pass. Errors: of cb_tp_sizes_check, of
- * any rank. */
+/* watch, if not NULL: (tp) what each rank did in one more forward and backward pass, the fastest of as many as are timed.
+ * Errors: of cb_tp_sizes_check, of any rank. */
 CB_MUST_USE cb_err cb_tp_measure(const cb_tp_setup *setup, const cb_tp_variant *variant, const cb_tp_layer *uncut,
                                  cb_tp_result *result, cb_tp_watch *watch);
 /* The share of the operations' time that the pass's computation hides, 0 to 1; NaN where it can hide none. */

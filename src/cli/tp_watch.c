@@ -71,18 +71,38 @@ const char *cb_tp_step_name(const cb_tp_step *step) {
     return step->work == CB_TP_COLLECTIVE ? cb_kind_name((cb_kind)step->kind) : names[step->work];
 }
 
-/* Kinds of instructions stand for the works; the timeline's words say what they are here. */
+static int32_t kind_of(const cb_tp_step *s) {
+    return (int32_t)s->work + (s->work == CB_TP_COLLECTIVE ? s->kind : 0);
+}
+
 static cb_event event_of(const cb_tp_step *s, int rank, int number, double from_s) {
-    static const cb_instr_kind kinds[] = {[CB_TP_FORWARD] = CB_F,
-                                          [CB_TP_DATA_GRADIENT] = CB_B,
-                                          [CB_TP_WEIGHT_GRADIENT] = CB_W,
-                                          [CB_TP_ELEMENTWISE] = CB_STEP,
-                                          [CB_TP_COLLECTIVE] = CB_REDUCE_GRADS};
     return (cb_event){.row = 2 * rank + (s->work == CB_TP_COLLECTIVE),
-                      .kind = (int32_t)kinds[s->work],
+                      .kind = kind_of(s),
                       .micro_batch = number,
                       .begin_s = s->begin_s - from_s,
                       .end_s = s->end_s - from_s};
+}
+
+/* Names and colours of what is drawn. */
+static void name_kinds(cb_tp_picture *p) {
+    static const cb_fill works[] = {CB_FILL_F, CB_FILL_B, CB_FILL_W, CB_FILL_STEP};
+    for (int i = 0; i < CB_TP_COLLECTIVE; i++)
+        p->kind[i] = (cb_timeline_kind){cb_tp_step_name(&(cb_tp_step){.work = (cb_tp_work)i}), works[i]};
+    static const cb_fill operations[CB_KINDS] = {[CB_ALL_REDUCE] = CB_FILL_REDUCE,
+                                                 [CB_ALL_GATHER] = CB_FILL_GATHER,
+                                                 [CB_REDUCE_SCATTER] = CB_FILL_SCATTER}; /* others: CB_FILL_WAIT */
+    for (int i = 0; i < CB_KINDS; i++)
+        p->kind[CB_TP_COLLECTIVE + i] = (cb_timeline_kind){cb_kind_name((cb_kind)i), operations[i]};
+}
+
+/* "forward: 0 product, 1 all-reduce", and a line for the backward pass. */
+static void note_steps(cb_tp_picture *p, const cb_tp_step *steps, int n, double turn_s) {
+    size_t used = 0, room = sizeof p->note;
+    for (int i = 0; i < n && used < room; i++) {
+        bool back = steps[i].begin_s >= turn_s, first = i == 0 || (back && steps[i - 1].begin_s < turn_s);
+        const char *before = !first ? ", " : back ? "\nbackward: " : "forward: ";
+        used += (size_t)snprintf(p->note + used, room - used, "%s%d %s", before, i, cb_tp_step_name(&steps[i]));
+    }
 }
 
 static cb_err allocate(cb_tp_picture *p, int ranks) {
@@ -95,18 +115,24 @@ static cb_err allocate(cb_tp_picture *p, int ranks) {
 }
 
 cb_err cb_tp_picture_make(cb_tp_picture *p, const char *title, const cb_tp_watch *watch, int ranks) {
-    static const cb_timeline_words words = {
-        .reduction = "collective", .step = "GELU", .waiting = "waiting", .numbers = "step"};
-    *p = (cb_tp_picture){.timeline = {.title = title, .rows = 2 * ranks, .words = &words}};
+    *p = (cb_tp_picture){.timeline = {.title = p->title, .rows = 2 * ranks, .words = &p->words}};
+    p->words = (cb_timeline_words){.kind = p->kind,
+                                   .kinds = CB_TP_COLLECTIVE + CB_KINDS,
+                                   .waiting = "waiting",
+                                   .numbers = "step",
+                                   .note = p->note};
+    snprintf(p->title, sizeof p->title, "%s", title);
+    name_kinds(p);
     TRY(allocate(p, ranks));
     double from_s = watch[0].spans ? watch[0].span[0].begin_s : 0;
     for (int r = 0; r < ranks; r++) {
         cb_tp_step steps[CB_TP_MOST_STEPS];
         int n = cb_tp_watch_steps(&watch[r], steps);
+        if (r == 0) note_steps(p, steps, n, watch[0].turn_s);
         for (int i = 0; i < n; i++) p->events[p->timeline.count++] = event_of(&steps[i], r, i, from_s);
         snprintf(p->name[r], sizeof p->name[r], "rank %d", r);
         p->rows[2 * r] = p->name[r];
-        p->rows[2 * r + 1] = "sends";
+        p->rows[2 * r + 1] = "operations";
     }
     p->timeline.events = p->events;
     p->timeline.row_names = p->rows;

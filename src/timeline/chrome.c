@@ -50,6 +50,8 @@ static bool takes_time(const cb_bar *bar) {
 cb_err cb_timeline_chrome(const cb_timeline *timeline, FILE *to) {
     cb_drawing drawing;
     cb_schedule naming = {.chunks = 1};
+    if (timeline->words && timeline->words->kind)
+        return cb_fail(CB_EINVAL, "timeline '%s': its kinds are not a training step's", timeline->title);
     TRY(cb_drawing_make(&drawing, timeline));
     fputs("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n", to);
     put_name(to, "process_name", 0, timeline->title);

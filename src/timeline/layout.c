@@ -12,16 +12,19 @@ const cb_fill_style *cb_fill_style_of(cb_fill fill) {
         [CB_FILL_B] = {"backward", "#f6b871", {215, 222}, 'a', true},
         [CB_FILL_W] = {"weight gradient", "#a9d8a3", {114, 157}, 'A', true},
         [CB_FILL_REDUCE] = {"gradient reduction", "#cbb6e8", {183, 183}, '+', false},
+        [CB_FILL_GATHER] = {"all-gather", "#84d0cf", {116, 116}, '=', false},
+        [CB_FILL_SCATTER] = {"reduce-scatter", "#e3d274", {186, 186}, '%', false},
         [CB_FILL_STEP] = {"optimizer", "#eb9aa8", {211, 211}, '#', false},
     };
     return &styles[fill];
 }
 
-cb_fill cb_fill_of(int32_t kind) {
+cb_fill cb_fill_of(const cb_timeline *timeline, int32_t kind) {
     static const cb_fill fills[CB_INSTR_KINDS] = {
         [CB_F] = CB_FILL_F,       [CB_B] = CB_FILL_B, [CB_W] = CB_FILL_W, [CB_REDUCE_GRADS] = CB_FILL_REDUCE,
         [CB_STEP] = CB_FILL_STEP,
     };
+    if (timeline->words && timeline->words->kind) return timeline->words->kind[kind].fill;
     return fills[kind]; /* the rest: CB_FILL_WAIT */
 }
 
@@ -30,11 +33,12 @@ static cb_err check_event(const cb_timeline *timeline, int64_t i) {
     if (e->row < 0 || e->row >= timeline->rows) {
         return cb_fail(CB_EINVAL, "timeline: event %lld is in row %d of %d", (long long)i, e->row, timeline->rows);
     }
-    if (e->kind < 0 || e->kind >= CB_INSTR_KINDS) {
+    int kinds = timeline->words && timeline->words->kind ? timeline->words->kinds : CB_INSTR_KINDS;
+    if (e->kind < 0 || e->kind >= kinds) {
         return cb_fail(CB_EINVAL, "timeline: event %lld is of kind %d; there are kinds 0 to %d", (long long)i, e->kind,
-                       CB_INSTR_KINDS - 1);
+                       kinds - 1);
     }
-    if (e->micro_batch < 0 && cb_fill_style_of(cb_fill_of(e->kind))->is_numbered) {
+    if (e->micro_batch < 0 && cb_fill_style_of(cb_fill_of(timeline, e->kind))->is_numbered) {
         return cb_fail(CB_EINVAL, "timeline: event %lld is of microbatch %d", (long long)i, e->micro_batch);
     }
     if (!isfinite(e->begin_s) || !isfinite(e->end_s) || e->end_s < e->begin_s) {
@@ -68,19 +72,25 @@ static int by_row_and_begin(const void *a, const void *b) {
     return x->end_s < y->end_s ? -1 : x->end_s > y->end_s;
 }
 
+bool cb_drawing_has_number(const cb_drawing *layout, int32_t kind) {
+    const cb_timeline_words *words = layout->timeline->words;
+    return words && words->kind ? cb_fill_style_of(words->kind[kind].fill)->is_numbered : kind < CB_REDUCE_GRADS;
+}
+
 static void make_bars(cb_drawing *layout, double begin_s) {
     const cb_timeline *timeline = layout->timeline;
     for (int64_t i = 0; i < timeline->count; i++) {
         const cb_event *e = &timeline->events[i];
         cb_bar *bar = &layout->bars[i];
-        cb_fill fill = cb_fill_of(e->kind);
-        *bar = (cb_bar){.fill = fill,
-                        .row = e->row,
-                        .kind = e->kind,
-                        .micro_batch = e->kind < CB_REDUCE_GRADS && e->micro_batch > 0 ? e->micro_batch : 0,
-                        .chunk = e->chunk,
-                        .begin_s = e->begin_s - begin_s,
-                        .end_s = e->end_s - begin_s};
+        cb_fill fill = cb_fill_of(timeline, e->kind);
+        *bar =
+            (cb_bar){.fill = fill,
+                     .row = e->row,
+                     .kind = e->kind,
+                     .micro_batch = cb_drawing_has_number(layout, e->kind) && e->micro_batch > 0 ? e->micro_batch : 0,
+                     .chunk = e->chunk,
+                     .begin_s = e->begin_s - begin_s,
+                     .end_s = e->end_s - begin_s};
         layout->occurs[bar->fill] |= bar->end_s > bar->begin_s;
         layout->has_chunks |= fill != CB_FILL_WAIT && bar->chunk > 0;
         layout->row_begin[e->row + 1]++;
@@ -143,12 +153,10 @@ int cb_drawing_longest_name(const cb_drawing *layout) {
 
 const char *cb_drawing_fill_name(const cb_drawing *layout, cb_fill fill) {
     const cb_timeline_words *words = layout->timeline->words;
-    const char *other = !words ? NULL
-                        : fill == CB_FILL_REDUCE ? words->reduction
-                        : fill == CB_FILL_STEP   ? words->step
-                        : fill == CB_FILL_WAIT   ? words->waiting
-                                                 : NULL;
-    return other ? other : cb_fill_style_of(fill)->name;
+    if (words && words->waiting && fill == CB_FILL_WAIT) return words->waiting;
+    for (int i = 0; words && words->kind && i < words->kinds; i++)
+        if (words->kind[i].fill == fill) return words->kind[i].name;
+    return cb_fill_style_of(fill)->name;
 }
 
 const char *cb_drawing_numbers(const cb_drawing *layout) {
@@ -170,7 +178,7 @@ double cb_timeline_bubble(const cb_timeline *timeline) {
     if (end_s <= begin_s || timeline->rows < 1) return 0;
     for (int64_t i = 0; i < timeline->count; i++) {
         const cb_event *e = &timeline->events[i];
-        if (cb_fill_of(e->kind) != CB_FILL_WAIT) busy_s += e->end_s - e->begin_s;
+        if (cb_fill_of(timeline, e->kind) != CB_FILL_WAIT) busy_s += e->end_s - e->begin_s;
     }
     return 1 - busy_s / (timeline->rows * (end_s - begin_s));
 }

@@ -5,8 +5,6 @@
 
 #include "timeline/timeline.h"
 
-typedef enum cb_fill { CB_FILL_WAIT, CB_FILL_F, CB_FILL_B, CB_FILL_W, CB_FILL_REDUCE, CB_FILL_STEP, CB_FILLS } cb_fill;
-
 typedef struct cb_fill_style {
     const char *name;   /* in legends */
     const char *colour; /* light, under dark text */
@@ -16,7 +14,7 @@ typedef struct cb_fill_style {
 } cb_fill_style;
 
 const cb_fill_style *cb_fill_style_of(cb_fill fill);
-cb_fill cb_fill_of(int32_t kind);
+cb_fill cb_fill_of(const cb_timeline *timeline, int32_t kind);
 
 typedef struct cb_bar {
     cb_fill fill;
@@ -45,6 +43,8 @@ double cb_drawing_tick_s(const cb_drawing *layout, int most);
 const char *cb_drawing_row_name(const cb_drawing *layout, int row);
 int cb_drawing_longest_name(const cb_drawing *layout); /* in bytes */
 const char *cb_drawing_fill_name(const cb_drawing *layout, cb_fill fill); /* in legends */
+/* Bars of this kind have a number: of a training step all that belongs to a microbatch. */
+bool cb_drawing_has_number(const cb_drawing *layout, int32_t kind);
 const char *cb_drawing_numbers(const cb_drawing *layout);                  /* what the numbers count */
 /* "33 ms, bubble 27.3%"; of what is no training step "33 ms" */
 char *cb_drawing_summary(const cb_drawing *layout, char out[64]);

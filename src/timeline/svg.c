@@ -11,6 +11,7 @@ enum {
     TITLE_HEIGHT = 46,
     AXIS_HEIGHT = 34,
     LEGEND_HEIGHT = 26,
+    NOTE_HEIGHT = 18,
     PIXELS_PER_TICK = 100,
     MOST_WIDTH = 7500,
     MOST_HINTS = 20000
@@ -72,15 +73,23 @@ static const char *class_of(cb_fill fill) {
     static const char *const classes[CB_FILLS] = {
         [CB_FILL_WAIT] = "fw", [CB_FILL_F] = "ff",      [CB_FILL_B] = "fb",
         [CB_FILL_W] = "fg",    [CB_FILL_REDUCE] = "fr", [CB_FILL_STEP] = "fs",
+        [CB_FILL_GATHER] = "fh", [CB_FILL_SCATTER] = "fk",
     };
     return classes[fill];
 }
 
+/* A colour that no training step has stands only in pictures that use it. */
+static bool needs_style(const picture *pictures, int count, cb_fill fill) {
+    bool occurs = fill != CB_FILL_GATHER && fill != CB_FILL_SCATTER;
+    for (int i = 0; i < count && !occurs; i++) occurs = pictures[i].layout->occurs[fill];
+    return occurs && fill != CB_FILL_WAIT;
+}
+
 /* Waiting is hatched, so that it is told from the pale ground of time without any instruction. */
-static void put_style(const picture *p) {
+static void put_style(const picture *p, int count) {
     fprintf(p->to, "<style>%s", style);
     for (int fill = 0; fill < CB_FILLS; fill++) {
-        if (fill == CB_FILL_WAIT) continue;
+        if (!needs_style(p, count, (cb_fill)fill)) continue;
         fprintf(p->to, ".%s{fill:%s}", class_of((cb_fill)fill), cb_fill_style_of((cb_fill)fill)->colour);
     }
     fprintf(p->to, ".%s{fill:url(#wait)}</style>\n", class_of(CB_FILL_WAIT));
@@ -104,7 +113,7 @@ static void put_hint(const picture *p, const cb_bar *bar) {
     double unit_s = p->layout->unit_s;
     bool training = !p->layout->timeline->words;
     fprintf(p->to, "><title>%s", training ? words[bar->kind] : cb_drawing_fill_name(p->layout, bar->fill));
-    if (bar->kind < CB_REDUCE_GRADS) fprintf(p->to, " %d", bar->micro_batch);
+    if (cb_drawing_has_number(p->layout, bar->kind)) fprintf(p->to, " %d", bar->micro_batch);
     if (bar->chunk > 0) fprintf(p->to, ".%d", bar->chunk);
     fprintf(p->to, ": %.6g to %.6g %s</title></rect>\n", bar->begin_s / unit_s, bar->end_s / unit_s, p->layout->unit);
 }
@@ -173,6 +182,27 @@ static void put_legend(const picture *p) {
     if (p->layout->has_chunks) put_text(p, "s", x, y + 11, "paler: odd chunks");
 }
 
+static int note_lines(const cb_timeline *timeline) {
+    int lines = 0;
+    for (const char *at = timeline->words ? timeline->words->note : NULL; at && *at; at += at[strcspn(at, "\n")] == '\n') {
+        at += strcspn(at, "\n");
+        lines++;
+    }
+    return lines;
+}
+
+static void put_note(const picture *p) {
+    double y = y_of(p, p->layout->timeline->rows) + AXIS_HEIGHT + LEGEND_HEIGHT + 10;
+    const char *note = p->layout->timeline->words ? p->layout->timeline->words->note : NULL;
+    char line[256];
+    for (int i = note_lines(p->layout->timeline); i > 0; i--, y += NOTE_HEIGHT) {
+        size_t length = strcspn(note, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)length, note);
+        put_text(p, "s", p->left, y, line);
+        note += length + 1;
+    }
+}
+
 /* As wide as the numbers need in bars of the shortest kind's mean length; where that is more than 64 microbatches on 16
  * stages take, numbers get lost and the picture stays a picture. */
 static double wanted_width(const cb_drawing *layout) {
@@ -201,7 +231,7 @@ static void set_sizes(picture *p, double width, int label) {
     p->bar_height = p->row_height - (rows <= 24 ? 6 : 2);
     p->left = MARGIN + 7 * label + 10;
     p->top = MARGIN + TITLE_HEIGHT;
-    p->height = y_of(p, rows) + AXIS_HEIGHT + LEGEND_HEIGHT + MARGIN / 2;
+    p->height = y_of(p, rows) + AXIS_HEIGHT + LEGEND_HEIGHT + NOTE_HEIGHT * note_lines(p->layout->timeline) + MARGIN / 2;
     p->hints = p->layout->timeline->count <= MOST_HINTS;
 }
 
@@ -229,6 +259,7 @@ static void put_picture(const picture *p) {
     put_bars(p);
     put_path(p);
     put_legend(p);
+    put_note(p);
 }
 
 static void put_all(const picture *pictures, int count, FILE *to) {
@@ -236,7 +267,7 @@ static void put_all(const picture *pictures, int count, FILE *to) {
     for (int i = 0; i < count; i++) height += pictures[i].height;
     fprintf(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n",
             width, height, width, height);
-    put_style(&pictures[0]);
+    put_style(pictures, count);
     fprintf(to, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n");
     double y = 0;
     for (int i = 0; i < count; y += pictures[i++].height) {

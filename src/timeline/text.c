@@ -136,23 +136,29 @@ static cb_err print_axis(const canvas *c) {
     return CB_OK;
 }
 
+/* Returns how many columns it takes. */
+static int print_mark(const canvas *c, cb_fill fill) {
+    const cb_fill_style *style = cb_fill_style_of(fill);
+    const char *name = cb_drawing_fill_name(c->layout, fill);
+    if (c->colour && fill != CB_FILL_WAIT) {
+        fprintf(c->to, " \033[38;5;16;48;5;%dm %c \033[0m %s ", style->shade[0], style->is_numbered ? '0' : style->first,
+                name);
+        return 6 + (int)strlen(name);
+    }
+    if (style->is_numbered) return fprintf(c->to, " %c-%c %s ", style->first, style->first + 9, name);
+    return fprintf(c->to, " %c %s ", style->first, name);
+}
+
 /* What the marks are; on a second line what does not fit on the first. */
 static void print_legend(const canvas *c) {
     const int width = 100;
     int used = fprintf(c->to, "%*s", c->label, "");
     for (int i = 1; i <= CB_FILLS; i++) {
         int fill = i % CB_FILLS; /* waiting last */
-        const cb_fill_style *style = cb_fill_style_of((cb_fill)fill);
         if (fill != CB_FILL_WAIT && !c->layout->occurs[fill]) continue;
-        if (c->colour && fill != CB_FILL_WAIT) {
-            fprintf(c->to, " \033[38;5;16;48;5;%dm %c \033[0m %s ", style->shade[0],
-                    style->is_numbered ? '0' : style->first, cb_drawing_fill_name(c->layout, (cb_fill)fill));
-        } else if (style->is_numbered) {
-            used += fprintf(c->to, " %c-%c %s ", style->first, style->first + 9,
-                            cb_drawing_fill_name(c->layout, (cb_fill)fill));
-        } else {
-            used += fprintf(c->to, " %c %s ", style->first, cb_drawing_fill_name(c->layout, (cb_fill)fill));
-        }
+        int length = 8 + (int)strlen(cb_drawing_fill_name(c->layout, (cb_fill)fill));
+        if (used + length > width) used = fprintf(c->to, "\n%*s", c->label, "") - 1;
+        used += print_mark(c, (cb_fill)fill);
     }
     if (c->colour && c->layout->has_chunks) fputs(" \033[4mlined\033[0m odd chunks", c->to);
     const char *numbers = cb_drawing_numbers(c->layout);

@@ -12,7 +12,7 @@
 /* One instruction as it was run (or simulated). */
 typedef struct cb_event {
     int32_t row;  /* index of the row: the rank */
-    int32_t kind; /* cb_instr_kind */
+    int32_t kind; /* cb_instr_kind, or index of the timeline's own kinds */
     int32_t micro_batch, chunk;
     double begin_s, end_s;
 } cb_event;
@@ -24,10 +24,32 @@ typedef struct cb_path_part {
     double begin_s, end_s;
 } cb_path_part;
 
-/* What the parts of a picture are called that is not one of a training step. */
+/* How a bar is drawn: a colour of its own each. Those of products (F, B, W) are numbered. */
+typedef enum cb_fill {
+    CB_FILL_WAIT,
+    CB_FILL_F,
+    CB_FILL_B,
+    CB_FILL_W,
+    CB_FILL_REDUCE,
+    CB_FILL_GATHER,
+    CB_FILL_SCATTER,
+    CB_FILL_STEP,
+    CB_FILLS
+} cb_fill;
+
+/* A kind of event in a picture that is not one of a training step. */
+typedef struct cb_timeline_kind {
+    const char *name; /* in legends */
+    cb_fill fill;
+} cb_timeline_kind;
+
+/* What such a picture shows. */
 typedef struct cb_timeline_words {
-    const char *reduction, *step, *waiting; /* in place of "gradient reduction", "optimizer", "waiting, messages" */
-    const char *numbers;                    /* in place of "microbatch" */
+    const cb_timeline_kind *kind; /* (kinds) NULL: those of a training step */
+    int kinds;
+    const char *waiting; /* in place of "waiting, messages"; NULL: that */
+    const char *numbers; /* in place of "microbatch" */
+    const char *note;    /* lines below the legend of an SVG; NULL: none */
 } cb_timeline_words;
 
 typedef struct cb_timeline {
@@ -59,7 +81,7 @@ CB_MUST_USE cb_err cb_timeline_svg(const cb_timeline *timeline, FILE *to);
 /* Several in one picture, one below the other, as wide as the widest. */
 CB_MUST_USE cb_err cb_timelines_svg(const cb_timeline *timelines, int count, FILE *to);
 /* Trace-event JSON for Perfetto and chrome://tracing: a thread per row, what takes time as complete events. Errors as
- * above. */
+ * above; CB_EINVAL for kinds that are not a training step's. */
 CB_MUST_USE cb_err cb_timeline_chrome(const cb_timeline *timeline, FILE *to);
 /* What an instruction's kind is called there: "forward", "message", ... */
 const char *cb_timeline_category(int32_t kind);
