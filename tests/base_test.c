@@ -59,7 +59,7 @@ static void error_of_any_length(void) {
 static void error_exit_codes(void) {
     for (cb_code code = CB_EUSAGE; code <= CB_EUNSUPPORTED; code++) {
         cb_err e = cb_fail(code, "x");
-        CHECK_INT(cb_err_exit_code(e), code == CB_EUSAGE || code == CB_EINVAL ? 2 : 1);
+        CHECK_INT(cb_err_exit_code(e), code == CB_EUSAGE || code == CB_EINVAL || code == CB_EFORMAT ? 2 : 1);
         cb_err_free(e);
     }
     CHECK_INT(cb_err_exit_code(CB_OK), 0);

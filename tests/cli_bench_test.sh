@@ -144,14 +144,14 @@ communication() {
     refused 2 "these keep it: shared, blocks, direct, doubling, tree" --tp 2 --algorithms rules
     works --steps 1 --eval-iters 0 --algorithms rules # nobody to send to
     echo '{"rules": [{"op": "all-gather", "algo": "halving"}]}' >rules
-    refuses "rules: rule 1: there is no algorithm 'halving' for all-gather; the nearest are 'ring', 'doubling' and 'shared'. There are: shared, direct, ring" comm --algorithms rules
+    refuses "rules:1:33: rule 1: there is no algorithm 'halving' for all-gather; the nearest are 'ring', 'doubling' and 'shared'. There are: shared, direct, ring" comm --algorithms rules
     local broken
     for broken in '{"rules": 1}' '[]' '{"rules": [{"op": "gather", "algo": "ring"}]}' '{"rules": [{"op": "all-gather"}]}' \
         '{"rules": [{"op": "all-gather", "algo": "ring", "counts": [5, 1]}]}' '{"rules": [3]}' '{"rules"' \
         '{"rules": [{"op": "all-gather", "algo": "ring", "rank": [2, 4]}]}'; do
         echo "$broken" >rules
         run bench comm --algorithms rules
-        check "rules $broken: refused" equal "$rc $(wc -l <"$err") $(grep -c 'algorithms rules: ' "$err")" "1 1 1"
+        check "rules $broken: refused" equal "$rc $(wc -l <"$err") $(grep -cE 'algorithms: rules:[1-9][0-9]*:[1-9][0-9]*: ' "$err")" "2 1 1"
     done
     echo '{"rules": [{"op": "all-reduce", "algo": "tree", "counts": [0, 3000]}]}' >rules
     works --steps 2 --eval-iters 0 --tp 2 --dp 2 --log plain.jsonl --digest-every 1

@@ -160,9 +160,9 @@ J
     run plan --list-hardware --hardware all.json --json
     check "what it lists it reads" equal "$rc $(cmp "$out" all.json && echo same)" "0 same"
     printf '{"devices": [{"name": "x",\n "family": "pascal"}]}' >own.json
-    refuses 1 "own.json: line 2, column 2: family: there is no family 'pascal'; the nearest are 'volta', 'cdna' and 'ampere'. There are volta" plan --model demo --cluster own.json
+    refuses 2 "own.json:2:2: family: there is no family 'pascal'; the nearest are 'volta', 'cdna' and 'ampere'. There are volta" plan --model demo --cluster own.json
     printf '{"devices": [,' >own.json
-    refuses 1 "own.json: line 1, column 14: not JSON" plan --model demo --cluster own.json
+    refuses 2 "own.json:1:14: not JSON" plan --model demo --cluster own.json
     printf '{}' >own.json
     refuses 2 'own.json has no "cluster"' plan --model demo --cluster own.json
 }
@@ -277,7 +277,7 @@ R
     check "and a device of one's own" hasnt "$out" "'x100'"
     refuses 2 "--rows and --validate are the same file, ./rows.csv" plan --validate rows.csv --rows ./rows.csv
     echo "file,model" >rows.csv
-    refuses 1 "rows.csv:1:1: no column 'layers', 'hidden', 'seq'" plan --validate rows.csv
+    refuses 2 "rows.csv:1:1: no column 'layers', 'hidden', 'seq'" plan --validate rows.csv
 }
 
 # Each part of plan has a help of its own, also where something else is wrong or missing.
@@ -291,8 +291,15 @@ helps() {
     run plan --help
     shows "a100, h100, b200"
     run plan --show-constants
-    shows "gemm_ampere" "of peak" "large matrix products (fit)"
+    shows "gemm_ampere" "of peak" "large matrix products (fit)" "large matrix products (by hand)"
     narrow 100
+    run plan --show-constants --json
+    sed '0,/"value": [0-9.e-]*/s//"value": 0.5/' "$out" >constants.json
+    run plan --show-constants --constants constants.json --json
+    check "what is printed can be changed and read" cmp -s "$out" constants.json
+    check "that it was changed" has "$out" '"value": 0.5,'
+    echo '{"gemm_ampere":"x"}' >constants.json
+    refuses 2 "constants.json:1:2: gemm_ampere is no number" plan --show-constants --constants constants.json
 }
 
 # Of the times only that they are there; memory and traffic of the trained ranks are compared by the program itself.

@@ -69,22 +69,22 @@ refuses_data() {
     refused 1 "cannot open none.bin: No such file or directory" --data none.bin
     refused 1 "no file matches the pattern none*.bin" --data 'none*.bin'
     : >empty
-    refused 1 "empty is empty, expected tokens" --data empty
+    refused 2 "empty is empty, expected tokens" --data empty
     random 60 1 >short
     refused 2 "the training part has 57 of the data's 60 tokens, one sample of sequence length 64 needs 65" --data short
     { little 4 20240520 1 100 && head -c 1012 /dev/zero && head -c 150 /dev/zero; } >shard.bin
-    refused 1 "shard.bin: found 1174 bytes, expected 1224: a header of 1024 and 100 tokens of 2 (offset 8)" --data shard.bin
+    refused 2 "shard.bin: found 1174 bytes, expected 1224: a header of 1024 and 100 tokens of 2 (offset 8)" --data shard.bin
     { little 4 20240520 7 100 && head -c 1012 /dev/zero && head -c 200 /dev/zero; } >shard.bin
-    refused 1 "shard.bin: offset 4: found version 7, expected 1" --data shard.bin
+    refused 2 "shard.bin: offset 4: found version 7, expected 1" --data shard.bin
     { little 4 20240326 3 && head -c 1016 /dev/zero; } >model.bin
-    refused 1 "offset 0: found magic number 20240326" --data model.bin
+    refused 2 "offset 0: found magic number 20240326" --data model.bin
     { printf 'MMIDIDX\0\0' && little 8 1 && little 1 99 && little 8 1 1 && head -c 20 /dev/zero; } >set.idx
     cp text set.bin
-    refused 1 "set.idx: offset 17: found type 99, expected 1, 2, 3, 4, 5 or 8" --data set
+    refused 2 "set.idx: offset 17: found type 99, expected 1, 2, 3, 4, 5 or 8" --data set
     refused 2 "one evaluation needs micro-batch-size 4 x dp 4 = 16; give more by --split or --val-data, or --eval-iters 0" --dp 4
     refused 1 "cannot open missing: No such file" --val-data missing
     { random 100 1 && printf '\0' && random 100 1; } >mixed
-    refused 1 "mixed is no text (byte 100 is zero) and has the look of no other format; name it by --data-format: nanogpt (16-bit" \
+    refused 2 "mixed is no text (byte 100 is zero) and has the look of no other format; name it by --data-format: nanogpt (16-bit" \
         --data mixed
     rm empty short shard.bin model.bin set.idx set.bin mixed
 }
@@ -133,7 +133,7 @@ summary_words() {
 refuses_token_ids() {
     { head -c 4000 /dev/zero && little 2 256 && head -c 4000 /dev/zero; } >ids.bin
     run "${small[@]}" --data ids.bin --split 100 --eval-iters 0 --steps 100 --tp 2 --pp 2 --save never
-    check "the code is 1" equal "$rc" 1
+    check "the code is 2" equal "$rc" 2
     check "the token is named once" equal "$(grep -c "ids.bin: offset 4000: found id 256 as token 2000 of the stream, expected 0 to 255" "$err")" 1
     check "nothing is saved" test ! -e never
     rm ids.bin
@@ -178,7 +178,7 @@ refuses_weights() {
         local message=$1
         shift
         run "${small[@]}" --steps 1 "$@" --tp 2 --dp 2
-        check "$message: code 1" equal "$rc" 1
+        check "$message: code 2" equal "$rc" 2
         check "$message: once" equal "$(grep -cF -- "$message" "$err") $(wc -l <"$err")" "1 1"
     }
     init_refused "cut/model.safetensors" --init cut
@@ -284,7 +284,7 @@ schedules() {
     printf '0: F0 B0 F1 B1\n1: F0 F1 B0 B1\n' >list.txt
     refused 2 "deadlock, though sends wait for nobody" --file list.txt
     printf '0: F0 Q0\n' >list.txt
-    refused 1 "list.txt, line 1: 'Q0' is no instruction" --file list.txt
+    refused 2 "list.txt, line 1: 'Q0' is no instruction" --file list.txt
     small=("${whole[@]}")
     refused 2 "a chunk has at least one layer, so there can be at most" --schedule interleaved --pp 2 --virtual 3 --global-batch-size 32
     refused 2 "a group has at least as many microbatches as there are stages" --schedule interleaved --pp 2 --global-batch-size 4
@@ -450,14 +450,14 @@ explains_traces() {
     refused 2 "trace which file? cuboid trace FILE"
     refused 2 "--step 7: the trace has no such step; it has 2 and 3" t.json --step 7
     refused 1 "none.json: No such file" none.json
-    refused 1 "text: it is not JSON, as traces are: line 1" text
+    refused 2 ": not JSON: " text
     refused 1 "--svg none/t.svg: " t.json --svg none/t.svg
     head -c 5000 t.json >cut.json
-    refused 1 "cut.json: the file ends in the middle, in line" cut.json
+    refused 2 "the file ends in the middle: " cut.json
     "$cuboid" schedule --chrome s.json >/dev/null
-    refused 1 "s.json: a trace, but none of cuboid's training steps" s.json
+    refused 2 "s.json: a trace, but none of cuboid's training steps" s.json
     sed 's/"version":1/"version":2/' t.json >new.json
-    refused 1 "new.json: a trace of version 2; this cuboid reads version 1" new.json
+    refused 2 "new.json: a trace of version 2; this cuboid reads version 1" new.json
     small=("${whole[@]}")
     rm t.json t.svg cut.json s.json new.json
 }

@@ -329,7 +329,7 @@ static void bad_files(void) {
     static const struct {
         const char *from, *to, *error;
     } cases[] = {
-        {"{\"displayTimeUnit\"", "#", "it is not JSON, as traces are: line 1"},
+        {"{\"displayTimeUnit\"", "#", ":1:1: not JSON: "},
         {"cuboid trace", "other", "a trace, but none of cuboid's training steps"},
         {"\"version\":1", "\"version\":2", "a trace of version 2; this cuboid reads version 1"},
         {"\"pp\":2", "\"pp\":3", "lists of 2 stages for pp 3"},

@@ -61,5 +61,5 @@ void cb_err_free(cb_err e) {
 
 int cb_err_exit_code(cb_err e) {
     if (!e) return 0;
-    return e->code == CB_EUSAGE || e->code == CB_EINVAL ? 2 : 1;
+    return e->code == CB_EUSAGE || e->code == CB_EINVAL || e->code == CB_EFORMAT ? 2 : 1;
 }

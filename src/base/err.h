@@ -9,7 +9,7 @@ typedef enum cb_code {
     CB_EINVAL,       /* sizes that do not fit together: exit code 2 */
     CB_ENOMEM,       /* not enough memory */
     CB_EIO,          /* the operating system refused a file operation */
-    CB_EFORMAT,      /* a file is not what it claims to be */
+    CB_EFORMAT,      /* a file is not what it claims to be: exit code 2 */
     CB_EPEER,        /* another rank failed first: an echo, never the cause */
     CB_EMISMATCH,    /* ranks disagree about a message or a collective */
     CB_ETIMEOUT,     /* a wait passed its deadline */
@@ -32,7 +32,7 @@ CB_MUST_USE cb_err cb_err_context(cb_err e, const char *fmt, ...) CB_PRINTF(2, 3
 cb_code cb_err_code(cb_err e);     /* e is not CB_OK */
 const char *cb_err_text(cb_err e); /* valid until cb_err_free */
 void cb_err_free(cb_err e);        /* CB_OK is allowed */
-int cb_err_exit_code(cb_err e);    /* 0 ok, 2 usage or sizes, 1 the rest */
+int cb_err_exit_code(cb_err e);    /* 0 ok, 2 usage, sizes or a file that is wrong, 1 the rest */
 
 #define TRY(call)                          \
     do {                                   \

@@ -3,12 +3,12 @@
  * {"metadata": {...}, "weight_map": {tensor: file}}. */
 #include "checkpoint/files.h"
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/map.h"
 
 enum { MAX_INDEX_BYTES = 100000000 };
@@ -75,14 +75,12 @@ static cb_err parse_index(cb_tensor_dir *found, const char *dir, const cb_map *t
                        (long long)text->size, MAX_INDEX_BYTES);
     }
     TRY(cb_json_check_depth(text->path, (const char *)text->bytes, text->size, 0));
-    json_error_t where = {.text = "it is empty"};
-    json_t *root =
-        text->size ? json_loadb((const char *)text->bytes, (size_t)text->size, JSON_REJECT_DUPLICATES, &where) : NULL;
-    if (!root) return cb_fail(CB_EFORMAT, "%s: line %d: not JSON: %s", text->path, where.line, where.text);
-    const json_t *map = json_object_get(root, "weight_map");
+    cb_json json;
+    TRY(cb_json_parse(&json, text->path, (const char *)text->bytes, text->size, JSON_REJECT_DUPLICATES));
+    const json_t *map = json_object_get(json.root, "weight_map");
     cb_err e = open_mapped(found, dir, text->path, map);
     if (!e) e = check_mapped(found, text->path, map);
-    json_decref(root);
+    json_decref(json.root);
     return e;
 }
 

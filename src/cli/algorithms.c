@@ -6,19 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/args.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "collectives/cost.h"
 
 enum { MOST_FILE_BYTES = 1 << 20 };
 
 /* A rule while it is read. */
 typedef struct place {
-    const char *option, *path;
-    int rule; /* from 1 */
+    const cb_json *json;
+    int64_t begins; /* offset of the rule */
+    int rule;       /* from 1 */
 } place;
 
-static cb_err wrong(const place *at, const char *expected) {
-    return cb_fail(CB_EFORMAT, "%s %s: rule %d: %s", at->option, at->path, at->rule, expected);
+/* key: the field that is wrong, or NULL for the whole rule. */
+static cb_err wrong(const place *at, const char *key, const char *what) {
+    int64_t offset = key ? cb_json_key(at->json, at->begins, key) : at->begins;
+    return cb_json_wrong(at->json, offset, "rule %d: %s", at->rule, what);
 }
 
 static cb_err read_range(const place *at, const json_t *rule, const char *key, int64_t largest, int64_t *first,
@@ -28,35 +33,46 @@ static cb_err read_range(const place *at, const json_t *rule, const char *key, i
     char text[96];
     if (!range) return CB_OK;
     snprintf(text, sizeof text, "%s has to be [first, last], whole numbers from %lld on", key, (long long)*first);
-    if (json_array_size(range) != 2 || !json_is_integer(a) || !json_is_integer(b)) return wrong(at, text);
-    if (json_integer_value(a) < *first || json_integer_value(b) < json_integer_value(a)) return wrong(at, text);
+    if (json_array_size(range) != 2 || !json_is_integer(a) || !json_is_integer(b)) return wrong(at, key, text);
+    if (json_integer_value(a) < *first || json_integer_value(b) < json_integer_value(a)) return wrong(at, key, text);
     *first = json_integer_value(a);
     *last = json_integer_value(b) < largest ? json_integer_value(b) : largest;
     return CB_OK;
 }
 
+/* name: NULL where the rule has none. */
 static cb_err read_kind(const place *at, const char *name, cb_kind *kind) {
-    char text[192] = "op has to be one of";
+    const char *names[CB_KINDS + 1];
+    char all[192] = "", near[256], text[512];
+    int count = 0;
     for (int k = 0; k < CB_KINDS; k++) {
         if (k == CB_SENDRECV || k == CB_BARRIER) continue;
         *kind = (cb_kind)k;
-        if (name && strcmp(name, cb_kind_name(*kind)) == 0) return CB_OK;
-        size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, "%s %s", k == CB_ALL_REDUCE ? "" : ",", cb_kind_name(*kind));
+        names[count] = cb_kind_name(*kind);
+        if (name && strcmp(name, names[count]) == 0) return CB_OK;
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", count ? ", " : "", names[count]);
+        count++;
     }
-    return wrong(at, text);
+    names[count] = NULL;
+    if (!name) snprintf(text, sizeof text, "op has to be one of %s", all);
+    if (name)
+        snprintf(text, sizeof text, "'%.40s' is no operation%s There are: %s", name, cb_args_suggest(name, names, near),
+                 all);
+    return wrong(at, "op", text);
 }
 
 static cb_err check_keys(const place *at, json_t *rule) {
+    static const char *const known[] = {"op", "algo", "counts", "ranks", NULL};
     const char *key;
     json_t *value;
-    char text[128];
+    char text[384], near[256];
     json_object_foreach(rule, key, value) {
-        if (strcmp(key, "op") == 0 || strcmp(key, "algo") == 0 || strcmp(key, "counts") == 0 ||
-            strcmp(key, "ranks") == 0)
-            continue;
-        snprintf(text, sizeof text, "'%.40s' is no field; there are op, algo, counts, ranks", key);
-        return wrong(at, text);
+        int i = 0;
+        while (known[i] && strcmp(known[i], key) != 0) i++;
+        if (known[i]) continue;
+        snprintf(text, sizeof text, "'%.40s' is no field%s There are op, algo, counts, ranks", key,
+                 cb_args_suggest(key, known, near));
+        return wrong(at, key, text);
     }
     return CB_OK;
 }
@@ -65,29 +81,33 @@ static cb_err read_rule(const place *at, json_t *o, cb_rule *rule) {
     const char *algorithm = json_string_value(json_object_get(o, "algo"));
     int64_t least_count = 0, most_count = INT64_MAX, least_members = 2, most_members = INT_MAX;
     cb_kind kind = CB_KINDS;
-    if (!json_is_object(o)) return wrong(at, "has to be an object with op and algo");
+    if (!json_is_object(o)) return wrong(at, NULL, "has to be an object with op and algo");
     TRY(check_keys(at, o));
     TRY(read_kind(at, json_string_value(json_object_get(o, "op")), &kind));
-    if (!algorithm) return wrong(at, "algo has to be the name of an algorithm");
-    TRY(cb_err_context(cb_algorithm_find(kind, algorithm, false, 0, &rule->algorithm), "%s %s: rule %d", at->option,
-                       at->path, at->rule));
+    if (!algorithm) return wrong(at, "algo", "algo has to be the name of an algorithm");
+    cb_err e = cb_algorithm_find(kind, algorithm, false, 0, &rule->algorithm);
+    if (e) {
+        cb_err placed = wrong(at, "algo", cb_err_text(e));
+        cb_err_free(e);
+        return placed;
+    }
     TRY(read_range(at, o, "counts", INT64_MAX, &least_count, &most_count));
     TRY(read_range(at, o, "ranks", INT_MAX, &least_members, &most_members));
     *rule = (cb_rule){rule->algorithm, least_count, most_count, (int)least_members, (int)most_members};
     return CB_OK;
 }
 
-static cb_err read_rules(const place *where, json_t *root, cb_selection *s) {
-    place at = *where;
-    json_t *rules = json_object_get(root, "rules"), *o;
+static cb_err read_rules(const cb_json *json, cb_selection *s) {
+    json_t *rules = json_object_get(json->root, "rules"), *o;
+    int64_t top = cb_json_top(json);
     size_t i;
-    if (json_object_size(root) != 1 || !json_is_array(rules))
-        return cb_fail(CB_EFORMAT, "%s %s: expected one object {\"rules\": [...]}", at.option, at.path);
+    if (json_object_size(json->root) != 1 || !json_is_array(rules))
+        return cb_json_wrong(json, top, "expected one object {\"rules\": [...]}");
+    int64_t list = cb_json_value(json, cb_json_key(json, top, "rules"));
     if (json_array_size(rules) > CB_MOST_RULES)
-        return cb_fail(CB_EFORMAT, "%s %s: %zu rules; there can be %d", at.option, at.path, json_array_size(rules),
-                       CB_MOST_RULES);
+        return cb_json_wrong(json, list, "%zu rules; there can be %d", json_array_size(rules), CB_MOST_RULES);
     json_array_foreach(rules, i, o) {
-        at.rule = (int)i + 1;
+        place at = {json, cb_json_element(json, list, (int)i), (int)i + 1};
         TRY(read_rule(&at, o, &s->rule[s->count++]));
     }
     return CB_OK;
@@ -95,17 +115,16 @@ static cb_err read_rules(const place *where, json_t *root, cb_selection *s) {
 
 cb_err cb_algorithms_read(cb_selection *s, const char *option, const char *path) {
     char *text;
-    json_error_t why;
-    place at = {option, path, 0};
+    cb_json json;
     *s = (cb_selection){.count = 0};
     TRY(cb_file_read_text(path, option, MOST_FILE_BYTES, &text));
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+    cb_err e = cb_json_parse(&json, path, text, (int64_t)strlen(text), JSON_REJECT_DUPLICATES);
+    if (!e) {
+        e = read_rules(&json, s);
+        json_decref(json.root);
+    }
     free(text);
-    if (!root)
-        return cb_fail(CB_EFORMAT, "%s %s: line %d, column %d: %s", option, path, why.line, why.column, why.text);
-    cb_err e = read_rules(&at, root, s);
-    json_decref(root);
-    return e;
+    return cb_err_context(e, "%s", option);
 }
 
 /* Printing */

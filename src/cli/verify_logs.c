@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "cli/digest_log.h"
 #include "cli/identity.h"
 #include "cli/verify_run.h"
@@ -27,7 +28,8 @@ static cb_err add_entry(cb_digest_log *log, int64_t step, const char *digest) {
 static cb_err take_line(cb_digest_log *log, const char *path, int64_t number, const char *line) {
     json_error_t why;
     json_t *j = json_loads(line, 0, &why);
-    if (!j) return cb_fail(CB_EFORMAT, "%s, line %lld: no JSON: %s", path, (long long)number, why.text);
+    why.line = (int)number; /* of the file: the text is one line of it */
+    if (!j) return cb_json_syntax(path, &why);
     json_t *run = json_object_get(j, "run"), *step = json_object_get(j, "step"), *digest = json_object_get(j, "digest");
     cb_err e = CB_OK;
     if (run && !log->identity) log->identity = json_incref(run);

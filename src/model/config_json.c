@@ -30,14 +30,12 @@ static void set_name(cb_model *model, const char *path) {
 }
 
 cb_err cb_model_parse_config(cb_model *model, const char *text, int64_t length, const char *path) {
-    json_error_t where;
+    cb_json file;
     *model = (cb_model){0};
     set_name(model, path);
-    json_t *root = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
-    if (!root)
-        return cb_fail(CB_EFORMAT, "%s: not JSON: line %d, column %d: %s", path, where.line, where.column, where.text);
-    cb_err e = cb_config_read_fields(model, root, path);
-    json_decref(root);
+    TRY(cb_json_parse(&file, path, text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY));
+    cb_err e = cb_config_read_fields(model, &file);
+    json_decref(file.root);
     TRY(e);
     cb_model_pad_vocab(model, VOCAB_MULTIPLE);
     return cb_err_context(cb_model_check(model), "%s", path);

@@ -1,15 +1,17 @@
 /* The table of constants and its file form. */
 #include "planner/constants.h"
 
-#include <jansson.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/args.h"
+#include "base/file.h"
+#include "base/json.h"
 
 #define AT(field) offsetof(cb_constants, field)
 
-enum { MIB = 1 << 20 };
+enum { MIB = 1 << 20, MOST_FILE_BYTES = 1 << 20 };
 
 static const struct row {
     cb_constant constant;
@@ -23,7 +25,7 @@ static const struct row {
     ROW(gemm[CB_BLACKWELL], "gemm_blackwell", "of peak", 0.5749, 0.3, 0.95, "large matrix products", "fit"),
     ROW(gemm[CB_BLACKWELL_ULTRA], "gemm_blackwell_ultra", "of peak", 0.7523, 0.3, 0.95, "large matrix products", "fit"),
     ROW(gemm[CB_CDNA], "gemm_cdna", "of peak", 0.47, 0.3, 0.95, "large matrix products", "MAMF"),
-    ROW(gemm[CB_PROCESSOR], "gemm_processor", "of peak", 0.8, 0.3, 1, "large matrix products", "fit"),
+    ROW(gemm[CB_PROCESSOR], "gemm_processor", "of peak", 0.8, 0.3, 1, "large matrix products", "by hand"),
     ROW(gemm_fp8, "gemm_fp8", "1", 1.027, 0.6, 1.1, "share of the peak in 8 bits over that in 16", "fit"),
     ROW(gemm_fp8_rows, "gemm_fp8_rows", "1", 0.3738, 0.3, 1, "the same with a scale per row over a scale per tensor",
         "fit"),
@@ -118,44 +120,69 @@ cb_constants cb_constants_default(void) {
     return constants;
 }
 
-static cb_err unknown(const char *path, const char *name) {
+static cb_err unknown(const cb_json *json, int64_t at, const char *name) {
     const char *names[ROWS + 1] = {NULL};
     for (int i = 0; i < ROWS; i++) names[i] = table[i].constant.name;
     char near[256];
-    return cb_fail(CB_EUSAGE, "%s: '%s' is no constant of the planner%s `cuboid plan --show-constants` lists them",
-                   path, name, cb_args_suggest(name, names, near));
+    return cb_json_wrong(json, at, "'%s' is no constant of the planner%s `cuboid plan --show-constants` lists them",
+                         name, cb_args_suggest(name, names, near));
 }
 
-static cb_err set(cb_constants *constants, const char *path, const char *name, const json_t *value) {
+/* at: of the name, for messages. */
+static cb_err set(cb_constants *constants, const cb_json *json, int64_t at, const char *name, const json_t *value) {
     int i = 0;
     while (i < ROWS && strcmp(table[i].constant.name, name) != 0) i++;
-    if (i == ROWS) return unknown(path, name);
+    if (i == ROWS) return unknown(json, at, name);
     const cb_constant *row = &table[i].constant;
-    if (!json_is_number(value)) return cb_fail(CB_EFORMAT, "%s: %s is no number", path, name);
+    if (!json_is_number(value)) return cb_json_wrong(json, at, "%s is no number", name);
     double number = json_number_value(value);
     if (!(number >= row->min && number <= row->max)) {
-        return cb_fail(CB_EINVAL, "%s: %s is %g %s; physical are %g to %g (%s)", path, name, number, row->unit,
-                       row->min, row->max, row->meaning);
+        return cb_json_wrong(json, at, "%s is %g %s; physical are %g to %g (%s)", name, number, row->unit, row->min,
+                             row->max, row->meaning);
     }
     *field(constants, i) = number;
     return CB_OK;
 }
 
-cb_err cb_constants_read(cb_constants *constants, const char *path) {
-    json_error_t error;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (!root && error.line < 0) return cb_fail(CB_EIO, "%s", error.text); /* names the file */
-    if (!root) return cb_fail(CB_EFORMAT, "%s:%d:%d: %s", path, error.line, error.column, error.text);
-    cb_err e = json_is_object(root) ? CB_OK : cb_fail(CB_EFORMAT, "%s: not an object of names and numbers", path);
+/* {"name": value, ...} */
+static cb_err read_object(cb_constants *constants, const cb_json *json) {
     const char *name;
     json_t *value;
-    if (!e) {
-        json_object_foreach(root, name, value) {
-            e = set(constants, path, name, value);
-            if (e) break;
-        }
+    int64_t top = cb_json_top(json);
+    json_object_foreach(json->root, name, value) TRY(set(constants, json, cb_json_key(json, top, name), name, value));
+    return CB_OK;
+}
+
+/* [{"name": ..., "value": ..., ...}, ...], as `cuboid plan --show-constants --json` prints them. */
+static cb_err read_list(cb_constants *constants, const cb_json *json) {
+    size_t i;
+    json_t *row;
+    json_array_foreach(json->root, i, row) {
+        const char *name = json_string_value(json_object_get(row, "name"));
+        int64_t at = cb_json_element(json, cb_json_top(json), (int)i);
+        if (!name) return cb_json_wrong(json, at, "expected {\"name\": ..., \"value\": ...}, which has a name");
+        TRY(set(constants, json, at, name, json_object_get(row, "value")));
     }
-    json_decref(root);
+    return CB_OK;
+}
+
+static cb_err read_all(cb_constants *constants, const cb_json *json) {
+    if (json_is_object(json->root)) return read_object(constants, json);
+    if (json_is_array(json->root)) return read_list(constants, json);
+    return cb_json_wrong(json, cb_json_top(json),
+                         "expected {\"NAME\": NUMBER, ...}, or what --show-constants --json prints");
+}
+
+cb_err cb_constants_read(cb_constants *constants, const char *path) {
+    char *text;
+    cb_json json;
+    TRY(cb_file_read_text(path, "constants", MOST_FILE_BYTES, &text));
+    cb_err e = cb_json_parse(&json, path, text, (int64_t)strlen(text), JSON_REJECT_DUPLICATES | JSON_DECODE_ANY);
+    if (!e) {
+        e = read_all(constants, &json);
+        json_decref(json.root);
+    }
+    free(text);
     return e;
 }
 

@@ -44,8 +44,9 @@ int cb_constants_count(void);
 const cb_constant *cb_constant_at(int index);
 cb_constants cb_constants_default(void);
 double cb_constants_value(const cb_constants *constants, int index);
-/* Reads {"name": value, ...}; what is not named keeps its value. Errors: CB_EIO; CB_EFORMAT with line and column of
- * broken JSON; CB_EUSAGE for an unknown name, with the nearest; CB_EINVAL for a value out of range, with the range. */
+/* Reads {"name": value, ...}, or the list that --show-constants --json prints; what is not named keeps its value.
+ * Errors: CB_EIO; CB_EFORMAT with line and column: broken JSON, an unknown name, with the nearest, a value out of
+ * range, with the range. */
 CB_MUST_USE cb_err cb_constants_read(cb_constants *constants, const char *path);
 /* A table: name, value, unit, range, meaning, source. */
 void cb_constants_print(const cb_constants *constants, FILE *to);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "trace/reader.h"
 
 /* The thing's fields. NULL where it is absent. */
@@ -247,11 +248,10 @@ static cb_err not_json(const char *path, const json_error_t *error) {
     enum json_error_code code = json_error_code(error);
     if (code == json_error_cannot_open_file) return cb_fail(CB_EIO, "%s: %s", path, strerror(errno));
     if (code == json_error_premature_end_of_input || error->position == 0) {
-        return cb_fail(CB_EFORMAT, "%s: the file ends in the middle, in line %d: it was not written to its end, or cut",
-                       path, error->line);
+        return cb_fail(CB_EFORMAT, "%s:%d:%d: the file ends in the middle: it was not written to its end, or cut", path,
+                       error->line > 0 ? error->line : 1, error->column > 0 ? error->column : 1);
     }
-    return cb_fail(CB_EFORMAT, "%s: it is not JSON, as traces are: line %d, column %d: %s", path, error->line,
-                   error->column, error->text);
+    return cb_json_syntax(path, error);
 }
 
 cb_err cb_traced_read(cb_traced *traced, const char *path) {
