@@ -103,6 +103,8 @@ one_layout() {
     run "${bloom[@]}" --svg bloom.svg
     check "a picture" has bloom.svg "</svg>"
     check "of an SVG" has bloom.svg "<svg "
+    check "which says how much of the step it shows" has bloom.svg "68 of 128 microbatches; others repeat the middle"
+    check "beside it the text is as without" has "$out" "of 16 of 128 microbatches; others repeat the middle"
     check "one bubble only" equal "$(grep -c 'bubble [0-9.]*%' "$out") $(grep -c 'bubble [0-9.]*%' bloom.svg)" "1 0"
     run plan --model gpt2-124m --cluster a100:8 --explain --svg one.svg
     shows "1f1b, 1 stage, 8 microbatches: "

@@ -96,6 +96,35 @@ static void text_pictures(void) {
                   "   0-9 forward  a-j backward  . waiting, messages  (microbatch mod 10)\n");
 }
 
+/* The n-th line that begins with `name`, behind it; NULL: there is none. */
+static const char *row_of(const char *text, const char *name, int n) {
+    for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        if (strncmp(line, name, strlen(name)) == 0 && n-- == 0) return line + strlen(name);
+    return NULL;
+}
+
+/* Three pieces one below the other are the picture of three times the width. */
+static void text_in_pieces(void) {
+    enum { CELLS = 40, PIECES = 3 };
+    static const char *const names[] = {"p0 ", "p1 ", "p2 "};
+    drawing d;
+    CHECK_OK(make_drawing(&d, "1f1b", 3, 7, 0.001, 0));
+    char *wide = draw_at(&d.timeline, 't', 3 + PIECES * CELLS);
+    d.timeline.pieces = PIECES;
+    char *text = draw_at(&d.timeline, 't', 3 + CELLS);
+    for (int row = 0; row < 3; row++)
+        for (int piece = 0; piece < PIECES; piece++) {
+            const char *whole = row_of(wide, names[row], 0), *part = row_of(text, names[row], piece);
+            if (!CHECK(whole && part)) continue;
+            CHECK(strncmp(whole + (size_t)piece * CELLS, part, CELLS) == 0 && part[CELLS] == '\n');
+        }
+    CHECK(!row_of(text, names[0], PIECES));
+    CHECK(row_of(text, "   0-9 forward", 0) && !row_of(text, "   0-9 forward", 1));
+    free(text);
+    free(wide);
+    free_drawing(&d);
+}
+
 /* The visible characters of a line, into out. */
 static void strip_colours(const char *line, char *out, size_t size) {
     size_t n = 0;
@@ -506,6 +535,7 @@ static void pictures_in_docs(void) {
 
 int main(void) {
     RUN(text_pictures);
+    RUN(text_in_pieces);
     RUN(coloured_text);
     RUN(many_rows_in_text);
     RUN(any_order_of_events);

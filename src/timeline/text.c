@@ -1,4 +1,5 @@
 /* Timelines in a terminal: a character per cell of time. See timeline.h. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +16,10 @@ typedef struct canvas {
     const cb_drawing *layout;
     FILE *to;
     bool colour;
-    int label, cells; /* widths */
-    cell *line;       /* (cells): the row at work */
-    int *shown;       /* (shown_count): its rows */
+    int label, cells;       /* widths */
+    double from_s, shown_s; /* the piece at work: begin and length, from the first event */
+    cell *line;             /* (cells): the row at work */
+    int *shown;             /* (shown_count): its rows */
     int shown_count;
     const char *choice; /* how they were chosen, or NULL: all */
 } canvas;
@@ -51,7 +53,7 @@ static void fill_line(canvas *c, int row) {
     const cb_bar *bar = c->layout->bars + c->layout->row_begin[row],
                  *end = c->layout->bars + c->layout->row_begin[row + 1];
     for (int i = 0; i < c->cells; i++) {
-        double begin_s = c->layout->span_s * i / c->cells, end_s = c->layout->span_s * (i + 1) / c->cells;
+        double begin_s = c->from_s + c->shown_s * i / c->cells, end_s = c->from_s + c->shown_s * (i + 1) / c->cells;
         while (bar < end && bar->end_s <= begin_s) bar++;
         c->line[i] = fill_cell(bar, end - bar, begin_s, end_s);
     }
@@ -105,7 +107,7 @@ static void print_path(const canvas *c) {
     int64_t i = 0;
     fprintf(c->to, "%-*s ", c->label, "path");
     for (int k = 0; k < c->cells; k++) {
-        double middle_s = c->layout->begin_s + c->layout->span_s * (k + 0.5) / c->cells;
+        double middle_s = c->layout->begin_s + c->from_s + c->shown_s * (k + 0.5) / c->cells;
         while (i < timeline->path_count && timeline->path[i].end_s <= middle_s) i++;
         bool on = i < timeline->path_count && timeline->path[i].begin_s <= middle_s;
         fputc(!on ? ' ' : timeline->path[i].waits ? '.' : '0' + timeline->path[i].row % 10, c->to);
@@ -121,12 +123,13 @@ static cb_err print_axis(const canvas *c) {
     if (!marks) return cb_fail(CB_ENOMEM, "not enough memory for an axis of %d columns", c->cells);
     memset(marks, '-', (size_t)c->cells);
     memset(numbers, ' ', width - 1);
-    double tick_s = cb_drawing_tick_s(layout, c->cells / CELLS_PER_TICK);
-    for (int i = 0;; i++) {
-        int at = (int)(i * tick_s / layout->span_s * c->cells + 0.5);
+    int pieces = (int)(layout->span_s / c->shown_s + 0.5);
+    double tick_s = cb_drawing_tick_s(layout, c->cells * pieces / CELLS_PER_TICK), per_s = c->cells / c->shown_s;
+    for (int i = (int)ceil(c->from_s / tick_s - 1e-9);; i++) {
+        int at = (int)((i * tick_s - c->from_s) * per_s + 0.5);
         if (at >= c->cells) break;
         marks[at] = '+';
-        bool is_last = (i + 1) * tick_s / layout->span_s * c->cells + 0.5 >= c->cells;
+        bool is_last = ((i + 1) * tick_s - c->from_s) * per_s + 0.5 >= c->cells;
         int n = snprintf(numbers + at, width - (size_t)at, is_last ? "%g %s" : "%g", i * tick_s / layout->unit_s,
                          layout->unit);
         if (!is_last) numbers[at + n] = ' ';
@@ -209,9 +212,14 @@ static cb_err print_all(canvas *c) {
     fprintf(c->to, "%s: %s", timeline->title, cb_drawing_summary(c->layout, summary));
     if (c->choice) fprintf(c->to, " (%d of %d rows: %s)", c->shown_count, timeline->rows, c->choice);
     fputc('\n', c->to);
-    for (int i = 0; i < c->shown_count; i++) print_row(c, c->shown[i]);
-    if (timeline->path_count) print_path(c);
-    TRY(print_axis(c));
+    int pieces = timeline->pieces > 1 ? timeline->pieces : 1;
+    c->shown_s = c->layout->span_s / pieces;
+    for (int piece = 0; piece < pieces; piece++) {
+        c->from_s = piece * c->shown_s;
+        for (int i = 0; i < c->shown_count; i++) print_row(c, c->shown[i]);
+        if (timeline->path_count) print_path(c);
+        TRY(print_axis(c));
+    }
     print_legend(c);
     return fflush(c->to) || ferror(c->to) ? cb_fail(CB_EIO, "timeline '%s': writing its text failed", timeline->title)
                                           : CB_OK;

@@ -60,6 +60,7 @@ typedef struct cb_timeline {
     const cb_event *events;
     int64_t count;
     double span_s;            /* at least so much time is shown, to compare; 0: as much as there is */
+    int pieces;               /* of the text, one below the other: each a part of the time; 0: one */
     const cb_path_part *path; /* (path_count) in order of time: marked; NULL: none */
     int64_t path_count;
 } cb_timeline;
@@ -70,10 +71,11 @@ CB_MUST_USE cb_err cb_timeline_of_schedule(const cb_schedule *schedule, cb_span 
 
 /* Rows of `columns` characters (more where names leave less than 20 for the time): time runs to the right, each cell
  * shows what filled most of it: the last digit of the microbatch, forward as 0-9, backward as a-j (a is 0), '.' for
- * waiting; below, if there is a path, the row (mod 10) that it is on, '.' where that is held up; an axis and a legend. colour: forward and backward told apart by ANSI colours instead, with the whole
- * number where it fits. Of more than 32 rows only some are shown: the first of each stage ("p3" in the name), or evenly
- * spaced ones. Events come in any order; those of a row do not overlap. Errors: CB_EINVAL for no events or one with a
- * row, kind or time that cannot be; CB_EIO; CB_ENOMEM. */
+ * waiting; below, if there is a path, the row (mod 10) that it is on, '.' where that is held up; an axis and a legend.
+ * colour: forward and backward told apart by ANSI colours instead, with the whole number where it fits. Of more than 32
+ * rows only some are shown: the first of each stage ("p3" in the name), or evenly spaced ones. Events come in any
+ * order; those of a row do not overlap. Errors: CB_EINVAL for no events or one with a row, kind or time that cannot be;
+ * CB_EIO; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_timeline_text(const cb_timeline *timeline, int columns, bool colour, FILE *to);
 /* A standalone SVG: a row per rank, F, B, W, waits, reductions and optimizer in distinct colours, microbatch numbers
  * where they fit, axis in us, ms or s, legend. Readable at 16 rows x 64 microbatches. Errors as above. */
