@@ -290,6 +290,26 @@ static char *help_text(const char *usage) {
     return text;
 }
 
+static cb_err refuse_foreign(const char *const *words) {
+    static const cb_arg own[] = {{.name = "tp", .type = CB_ARG_INT, .offset = 0},
+                                 {.name = "help", .type = CB_ARG_BOOL, .offset = 8}};
+    static const cb_arg other[] = {{.name = "tp", .type = CB_ARG_INT, .offset = 0},
+                                   {.name = "check", .aliases = "check-all", .type = CB_ARG_BOOL, .offset = 8}};
+    int n = 0;
+    while (words[n]) n++;
+    return cb_args_refuse_foreign(own, 2, other, 2, "goes elsewhere", n, (char **)(uintptr_t)words);
+}
+#define FOREIGN(...) refuse_foreign((const char *const[]){__VA_ARGS__, NULL})
+
+static void foreign_options(void) {
+    CHECK_FAILS(FOREIGN("--tp", "2", "--check"), CB_EUSAGE, "--check goes elsewhere");
+    CHECK_FAILS(FOREIGN("--check-all=yes"), CB_EUSAGE, "--check-all goes elsewhere");
+    CHECK_FAILS(FOREIGN("--no-check"), CB_EUSAGE, "--no-check goes elsewhere");
+    CHECK_OK(FOREIGN("--tp", "2"));
+    CHECK_OK(FOREIGN("--chek", "--tp")); /* the parser's to refuse */
+    CHECK_OK(FOREIGN("--check", "--help"));
+}
+
 static void near_names(void) {
     static const char *const models[] = {"gpt2-124m", "gpt2-350m", "gpt3-125m", "gpt3-175b", "llama-2-7b", NULL};
     static const char *const words[] = {"train", "plan", "schedule", "generate", "bench", "micro-batch-size", NULL};
@@ -453,6 +473,7 @@ int main(void) {
     RUN(leftover_words);
     RUN(bad_default_is_reported);
     RUN(given);
+    RUN(foreign_options);
     RUN(near_names);
     RUN(far_names);
     RUN(help_has_every_option);

@@ -290,6 +290,11 @@ helps() {
         shows "cuboid plan" "Values follow as --name value"
         narrow 100
     done
+    refuses 2 "--cluster goes with a plan for a cluster, not with --this-machine" plan --this-machine --model demo --cluster a100:8
+    refuses 2 "--check goes with --this-machine" plan --model demo --cluster a100:8 --check
+    refuses 2 "--lr goes with --this-machine" plan --model demo --cluster a100:8 --lr 1e-3
+    refuses 2 "--rows goes with --validate FILE.csv" plan --model demo --cluster a100:8 --rows o.csv
+    refuses 2 "--model goes with a plan for a cluster, not with --show-constants" plan --show-constants --model demo
     run plan --help
     shows "a100, h100, b200"
     run plan --show-constants

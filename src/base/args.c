@@ -287,3 +287,18 @@ cb_err cb_args_refuse(const cb_arg *table, int rows, const char *const *names, c
         if (cb_args_given(table, rows, *names, argc, argv)) return cb_fail(CB_EUSAGE, "--%s %s", *names, why);
     return CB_OK;
 }
+
+cb_err cb_args_refuse_foreign(const cb_arg *table, int rows, const cb_arg *other, int other_rows, const char *why,
+                              int argc, char **argv) {
+    if (cb_args_given(NULL, 0, "help", argc, argv)) return CB_OK;
+    for (int at = 0; at < argc;) {
+        option o = next_option(table, rows, argc, argv, &at);
+        if (o.row || !o.name) continue;
+        const char *name = o.name;
+        bool known = row_named(other, other_rows, name, o.length) != NULL;
+        if (!known && o.length > 3 && strncmp(name, "no-", 3) == 0)
+            known = row_named(other, other_rows, name + 3, o.length - 3) != NULL;
+        if (known) return cb_fail(CB_EUSAGE, "--%.*s %s", o.length, name, why);
+    }
+    return CB_OK;
+}

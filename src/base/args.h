@@ -48,6 +48,10 @@ bool cb_args_given(const cb_arg *table, int rows, const char *name, int argc, ch
 /* CB_EUSAGE "--name why" of the first of `names` (NULL-ended) that was given: options that would have no effect. */
 CB_MUST_USE cb_err cb_args_refuse(const cb_arg *table, int rows, const char *const *names, const char *why, int argc,
                                   char **argv);
+/* CB_EUSAGE "--name why" of the first option that `table` does not have and `other` does: one of another form of the
+ * command. Says nothing where help is asked for. */
+CB_MUST_USE cb_err cb_args_refuse_foreign(const cb_arg *table, int rows, const cb_arg *other, int other_rows,
+                                          const char *why, int argc, char **argv);
 /* `usage` as it is, then the options by section with defaults, units and other names, wrapped at 100 columns. */
 void cb_args_help(const cb_arg *table, int rows, const char *usage, FILE *to);
 /* Words of `from` and a line end, broken before column 100; later lines begin at column `left`, where `to` already is. */

@@ -28,6 +28,11 @@ static const cb_arg table[] = {
 };
 enum { ROWS = sizeof table / sizeof table[0] };
 
+const cb_arg *cb_plan_constants_options(int *rows) {
+    *rows = ROWS;
+    return table;
+}
+
 static void print_json(const cb_constants *constants) {
     json_t *root = json_array();
     for (int i = 0; i < cb_constants_count(); i++) {

@@ -62,6 +62,11 @@ enum { OWN_ROWS = sizeof own_rows / sizeof own_rows[0], MOST_ROWS = 128, MOST_LA
 static const char usage[] =
     "cuboid plan --this-machine --model gpt2-124m [--dp 2 --tp 1 --pp 1] [--check] [options of train]";
 
+const cb_arg *cb_plan_machine_options(int *rows) {
+    *rows = OWN_ROWS;
+    return own_rows;
+}
+
 static int make_table(cb_arg table[MOST_ROWS]) {
     int rows;
     const cb_arg *train = cb_options_table(&rows);

@@ -45,6 +45,11 @@ static const cb_arg table[] = {
 };
 enum { ROWS = sizeof table / sizeof table[0] };
 
+const cb_arg *cb_plan_validate_options(int *rows) {
+    *rows = ROWS;
+    return table;
+}
+
 /* A field as CSV: quoted where it must be. */
 static void print_field(const char *text, FILE *to) {
     if (!strpbrk(text, ",\"")) {

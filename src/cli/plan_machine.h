@@ -3,6 +3,7 @@
 #ifndef CB_CLI_PLAN_MACHINE_H
 #define CB_CLI_PLAN_MACHINE_H
 
+#include "base/args.h"
 #include "cli/measure.h"
 #include "cli/plan_machine_parts.h"
 #include "cli/verify.h"
@@ -36,6 +37,8 @@ typedef struct cb_machine_plan {
     cb_err why;             /* owned: why the first layout of a search that cannot be cannot be; NULL: none */
 } cb_machine_plan;
 
+/* Its own options; it takes those of `cuboid train` besides. */
+const cb_arg *cb_plan_machine_options(int *rows);
 /* cuboid plan --this-machine ... */
 CB_MUST_USE cb_err cb_plan_this_machine(int argc, char **argv);
 

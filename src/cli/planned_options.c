@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/args.h"
+#include "cli/plan_layouts.h"
 #include "cli/planned.h"
 
 enum { MOST_SIZE = 1 << 20, USUAL_SEQ_LENGTH = 8192, USUAL_TOKENS = 1 << 22 };
@@ -179,6 +180,11 @@ static const cb_arg table[] = {
     {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
 };
 enum { ROWS = sizeof table / sizeof table[0] };
+
+const cb_arg *cb_plan_layouts_options(int *rows) {
+    *rows = ROWS;
+    return table;
+}
 
 static bool ends_in_json(const char *text) {
     size_t length = strlen(text);
