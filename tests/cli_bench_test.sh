@@ -110,8 +110,15 @@ communication() {
     refuses "there is no algorithm 'rings' for all-reduce; did you mean 'ring'? There are: shared, blocks, direct" comm --algo rings
     refuses "there is no algorithm 'rings' for all-reduce" comm --op all --algo ring,rings
     run bench comm --op all --algo ring,binomial --sizes 64 --ranks 2 --repeats 1 --json
-    check "operations that have the algorithm" equal "$rc $(grep -o '"op":"[a-z-]*","algo":"[a-z]*"' "$out" | tr '\n' ' ')" \
+    check "operations that have the algorithm" equal "$rc $(sed 's/"left_out":.*//' "$out" | grep -o '"op":"[a-z-]*","algo":"[a-z]*"' | tr '\n' ' ')" \
         '0 "op":"all-reduce","algo":"ring" "op":"all-gather","algo":"ring" "op":"reduce-scatter","algo":"ring" "op":"broadcast","algo":"binomial" "op":"reduce","algo":"binomial" '
+    run bench comm --op all-reduce,broadcast,reduce --algo ring,binomial --sizes 64 --ranks 2 --repeats 1
+    check "what an operation lacks is said" equal "$rc $(grep -A1 -E '^left out: (all-reduce has no binomial|broadcast has no ring|reduce has no ring)$' "$out" | grep -c '^  there are: shared, ')" "0 3"
+    run bench comm --op all-reduce,broadcast --algo ring --sizes 64 --ranks 2 --repeats 1 --json
+    check "in the JSON too" equal "$rc $(grep -o '"left_out":.*' "$out")" \
+        '0 "left_out":[{"op":"broadcast","algo":"ring","comm":"threads","why":"the operation has no such algorithm","there_are":"shared, binomial, double-tree, scatter-allgather"}]}'
+    refuses "there is no algorithm 'ring' for broadcast" comm --op broadcast,reduce --algo ring
+    refuses "all-reduce by 'shared' cannot serve a single rank; these can: blocks, direct" comm --algo shared --ranks 1
     refuses "--algo native goes with --comm mpi" comm --algo native
     refuses "--ranks is 300; it can be 1 to 256" comm --ranks 300
     refuses "--sizes: 8 does not come after 8; they have to grow" comm --sizes 8,8
@@ -178,7 +185,7 @@ communication() {
     check "beside others it is left out" equal "$rc $(grep -c ' left out: more memory' "$out")" "0 1"
     run bench comm --algo direct --ranks 256 --sizes 64,1g --repeats 1 --json
     check "in the JSON too" equal "$rc $(grep -o '"left_out":.*' "$out")" \
-        '0 "left_out":[{"op":"all-reduce","algo":"direct","comm":"threads","bytes":1073741824}]}'
+        '0 "left_out":[{"op":"all-reduce","algo":"direct","comm":"threads","why":"more memory than there is","bytes":1073741824}]}'
     run bench comm --sizes 64 --repeats 1 --plot no/p.svg
     check "a picture that cannot be written is refused at once" equal "$rc $(cat "$err") $(wc -c <"$out")" \
         "1 cuboid: error: --plot no/p.svg: nothing can be written in no: No such file or directory 0"

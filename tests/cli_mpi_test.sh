@@ -206,6 +206,7 @@ benches() {
     all_refuse 2 "all-reduce by 'shared' cannot serve 2 ranks that do not share one memory; these can: blocks" 2 --algo shared
     all_refuse 2 "mpiexec started 2 processes, but --comm threads would measure 2 times the same" 2 --comm threads
     all_refuse 2 "mpiexec started 3 process" 3 --ranks 2
+    all_refuse 2 "--comm mpi measures the ranks that mpiexec starts, here one alone; start it as mpiexec -n 2 cuboid bench comm" 1 --comm mpi --algo shared
     all_refuse 2 "--rounds 2: under mpi there is one" 2 --rounds 2
     mpi 3 --op all --algo all --native --sizes 4,1000,20k --repeats 1 --json
     check "one report" equal "$rc $(wc -l <"$out") $(grep -o '"library":"[^"]*[0-9]"' "$out" | wc -l)" "0 1 1"

@@ -15,7 +15,5 @@ typedef struct cb_comm_options {
 
 /* Fills the report's plan: ranks, operations, sizes, algorithms. Errors: CB_EUSAGE, CB_EINVAL with what would do. */
 CB_MUST_USE cb_err cb_comm_resolve(cb_comm_report *report, cb_comm_options *options);
-/* By what means the measured group chooses. */
-cb_means cb_comm_means(const cb_comm_report *report);
 
 #endif

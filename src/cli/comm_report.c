@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/args.h"
 #include "base/os.h"
 
 enum { COLUMNS = 100 };
@@ -245,9 +246,26 @@ static void print_fastest(const cb_comm_report *r, int kind) {
     putchar('\n');
 }
 
+/* Of each operation what it lacks of the named, which stand together, and what it has. */
+static void print_lacks(const cb_comm_report *r) {
+    for (int i = 0; i < r->lacks; i++) {
+        const cb_comm_lack *lack = &r->lack[i];
+        bool first = i == 0 || lack[-1].kind != lack->kind, last = i + 1 == r->lacks || lack[1].kind != lack->kind;
+        char names[256], text[320];
+        if (first) printf("left out: %s has no", cb_kind_name(lack->kind));
+        printf("%s %s", first ? "" : ",", lack->name);
+        if (!last) continue;
+        cb_algorithms_serving(lack->kind, cb_comm_means(r).shared, r->ranks, names, sizeof names);
+        snprintf(text, sizeof text, "there are: %s", names);
+        fputs("\n  ", stdout);
+        cb_args_wrap(text, 2, stdout);
+    }
+}
+
 void cb_comm_report_print(const cb_comm_report *r) {
     printf("%d rank%s on %s%s%s, %d cores; every result checked\n", r->ranks, r->ranks == 1 ? "" : "s",
            r->plan.launch.backend, *r->found.library ? ", " : "", r->found.library, r->found.cores);
+    print_lacks(r);
     print_memory(r);
     print_pace(&r->found);
     print_legend(r);
@@ -276,10 +294,16 @@ static json_t *row_json(const cb_comm_report *r, const cb_comm_row *row) {
                      us_or_null(row->floor_s), "other_pace", row->unusual);
 }
 
-/* More memory would have been needed than there is. */
 static json_t *left_out_json(const cb_comm_row *row) {
-    return json_pack("{s:s,s:s,s:s,s:I}", "op", cb_kind_name(row->kind), "algo", cb_comm_row_algorithm(row), "comm",
-                     row->by, "bytes", (json_int_t)row->bytes);
+    return json_pack("{s:s,s:s,s:s,s:s,s:I}", "op", cb_kind_name(row->kind), "algo", cb_comm_row_algorithm(row), "comm",
+                     row->by, "why", "more memory than there is", "bytes", (json_int_t)row->bytes);
+}
+
+static json_t *lack_json(const cb_comm_report *r, const cb_comm_lack *lack) {
+    char names[256];
+    cb_algorithms_serving(lack->kind, cb_comm_means(r).shared, r->ranks, names, sizeof names);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s}", "op", cb_kind_name(lack->kind), "algo", lack->name, "comm",
+                     r->plan.launch.backend, "why", "the operation has no such algorithm", "there_are", names);
 }
 
 static json_t *model_json(const cb_comm_report *r, const cb_comm_model *m) {
@@ -305,6 +329,7 @@ void cb_comm_report_json(const cb_comm_report *r) {
         if (r->row[i].rounds) json_array_append_new(rows, row_json(r, &r->row[i]));
         if (r->row[i].too_large) json_array_append_new(left_out, left_out_json(&r->row[i]));
     }
+    for (int i = 0; i < r->lacks; i++) json_array_append_new(left_out, lack_json(r, &r->lack[i]));
     for (int i = 0; i < r->models; i++)
         if (r->model[i].fit.fitted) json_array_append_new(models, model_json(r, &r->model[i]));
     json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o,s:o,s:o}", "comm", r->plan.launch.backend, "library",

@@ -7,7 +7,13 @@
 #include "cli/comm_fit.h"
 #include "cli/comm_measure.h"
 
-enum { CB_COMM_MOST_PEERS = 4 };
+enum { CB_COMM_MOST_PEERS = 4, CB_COMM_MOST_LACKS = 64 };
+
+/* An operation that has no algorithm of this name. */
+typedef struct cb_comm_lack {
+    cb_kind kind;
+    char name[64];
+} cb_comm_lack;
 
 /* The model of one algorithm's rows. */
 typedef struct cb_comm_model {
@@ -25,6 +31,8 @@ typedef struct cb_comm_report {
     int peers, kinds;
     char peer[CB_COMM_MOST_PEERS][64]; /* "Open MPI 4.1.4" */
     cb_kind kind[CB_KINDS];            /* measured (kinds) */
+    int lacks;                         /* algorithms that were asked for of several operations, of which some have none such */
+    cb_comm_lack lack[CB_COMM_MOST_LACKS];
     int models;
     cb_comm_model model[CB_COMM_MOST_ENTRIES + 8]; /* an entry that chooses may have several algorithms */
     int rows;
@@ -33,6 +41,8 @@ typedef struct cb_comm_report {
 
 cb_comm_row *cb_comm_report_own(const cb_comm_report *report, int entry, int size);
 cb_comm_row *cb_comm_report_of_peer(const cb_comm_report *report, int peer, int kind, int size);
+/* By what means the measured group chooses. */
+cb_means cb_comm_means(const cb_comm_report *report);
 /* Wrong elements in all rows. */
 int64_t cb_comm_report_wrong(const cb_comm_report *report);
 

@@ -103,7 +103,7 @@ static bool names_native(const char *algo) {
     return false;
 }
 
-/* Of several operations those are left out that have none of the named algorithms. */
+/* Of several operations some may lack a named algorithm: that is left out, and said. */
 static bool has(cb_kind kind, const char *word) {
     int rows;
     const cb_algorithm *all = cb_algorithms(&rows);
@@ -125,7 +125,13 @@ static cb_err check_named(cb_comm_report *r, const cb_comm_options *o, const cha
 static cb_err take_named(cb_comm_report *r, const cb_comm_options *o, const char *word) {
     (void)o;
     cb_kind kind = r->kind[r->kinds - 1];
-    return has(kind, word) ? add_named(r, kind, word) : CB_OK;
+    if (has(kind, word)) return add_named(r, kind, word);
+    if (r->lacks == CB_COMM_MOST_LACKS)
+        return cb_fail(CB_EUSAGE, "--algo: more than %d names that some operation lacks", r->lacks);
+    cb_comm_lack *lack = &r->lack[r->lacks++];
+    lack->kind = kind;
+    snprintf(lack->name, sizeof lack->name, "%s", word);
+    return CB_OK;
 }
 
 static cb_err take_entries(cb_comm_report *r, const cb_comm_options *o) {
@@ -159,6 +165,11 @@ static cb_err take_ranks(cb_comm_report *r, const cb_comm_options *o) {
     r->ranks = o->ranks ? (int)o->ranks : is_mpi ? started : cores > 2 ? cores : 2;
     if (r->ranks > CB_COMM_MOST_RANKS)
         return cb_fail(CB_EUSAGE, "%d ranks; up to %d can be measured", r->ranks, CB_COMM_MOST_RANKS);
+    if (is_mpi && r->ranks == 1 && !o->table && !o->draw && !o->svg)
+        return cb_fail(
+            CB_EUSAGE,
+            "--comm mpi measures the ranks that mpiexec starts, here one alone; start it as mpiexec -n 2 cuboid "
+            "bench comm ..., or leave --comm mpi out for ranks that are threads");
     r->plan.launch = (cb_launch){.backend = o->comm, .ranks = r->ranks, .deadline_s = 600};
     return CB_OK;
 }

@@ -103,11 +103,18 @@ static void list(cb_kind kind, listed which, bool shared, int size, char *out, s
     }
 }
 
+void cb_algorithms_serving(cb_kind kind, bool shared, int size, char *out, size_t room) {
+    list(kind, SERVING, shared, size, out, room);
+}
+
 static cb_err cannot_serve(const cb_algorithm *a, listed others, bool shared, int size) {
     char names[256];
     list(a->kind, others, shared, size, names, sizeof names);
-    return cb_fail(CB_EINVAL, "%s by '%s' cannot serve %d ranks%s; these can: %s", cb_kind_name(a->kind), a->name,
-                   size, a->pattern ? " (a power of two is needed)" : " that do not share one memory", names);
+    if (size == 1)
+        return cb_fail(CB_EINVAL, "%s by '%s' cannot serve a single rank; these can: %s", cb_kind_name(a->kind),
+                       a->name, names);
+    return cb_fail(CB_EINVAL, "%s by '%s' cannot serve %d ranks%s; these can: %s", cb_kind_name(a->kind), a->name, size,
+                   a->pattern ? " (a power of two is needed)" : " that do not share one memory", names);
 }
 
 cb_err cb_algorithm_find(cb_kind kind, const char *name, bool shared, int size, const cb_algorithm **found) {

@@ -52,6 +52,8 @@ CB_MUST_USE cb_err cb_selection_check(cb_means means, int size);
 /* CB_EUSAGE with the names of the kind for one that is not known, CB_EINVAL with those that can where this one
  * cannot serve the group; size 0: any. */
 CB_MUST_USE cb_err cb_algorithm_find(cb_kind kind, const char *name, bool shared, int size, const cb_algorithm **found);
+/* "ring, bruck": the names of a kind's algorithms that can serve such a group. */
+void cb_algorithms_serving(cb_kind kind, bool shared, int size, char *out, size_t room);
 bool cb_algorithm_serves(const cb_algorithm *algorithm, bool shared, int size);
 /* Sums are the balanced tree over the members, as in every other algorithm of which this is true. */
 bool cb_algorithm_keeps_order(const cb_algorithm *algorithm, int size);
