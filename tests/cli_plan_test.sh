@@ -267,15 +267,15 @@ f,m,24,2048,1024,A100-SXM4-80GB,8,,8,1,1,
 f,m,24,2048,1024,A100-SXM4-80GB,8,16,8,1,1,
 R
     run plan --validate rows.csv --rows out.csv
-    shows "skipped 2: device 'TPUv4' is not known" "skipped 1: device 'x100' is not known; did you mean 'v100', 'a100'" "skipped 1: no tp" \
+    shows "skipped 2: device 'TPUv4' is not known" "skipped 1: device 'x100' is not known; did you mean 'v100', 'a100'" "skipped 1: tp is empty: a row without it cannot be predicted" \
         "skipped 1: dp x tp x pp x cp is not the number of devices"
     narrow 100
     check "a column that nothing reads" has "$err" \
         "cuboid: warning: rows.csv:1:67: column 'Micro_Batch' is not known and not read; did you mean 'micro_batch'?"
     check "one row is predicted" equal "$(grep -c '^4,f,m,8,1,[0-9.]*,[-0-9.]*,,,$' out.csv)" 1
-    check "rows by their lines" has out.csv "7,f,m,8,1,,,,,no tp"
+    check "rows by their lines" has out.csv "7,f,m,8,1,,,,,tp is empty: a row without it cannot be predicted"
     run plan --validate rows.csv --json --hardware own.json
-    shows '"skipped": 4' '"device '"'TPUv4'"' is not known; the nearest are' '"no tp": 1'
+    shows '"skipped": 4' '"device '"'TPUv4'"' is not known; the nearest are' '"tp is empty: a row without it cannot be predicted": 1'
     check "and a device of one's own" hasnt "$out" "'x100'"
     refuses 2 "--rows and --validate are the same file, ./rows.csv" plan --validate rows.csv --rows ./rows.csv
     echo "file,model" >rows.csv

@@ -58,9 +58,12 @@ static void broken_csv(void) {
         "t.csv:1:1: no column 'layers', 'hidden', 'seq', 'gpu', 'gpus', 'tp', 'global_batch', 'iteration_s'; every "
         "table needs file, model, layers, hidden, seq, gpu, gpus, tp, global_batch, iteration_s");
     CHECK_FAILS(check_text(NAMES "f,m,,24,1024,16,,,,1024,A100,c,8,1,8,1,1,1,0,1,8,full,0,fp16,fast,,\n"), CB_EFORMAT,
-                "t.csv:2:62: iteration_s is 'fast'; a number from 0 was due");
-    CHECK_FAILS(check_text(NAMES "f,m,,24,-5,16,,,,1024,A100,c,8,1,8,1,1,1,0,1,8,full,0,fp16,1,,\n"), CB_EFORMAT,
-                "hidden is '-5'");
+                "t.csv:2:62: iteration_s is 'fast'; a number was due");
+    CHECK_FAILS(parse(&csv, "file;model\nx;y\n"), CB_EFORMAT,
+                "t.csv:1:5: fields are divided by semicolons; commas are needed (file, ...)");
+    CHECK_FAILS(parse(&csv, "file\tmodel\nx\ty\n"), CB_EFORMAT, "t.csv:1:5: fields are divided by tabs");
+    CHECK_OK(parse(&csv, "file,a;b\nx,y\n"));
+    cb_csv_free(&csv);
     CHECK_FAILS(check_text(NAMES "\n\nf,m,,24,x,16,,,,1024,A100,c,8,1,8,1,1,1,0,1,8,full,0,fp16,1,,\n"), CB_EFORMAT,
                 "t.csv:4:9: hidden is 'x'");
 }
@@ -124,11 +127,11 @@ static void what_rows_leave_out(void) {
     CHECK(!*p.why && p.split.dp == 2 && p.model.heads == 32 && p.model.ffn == 16384);
     CHECK(p.split.placement == CB_PLACE_WITH_ENDS && p.split.chunks == 4);
     CHECK_OK(cb_published_read(&p, &csv, "t.csv", 2, &hardware));
-    CHECK_STR(p.why, "no tp");
+    CHECK_STR(p.why, "tp is empty: a row without it cannot be predicted");
     CHECK_OK(cb_published_read(&p, &csv, "t.csv", 3, &hardware));
     CHECK_STR(p.why, "dp x tp x pp x cp is not the number of devices");
     CHECK_OK(cb_published_read(&p, &csv, "t.csv", 4, &hardware));
-    CHECK_STR(p.why, "a precision that the device does not have");
+    CHECK_STR(p.why, "dtype is a precision that the device does not have");
     CHECK_OK(cb_published_read(&p, &csv, "t.csv", 5, &hardware));
     CHECK_STR(p.why, "");
     CHECK_OK(cb_published_read(&p, &csv, "t.csv", 6, &hardware));
@@ -148,6 +151,18 @@ static void check_row(const char *row, const char *why) {
     if (!CHECK(*why ? strstr(check.row[0].why, why) != NULL : !*check.row[0].why))
         printf("%s\nis skipped for '%s', not '%s'\n", row, check.row[0].why, why);
     CHECK((check.row[0].predicted_s > 0) == !*why);
+    cb_check_free(&check);
+    cb_csv_free(&csv);
+}
+
+static void experts(void) {
+    cb_csv csv;
+    cb_check check;
+    CHECK_OK(parse(&csv, "file,model,layers,hidden,seq,gpu,gpus,tp,global_batch,iteration_s,ep\n"
+                         "f,m,24,2048,1024,A100,8,1,8,1,8\nf,m,24,2048,1024,A100,8,1,8,1,1\n"));
+    CHECK_OK(cb_check_table(&check, &csv, "t.csv", &hardware, &constants));
+    CHECK_STR(check.row[0].why, "ep is more than 1: models with experts are not predicted");
+    CHECK_STR(check.row[1].why, "");
     cb_check_free(&check);
     cb_csv_free(&csv);
 }
@@ -197,6 +212,17 @@ static void values_that_cannot_be(void) {
     } cases[] = {
         {0, "", ""},
         {3, "24.0", ""},
+        {3, "", "layers is empty: a row without it cannot be predicted"},
+        {4, "-5", "hidden is '-5'; a number from 0 to 1e15 was due"},
+        {4, "", "hidden is empty: a row without it cannot be predicted"},
+        {9, "", "seq is empty: a row without it cannot be predicted"},
+        {20, "", "global_batch is empty: a row without it cannot be predicted"},
+        {12, "", "gpus is empty: a row without it cannot be predicted"},
+        {24, "-3", "iteration_s is '-3'; a number from 0 to 1e15 was due"},
+        {24, "0", "iteration_s is '0'; a number above 0 was due"},
+        {24, "inf", "iteration_s is 'inf'; a number from 0 to 1e15 was due"},
+        {24, "nan", "iteration_s is 'nan'; a number from 0 to 1e15 was due"},
+        {24, "", "iteration_s is empty: a row without it cannot be predicted"},
         {3, "48.5", "layers is '48.5'; a whole number from 1 to 10000 was due"},
         {3, "1e15", "layers is '1e15'; a whole number from 1 to 10000 was due"},
         {3, "0", "layers is '0'; a whole number from 1 to 10000 was due"},
@@ -459,6 +485,7 @@ int main(void) {
     RUN(row_is_the_job);
     RUN(what_rows_leave_out);
     RUN(values_that_cannot_be);
+    RUN(experts);
     RUN(layouts_that_cannot_be);
     RUN(devices);
     RUN(columns);

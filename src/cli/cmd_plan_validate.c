@@ -43,7 +43,7 @@ static const cb_arg table[] = {
     {.name = "json", .type = CB_ARG_BOOL, .offset = FIELD(json), .fallback = "false", .help = "the report as JSON"},
     {.name = "help", .type = CB_ARG_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
 };
-enum { ROWS = sizeof table / sizeof table[0] };
+enum { ROWS = sizeof table / sizeof table[0], NAME_WIDTH = 29 };
 
 const cb_arg *cb_plan_validate_options(int *rows) {
     *rows = ROWS;
@@ -117,7 +117,9 @@ static void print_number(double value, int width) {
 }
 
 static void print_score(const char *name, const cb_score *s) {
-    printf("%-29.29s %4d %5d", name, s->rows, s->predicted);
+    bool is_long = strlen(name) > NAME_WIDTH; /* a line of its own, not a part of it */
+    if (is_long) puts(name);
+    printf("%-*s %4d %5d", NAME_WIDTH, is_long ? "" : name, s->rows, s->predicted);
     bool any = s->predicted > 0;
     print_number(any ? s->mean_abs_error_pct : NAN, 7);
     print_number(any ? s->median_abs_error_pct : NAN, 7);

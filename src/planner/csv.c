@@ -50,6 +50,15 @@ static cb_err next_field(cursor *c, char **field, bool *ends_line) {
     return CB_OK;
 }
 
+/* A first line that is one field with what others divide fields by in it: at is where. */
+static cb_err wrong_separator(const cursor *c, const char *field, const char *at) {
+    char what[160];
+    const char *name = *at == ';' ? "semicolons" : *at == '\t' ? "tabs" : "bars";
+    snprintf(what, sizeof what, "fields are divided by %s; commas are needed (%.*s, ...)", name,
+             (int)(at - field < 40 ? at - field : 40), field);
+    return broken(c, at, what);
+}
+
 static cb_err read_line(cursor *c, cb_csv *csv) {
     bool ends_line = false;
     int columns = 0;
@@ -64,6 +73,8 @@ static cb_err read_line(cursor *c, cb_csv *csv) {
         csv->field[(int64_t)(csv->rows + 1) * csv->columns + columns] = field;
     }
     if (csv->rows < 0) csv->columns = columns;
+    const char *names = csv->field[0], *other = csv->columns == 1 ? strpbrk(names, ";\t|") : NULL;
+    if (csv->rows < 0 && other) return wrong_separator(c, names, other);
     if (columns < csv->columns) {
         char what[80];
         snprintf(what, sizeof what, "%d field%s; the first line names %d columns", columns, columns == 1 ? "" : "s",

@@ -42,23 +42,26 @@ static int place(const reader *r, cb_column column) {
     return (int)(text(r, column) - cb_csv_field(r->csv, r->row, 0)) + 1;
 }
 
-/* 0 where the field is empty. */
+static void set_bad(reader *r, cb_column column, const char *due) {
+    if (*r->bad) return;
+    snprintf(r->bad, sizeof r->bad, "%s is '%.40s'; %.80s", cb_column_name(column), text(r, column), due);
+}
+
+/* 0 where the field is empty, or the number cannot be. */
 static double number(reader *r, cb_column column) {
     const char *field = text(r, column);
     char *end;
     if (!*field || r->error) return 0;
     double value = strtod(field, &end);
     while (*end == ' ') end++;
-    if (*end || !isfinite(value) || value < 0 || value > 1e15) {
-        r->error = cb_fail(CB_EFORMAT, "%s:%d:%d: %s is '%s'; a number from 0 was due", r->name,
-                           r->csv->line[r->row + 1], place(r, column), cb_column_name(column), field);
+    if (*end) {
+        r->error = cb_fail(CB_EFORMAT, "%s:%d:%d: %s is '%s'; a number was due", r->name, r->csv->line[r->row + 1],
+                           place(r, column), cb_column_name(column), field);
+        return 0;
     }
-    return value;
-}
-
-static void set_bad(reader *r, cb_column column, const char *due) {
-    if (*r->bad) return;
-    snprintf(r->bad, sizeof r->bad, "%s is '%.40s'; %.80s", cb_column_name(column), text(r, column), due);
+    if (value >= 0 && value <= 1e15) return value;
+    set_bad(r, column, "a number from 0 to 1e15 was due");
+    return 0;
 }
 
 /* A count from `least` to `most`; `otherwise` where the field is empty, or is the 0 of what is not used. */
@@ -118,6 +121,12 @@ static void choose_family(cb_model *model, double params_b) {
     *model = nearest;
 }
 
+/* A column that every row needs. */
+static const char *empty(cb_published *p, cb_column column) {
+    snprintf(p->why, sizeof p->why, "%s is empty: a row without it cannot be predicted", cb_column_name(column));
+    return p->why;
+}
+
 static const char *other_size(cb_published *p, double params_b) {
     snprintf(p->why, sizeof p->why, "params_b is %g; layers, hidden and the other sizes make %.3g", params_b,
              billions(&p->model));
@@ -136,7 +145,8 @@ static const char *read_model(reader *r, cb_published *p) {
     snprintf(model->name, sizeof model->name, "%.60s", text(r, CB_COL_MODEL));
     model->layers = (int)whole(r, CB_COL_LAYERS, 0, 1, MOST_LAYERS);
     model->channels = whole(r, CB_COL_HIDDEN, 0, 1, MOST_CHANNELS);
-    if (model->layers == 0 || model->channels == 0) return "no layers or hidden size";
+    if (model->layers == 0 || model->channels == 0)
+        return model->layers == 0 ? empty(p, CB_COL_LAYERS) : empty(p, CB_COL_HIDDEN);
     model->heads = (int)whole(r, CB_COL_HEADS, 0, 1, MOST_CHANNELS);
     if (model->heads == 0) model->heads = usual_heads(model->channels, p->split.tp);
     model->kv_heads = (int)whole(r, CB_COL_KV_HEADS, model->heads, 1, MOST_CHANNELS);
@@ -209,11 +219,11 @@ static void read_chunks(reader *r, cb_published *p) {
 static const char *read_split(reader *r, cb_published *p, int64_t gpus) {
     cb_split *split = &p->split;
     static const char not_devices[] = "dp x tp x pp x cp is not the number of devices";
-    if (gpus == 0) return "no number of devices";
+    if (gpus == 0) return empty(p, CB_COL_GPUS);
     split->tp = (int)whole(r, CB_COL_TP, 0, 1, MOST_GPUS);
     split->pp = (int)whole(r, CB_COL_PP, 1, 1, MOST_GPUS);
     split->cp = (int)whole(r, CB_COL_CP, 1, 0, MOST_GPUS);
-    if (split->tp == 0) return "no tp";
+    if (split->tp == 0) return empty(p, CB_COL_TP);
     int64_t model_parallel = (int64_t)split->tp * split->pp * split->cp;
     if (model_parallel > gpus) return not_devices;
     split->dp = (int)whole(r, CB_COL_DP, gpus / model_parallel, 1, MOST_GPUS);
@@ -237,12 +247,13 @@ static int64_t usual_micro_batch(const cb_published *p) {
 static const char *read_batch(reader *r, cb_published *p) {
     p->job.seq_length = whole(r, CB_COL_SEQ, 0, 1, MOST_SEQ);
     p->job.global_batch = whole(r, CB_COL_GLOBAL_BATCH, 0, 1, MOST_BATCH);
-    if (p->job.seq_length == 0 || p->job.global_batch == 0) return "no sequence length or global batch";
+    if (p->job.seq_length == 0) return empty(p, CB_COL_SEQ);
+    if (p->job.global_batch == 0) return empty(p, CB_COL_GLOBAL_BATCH);
     p->split.micro_batch = (int)whole(r, CB_COL_MICRO_BATCH, usual_micro_batch(p), 1, MOST_BATCH);
     const cb_model *m = &p->model; /* activations are counted in 64 bits */
     double tokens = (double)p->split.micro_batch * (double)p->job.seq_length;
     double widest = fmax((double)(m->vocab + m->ffn + m->channels), m->heads * (double)p->job.seq_length);
-    if (tokens * widest > 1e16) return "sizes beyond any model";
+    if (tokens * widest > 1e16) return "micro_batch x seq x the model's sizes is beyond any model";
     return NULL;
 }
 
@@ -275,8 +286,9 @@ static void read_hardware(reader *r, cb_published *p, const cb_device_row *devic
 
 /* Why the sizes cannot be predicted; NULL: they can. */
 static const char *read_sizes(reader *r, cb_published *p, int64_t gpus) {
-    if (!(p->measured_s > 0)) return "no measured time";
-    if (number(r, CB_COL_EP) > 1) return "experts";
+    if (!*text(r, CB_COL_ITERATION_S)) return empty(p, CB_COL_ITERATION_S);
+    if (!(p->measured_s > 0)) set_bad(r, CB_COL_ITERATION_S, "a number above 0 was due");
+    if (number(r, CB_COL_EP) > 1) return "ep is more than 1: models with experts are not predicted";
     const char *why = read_split(r, p, gpus);
     if (!why) why = read_model(r, p);
     return why ? why : read_batch(r, p);
@@ -286,7 +298,7 @@ static void read_rest(reader *r, cb_published *p, const cb_device_row *device) {
     read_hardware(r, p, device);
     read_chunks(r, p);
     if (p->cluster.device.peak_flops[p->job.precision] <= 0)
-        snprintf(p->why, sizeof p->why, "a precision that the device does not have");
+        snprintf(p->why, sizeof p->why, "dtype is a precision that the device does not have");
 }
 
 cb_err cb_published_read(cb_published *published, const cb_csv *csv, const char *name, int row,

@@ -15,7 +15,7 @@ typedef struct cb_published {
     double measured_s, memory_gb;        /* memory_gb: 0 where the row has none */
     cb_memory_report report;             /* what memory_gb is */
     bool network_guessed, stack_guessed; /* by the nearest, not by name */
-    char why[256];                       /* "", or why it cannot be predicted: "no tp" */
+    char why[256];                       /* "", or why it cannot be predicted */
 } cb_published;
 
 /* The row's job, which points to its model and cluster. */
