@@ -175,9 +175,11 @@ communication() {
     check "two panels for each operation, a line for each algorithm" equal "$rc $(grep -c 'bus bandwidth' p.svg) $(grep -c 'polyline.*stroke-width="2"' p.svg)" "0 2 18"
     check "the fastest by size" equal "$(grep -cE '^the fastest (all-gather|broadcast) by size: from 1.00 KiB [a-z]+' "$out")" 2
     run bench comm --op all-gather --algo all --sizes 1k --ranks 2 --repeats 1 --plot p.svg
-    check "of one size a point for each algorithm" equal "$rc $(grep -c '<circle.*r="3" ' p.svg)" "0 10"
-    check "only what is drawn is explained" equal "$(grep -cE 'fitted model|the fastest from' p.svg)" 0
+    check "of one size a point for each algorithm" equal "$rc $(grep -c '<circle.*r="3"/>' p.svg)" "0 10"
+    check "only what is drawn is explained" equal "$(grep -cE 'the model|the fastest from' p.svg)" 0
     check "nor is there a model in the table" has "$out" "(- where an algorithm has fewer than 4 sizes, too few for a fit)"
+    run bench comm --algo ring,direct --from 1k --to 64k --ranks 2 --repeats 1 --plot p.svg
+    check "a point for each size, and the models" equal "$rc $(grep -c '<circle.*r="2.4"/>' p.svg) $(grep -cE '>the model(, where it is 10% off| is within 10%)<' p.svg)" "0 28 1"
     run bench comm --algo direct --ranks 256 --sizes 1g --plot p.svg
     check "a size beyond memory is an error" equal "$rc $(wc -c <"$out") $(wc -l <"$err")" "1 0 1"
     check "with what would do" has "$err" "no size fits in memory: all-reduce of 1.00 GiB over 256 ranks needs "

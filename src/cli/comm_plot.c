@@ -1,5 +1,6 @@
 /* Time and bus bandwidth against size, log-log, a pair of panels for each operation: a line for each algorithm or
- * library, the model's dotted, and a mark where the fastest changes. */
+ * library with a point for each size, the model dotted where it leaves the line, and a mark where the fastest changes.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ enum {
     MOST_LINES = CB_COMM_MOST_ENTRIES + CB_COMM_MOST_PEERS,
     LABEL_ROOM = 46 /* of a crossover's size */
 };
+static const double model_near = 0.1; /* a model this near to what was measured is not drawn beside it */
 
 /* A line of the picture: rows of `sizes` rows. */
 typedef struct series {
@@ -36,6 +38,10 @@ typedef struct panel {
 static double value(const panel *p, const cb_comm_row *row) {
     if (!p->bandwidth) return cb_comm_row_time_s(row) * 1e6;
     return cb_comm_algbw(row) * cb_comm_bus_factor(row->kind, p->r->ranks) * 1e-9;
+}
+
+static bool is_measured(const panel *p, const cb_comm_row *row) {
+    return row->rounds && value(p, row) > 0;
 }
 
 static double x_of(const panel *p, double bytes) {
@@ -118,36 +124,50 @@ static void draw_axes(const panel *p) {
     cb_svg_text(p->to, "", 's', p->left, p->top - 10, p->bandwidth ? "bus bandwidth, GB/s" : "time, us");
 }
 
-/* One point is no line that could be seen. */
+/* A point for each size that was measured, and the line through them. */
 static void draw_line(const panel *p, const series *s, int colour) {
-    double x = 0, y = 0;
     int points = 0;
-    fprintf(p->to, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\" points=\"",
-            cb_svg_colour(colour));
+    fprintf(
+        p->to,
+        "<g fill=\"%s\">\n<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\" points=\"",
+        cb_svg_colour(colour), cb_svg_colour(colour));
     for (int k = 0; k < p->r->plan.sizes; k++) {
-        const cb_comm_row *row = &s->row[k];
-        if (!row->rounds || value(p, row) <= 0) continue;
-        x = x_of(p, (double)row->bytes), y = y_of(p, value(p, row));
-        fprintf(p->to, "%.1f,%.1f ", x, y);
+        if (!is_measured(p, &s->row[k])) continue;
+        fprintf(p->to, "%.1f,%.1f ", x_of(p, (double)s->row[k].bytes), y_of(p, value(p, &s->row[k])));
         points++;
     }
     fputs("\"/>\n", p->to);
-    if (points != 1) return;
-    fprintf(p->to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", x, y, cb_svg_colour(colour));
+    for (int k = 0; k < p->r->plan.sizes; k++)
+        if (is_measured(p, &s->row[k]))
+            fprintf(p->to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"/>\n", x_of(p, (double)s->row[k].bytes),
+                    y_of(p, value(p, &s->row[k])), points == 1 ? "3" : "2.4");
+    fputs("</g>\n", p->to);
 }
 
-static void draw_model(const panel *p, const series *s, int colour) {
-    fprintf(p->to, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"1.2\" stroke-dasharray=\"1.5 3\" points=\"",
-            cb_svg_colour(colour));
-    for (int k = 0; k < p->r->plan.sizes; k++) {
-        const cb_comm_row *row = &s->row[k];
-        double v = row->predicted_s * 1e6;
-        if (!row->rounds || row->predicted_s <= 0) continue;
-        if (p->bandwidth) v = value(p, row) * cb_comm_row_time_s(row) / row->predicted_s;
-        if (log(v) < p->y[0] || log(v) > p->y[1]) continue;
-        fprintf(p->to, "%.1f,%.1f ", x_of(p, (double)row->bytes), y_of(p, v));
+/* Where the model leaves the line: it is drawn from the point before to the point behind. */
+static bool leaves(const cb_comm_row *row) {
+    return row->rounds && row->predicted_s > 0 && fabs(row->predicted_s / cb_comm_row_time_s(row) - 1) > model_near;
+}
+
+/* false: none, or beyond the axis. */
+static bool predicted(const panel *p, const cb_comm_row *row, double *v) {
+    if (!is_measured(p, row) || row->predicted_s <= 0) return false;
+    *v = p->bandwidth ? value(p, row) * cb_comm_row_time_s(row) / row->predicted_s : row->predicted_s * 1e6;
+    return log(*v) >= p->y[0] && log(*v) <= p->y[1];
+}
+
+/* How many parts. */
+static int draw_model(const panel *p, const series *s, int colour) {
+    int parts = 0;
+    double a, b;
+    for (int k = 1; k < p->r->plan.sizes; k++) {
+        const cb_comm_row *from = &s->row[k - 1], *to = &s->row[k];
+        if ((!leaves(from) && !leaves(to)) || !predicted(p, from, &a) || !predicted(p, to, &b)) continue;
+        cb_svg_line(p->to, x_of(p, (double)from->bytes), y_of(p, a), x_of(p, (double)to->bytes), y_of(p, b),
+                    cb_svg_colour(colour), "stroke-width=\"1\" stroke-dasharray=\"1.5 3\"");
+        parts++;
     }
-    fputs("\"/>\n", p->to);
+    return parts;
 }
 
 static int fastest(const panel *p, const series *s, int n, int size) {
@@ -201,16 +221,19 @@ static bool has_model(const panel *p, const series *s, int n) {
     return false;
 }
 
-/* Of what is drawn only. */
-static void draw_legend(const panel *p, const series *s, int n, double x, bool crossovers) {
+/* Of what is drawn only. modelled: parts of models. */
+static void draw_legend(const panel *p, const series *s, int n, double x, int modelled, bool crossovers) {
     double y = p->top + 8;
     for (int i = 0; i < n; i++, y += 19) {
-        cb_svg_line(p->to, x, y, x + 24, y, cb_svg_colour(i), "stroke-width=\"2.5\"");
+        cb_svg_line(p->to, x, y, x + 24, y, cb_svg_colour(i), "stroke-width=\"2\"");
+        fprintf(p->to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2.4\" fill=\"%s\"/>\n", x + 12, y, cb_svg_colour(i));
         cb_svg_text(p->to, "", 's', x + 31, y + 4, s[i].name);
     }
     if (has_model(p, s, n)) {
-        cb_svg_line(p->to, x, y + 6, x + 24, y + 6, "#5b6875", "stroke-width=\"1.2\" stroke-dasharray=\"1.5 3\"");
-        cb_svg_text(p->to, "s", 's', x + 31, y + 10, "the fitted model");
+        if (modelled)
+            cb_svg_line(p->to, x, y + 6, x + 24, y + 6, "#5b6875", "stroke-width=\"1\" stroke-dasharray=\"1.5 3\"");
+        cb_svg_text(p->to, "s", 's', x + 31, y + 10,
+                    modelled ? "the model, where it is 10% off" : "the model is within 10%");
         y += 19;
     }
     if (!crossovers) return;
@@ -223,7 +246,7 @@ static void draw_legend(const panel *p, const series *s, int n, double x, bool c
 static void draw_kind(const cb_comm_report *r, int kind, double top, FILE *to) {
     series s[MOST_LINES];
     char title[128];
-    int n = find_series(r, kind, s), crossovers = 0;
+    int n = find_series(r, kind, s), crossovers = 0, modelled = 0;
     snprintf(title, sizeof title, "%s of %s over %d ranks, %s, %d cores", cb_kind_name(r->kind[kind]),
              cb_type_name(r->plan.type), r->ranks, r->plan.launch.backend, r->found.cores);
     cb_svg_text(to, "h", 's', LEFT, top + 24, title);
@@ -231,10 +254,10 @@ static void draw_kind(const cb_comm_report *r, int kind, double top, FILE *to) {
         panel p = {.r = r, .to = to, .left = LEFT + i * (PANEL_WIDTH + GAP), .top = top + TOP, .bandwidth = i == 1};
         scale(&p, s, n);
         draw_axes(&p);
-        for (int k = 0; k < n; k++) draw_model(&p, &s[k], k);
         for (int k = 0; k < n; k++) draw_line(&p, &s[k], k);
+        for (int k = 0; k < n; k++) modelled += draw_model(&p, &s[k], k);
         if (i == 0) crossovers = draw_crossovers(&p, s, n);
-        if (i == 1) draw_legend(&p, s, n, p.left + PANEL_WIDTH + 22, crossovers > 0);
+        if (i == 1) draw_legend(&p, s, n, p.left + PANEL_WIDTH + 22, modelled, crossovers > 0);
     }
 }
 
