@@ -13,10 +13,14 @@ import csv
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
+try:
+    import numpy as np
+except ModuleNotFoundError:
+    np = None  # --help works without it; see main
 
 # What is known of a constant without these tables: measured alone, published, or counted. A constant that few rows inform
 # stays near it. MAMF: best matrix products measured on the device (stas00/ml-engineering), times 0.92 for what a step's
@@ -214,17 +218,19 @@ def informed(fit, x):
 
 
 def main():
-    a = argparse.ArgumentParser()
-    a.add_argument("cuboid")
-    a.add_argument("table")
-    a.add_argument("--start")
-    a.add_argument("--out")
-    a.add_argument("--pull", type=float, default=0.01)
-    a.add_argument("--steps", type=int, default=15)
-    a.add_argument("--fixed", default="")
-    a.add_argument("--report", action="store_true")
-    a.add_argument("--loto", action="store_true")
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("cuboid", help="the program, build/release/cuboid")
+    a.add_argument("table", help="CSV of measured steps, as plan --validate reads it")
+    a.add_argument("--start", help="JSON of constants to begin with (the priors)")
+    a.add_argument("--out", help="write the fitted constants to this JSON file")
+    a.add_argument("--pull", type=float, default=0.01, help="weight of the priors (%(default)s)")
+    a.add_argument("--steps", type=int, default=15, help="of the fit (%(default)s)")
+    a.add_argument("--fixed", default="", help="constants, comma-separated, that keep their prior")
+    a.add_argument("--report", action="store_true", help="cross-validation and what informs each constant")
+    a.add_argument("--loto", action="store_true", help="leave out one table at a time")
     o = a.parse_args()
+    if np is None:
+        sys.exit("fit_planner.py needs numpy: python3 -m pip install numpy, or apt-get install python3-numpy")
     program = Program(o.cuboid, o.table)
     fixed = set(o.fixed.split(","))
     fit = Fit(program, prior_of(program), o.pull, [n for n in program.names if n in PRIORS and n not in fixed])
