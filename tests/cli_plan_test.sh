@@ -2,6 +2,7 @@
 # cuboid plan as its users meet it: what it prints, as text and as JSON, and what it refuses.
 # Usage: cli_plan_test.sh CUBOID OUTPUTS   OUTPUTS: the program of support/outputs.c
 cuboid=${1:?usage: cli_plan_test.sh CUBOID OUTPUTS} looks=${2:?} # looks: unused here, cli.sh wants it
+tools=$(realpath "$(dirname "$0")/../tools")
 source "$(dirname "$0")/support/cli.sh"
 
 gpt3=(plan --model gpt3-175b --cluster a100-80g:8x128 --global-batch-size 1536 --seq-length 2048)
@@ -107,7 +108,7 @@ one_layout() {
     check "beside it the text is as without" has "$out" "of 16 of 128 microbatches; others repeat the middle"
     check "one bubble only" equal "$(grep -c 'bubble [0-9.]*%' "$out") $(grep -c 'bubble [0-9.]*%' bloom.svg)" "1 0"
     run plan --model gpt2-124m --cluster a100:8 --explain --svg one.svg
-    shows "1f1b, 1 stage, 8 microbatches: "
+    shows "no pipeline, 8 microbatches: "
     check "a picture of one stage" has one.svg "</svg>"
     refuses 1 "--svg none/x.svg: No such file" plan --model gpt2-124m --cluster a100:8 --svg none/x.svg
     run "${gpt3[@]}" --tensor-model-parallel-size 8 --pipeline-model-parallel-size 16 --use-distributed-optimizer \
@@ -300,6 +301,13 @@ helps() {
     run plan --show-constants
     shows "gemm_ampere" "of peak" "large matrix products (fit)" "large matrix products (by hand)"
     narrow 100
+    if command -v python3 >/dev/null; then # -S: without what is installed beside Python, such as numpy
+        python3 -S "$tools/fit_planner.py" --help >"$out" 2>"$err"
+        check "the fit explains itself" equal "$? $(grep -c 'cross-validation and what' "$out") $(wc -l <"$err")" "0 1 0"
+        python3 -S "$tools/fit_planner.py" "$cuboid" none.csv >"$out" 2>"$err"
+        check "and says what it needs" equal "$(cat "$err")" \
+            "fit_planner.py needs numpy: python3 -m pip install numpy, or apt-get install python3-numpy"
+    fi
     run plan --show-constants --json
     sed '0,/"value": [0-9.e-]*/s//"value": 0.5/' "$out" >constants.json
     run plan --show-constants --constants constants.json --json

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/rng.h"
 #include "model/model.h"
@@ -203,7 +204,6 @@ static void names_of_models(void) {
                  {"gpt2//config.json", "gpt2"},
                  {"small.json", "small"},
                  {"/x/small.json", "small"},
-                 {"config.json", "config"},
                  {"/config.json", "config"},
                  {"/x/.json", ".json"},
                  {"/x/model", "model"}};
@@ -212,6 +212,24 @@ static void names_of_models(void) {
         CHECK_OK(cb_model_parse_config(&model, gpt2, sizeof gpt2 - 1, known[i].path));
         CHECK_STR(model.name, known[i].name);
     }
+}
+
+/* A folder is known by its name, however the path leads there. */
+static void names_of_folders(void) {
+    static const char *const ways[] = {"config.json", ".", "./", "./config.json", "../named", "below/..", "../named/."};
+    char *before = getcwd(NULL, 0);
+    cb_model model;
+    mkdir(CB_BINARY_DIR "/config_test", 0777);
+    mkdir(CB_BINARY_DIR "/config_test/named", 0777);
+    mkdir(CB_BINARY_DIR "/config_test/named/below", 0777);
+    write_file(CB_BINARY_DIR "/config_test/named/config.json", gpt2, sizeof gpt2 - 1);
+    if (!CHECK(before && chdir(CB_BINARY_DIR "/config_test/named") == 0)) return;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        CHECK_OK(cb_model_load(&model, ways[i]));
+        if (!CHECK_STR(model.name, "named")) printf("    by %s: %s\n", ways[i], model.name);
+    }
+    CHECK(chdir(before) == 0);
+    free(before);
 }
 
 static void files(void) {
@@ -373,6 +391,7 @@ int main(void) {
     RUN(other_families_refused);
     RUN(refused_texts);
     RUN(names_of_models);
+    RUN(names_of_folders);
     RUN(files);
     RUN(written_and_read);
     RUN(written_fields);

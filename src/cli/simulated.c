@@ -76,8 +76,10 @@ static cb_err simulate(cb_simulated *s, const cb_durations *durations, cb_span *
 
 static void make_title(cb_simulated *s) {
     const cb_schedule *it = &s->schedule;
-    int used = snprintf(s->title, sizeof s->title, "%s, %d stage%s, %d microbatch%s", it->name, it->stages,
-                        it->stages == 1 ? "" : "s", it->micro_batches, it->micro_batches == 1 ? "" : "es");
+    char pipeline[64] = "no pipeline"; /* of one stage, whatever the schedule is called */
+    if (it->stages > 1) snprintf(pipeline, sizeof pipeline, "%s, %d stages", it->name, it->stages);
+    int used = snprintf(s->title, sizeof s->title, "%s, %d microbatch%s", pipeline, it->micro_batches,
+                        it->micro_batches == 1 ? "" : "es");
     if (it->chunks > 1) snprintf(s->title + used, sizeof s->title - (size_t)used, ", %d chunks", it->chunks);
     for (int r = 0; r < it->stages; r++) {
         snprintf(s->name[r], sizeof s->name[r], "p%d", r);

@@ -2,6 +2,7 @@
  * transformers, GPT2Config. */
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,20 +14,31 @@
 
 enum { MAX_FILE_BYTES = 1 << 20, VOCAB_MULTIPLE = 128 };
 
-/* The model's name: the file's without .json or, for a config.json, its directory's. */
-static void set_name(cb_model *model, const char *path) {
-    const char *end = path + strlen(path), *slash = memrchr(path, '/', (size_t)(end - path));
-    const char *begin = slash ? slash + 1 : path;
-    if (slash && !strcmp(begin, "config.json")) {
-        end = slash;
-        while (end > path && end[-1] == '/') end--;
-        slash = memrchr(path, '/', (size_t)(end - path));
-        begin = slash ? slash + 1 : path;
-    } else if (end - begin > 5 && !strcmp(end - 5, ".json")) {
-        end -= 5;
+/* The name of the folder that holds the file, which `.` and `..` do not tell; "config" where there is none. */
+static void name_by_folder(cb_model *model, const char *path, const char *file) {
+    char folder[PATH_MAX], whole[PATH_MAX];
+    int length = file > path ? (int)(file - path) : 1;
+    snprintf(folder, sizeof folder, "%.*s", length, file > path ? path : ".");
+    while (length > 1 && length < PATH_MAX && folder[length - 1] == '/') folder[--length] = 0;
+    const char *slash = strrchr(folder, '/'), *last = slash ? slash + 1 : folder;
+    if (strcmp(last, ".") == 0 || strcmp(last, "..") == 0) {
+        const char *real = realpath(folder, whole);
+        slash = real ? strrchr(real, '/') : NULL;
+        last = slash ? slash + 1 : "";
     }
-    snprintf(model->name, sizeof model->name, "%.*s", (int)(end - begin), begin);
-    if (!model->name[0]) snprintf(model->name, sizeof model->name, "config");
+    snprintf(model->name, sizeof model->name, "%.63s", *last ? last : "config");
+}
+
+/* The model's name: the file's without .json or, for a config.json, its folder's. */
+static void set_name(cb_model *model, const char *path) {
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    size_t length = strlen(file);
+    if (strcmp(file, "config.json") == 0) {
+        name_by_folder(model, path, file);
+        return;
+    }
+    if (length > 5 && strcmp(file + length - 5, ".json") == 0) length -= 5;
+    snprintf(model->name, sizeof model->name, "%.*s", (int)length, length ? file : "config");
 }
 
 cb_err cb_model_parse_config(cb_model *model, const char *text, int64_t length, const char *path) {
