@@ -424,9 +424,9 @@ static void many_files(void) {
     files_write(path, "{\"weight_map\": 3}", 17);
     load_says(dir, CB_EFORMAT, "there is no weight_map");
     files_write(path, "{\"weight_map\": ", 15);
-    load_says(dir, CB_EFORMAT, "line 1: not JSON");
+    load_says(dir, CB_EFORMAT, ".json:1:15: not JSON: ");
     files_write(path, "", 0);
-    load_says(dir, CB_EFORMAT, "it is empty");
+    load_says(dir, CB_EFORMAT, ".json:1:1: not JSON: ");
     files_write(path, "[[[[[[[[[[[[[[", 14);
     load_says(dir, CB_EFORMAT, "nested more than");
     remove_all(dir);
