@@ -71,7 +71,7 @@ static cb_err post_recv(const layout *l, const cb_step *s, parts at) {
 
 static cb_err post_send(const layout *l, const cb_step *s, parts at) {
     const cb_course *c = l->c;
-    const char *from = c->from + place_bytes(l, s->send.first);
+    const char *from = c->part ? c->part : c->from + place_bytes(l, s->send.first);
     if (at.send >= 0) {
         pack(l, &s->send, (char *)c->from, c->scratch + at.send, false); /* only read */
         from = c->scratch + at.send;
@@ -138,13 +138,4 @@ void cb_course_settle(cb_course *c, int round) {
         else
             pack(&l, &s->recv, c->data, c->scratch + at.recv, true);
     }
-}
-
-cb_err cb_course_run(cb_course *c) {
-    for (int round = 0; round < c->pattern->rounds(&c->shape); round++) {
-        TRY(cb_course_post(c, round));
-        TRY(cb_exchange_wait(c->exchange));
-        cb_course_settle(c, round);
-    }
-    return CB_OK;
 }

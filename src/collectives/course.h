@@ -12,6 +12,7 @@ typedef struct cb_course {
     cb_shape shape;
     int root;         /* member that shape.me is counted from */
     const char *from; /* what is sent, and the own operand of a tree */
+    const char *part; /* where all that is sent is the own block, and that lies apart; NULL: it is at its place in from */
     const char *own;  /* of a single block: the own operand of the first sum, which then stands in data; NULL: in data */
     char *data;       /* where received blocks go; the same as from but in one-round patterns */
     char *result;     /* of a tree; NULL: the block's place in data */
@@ -22,7 +23,4 @@ typedef struct cb_course {
 
 CB_MUST_USE cb_err cb_course_post(cb_course *course, int round);
 void cb_course_settle(cb_course *course, int round);
-/* All rounds, one after the other, waited for. */
-CB_MUST_USE cb_err cb_course_run(cb_course *course);
-
 #endif

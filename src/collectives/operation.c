@@ -13,6 +13,7 @@ typedef struct operation {
     const cb_call *call;
     cb_course course;
     int64_t block_bytes, all_bytes; /* of count elements; of the operation's whole data */
+    bool copies;                    /* the own part to its place, while the first messages travel */
     bool works;                     /* in: */
     char *work;                     /* (all_bytes) where a pattern changes what it sends, but from is the caller's */
 } operation;
@@ -78,14 +79,23 @@ static void copy(void *to, const void *from, int64_t bytes) {
     cb_device_host()->copy(to, from, bytes);
 }
 
-/* Where a pattern finds its data, and the own part put into its place. */
+static void copy_own(const operation *o) {
+    const int64_t at = o->group->me * o->block_bytes;
+    const char *from = (const char *)o->call->from + (o->call->kind == CB_ALL_TO_ALL ? at : 0);
+    if (from != (char *)o->call->to + at) copy((char *)o->call->to + at, from, o->block_bytes);
+}
+
+/* Where a pattern finds its data, and the own part put into its place where it is sent from there. */
 static void begin(operation *o) {
     cb_course *c = &o->course;
     const cb_call *call = o->call;
-    const int64_t at = o->group->me * o->block_bytes;
     c->from = c->data = o->works ? o->work : call->to;
     if (call->kind == CB_ALL_GATHER) {
-        copy((char *)call->to + at, call->from, o->block_bytes);
+        o->copies = c->pattern->traits & CB_STRAIGHT;
+        if (o->copies)
+            c->part = call->from;
+        else
+            copy_own(o);
     } else if (c->pattern->traits & CB_OWN_APART && (o->works || is_root(o))) {
         c->own = call->from;
     } else if (o->works || (call->kind == CB_REDUCE && is_root(o))) {
@@ -93,7 +103,7 @@ static void begin(operation *o) {
     } else if (call->kind != CB_BROADCAST) {
         c->from = call->from;
         c->result = call->kind == CB_REDUCE_SCATTER ? call->to : NULL;
-        if (call->kind == CB_ALL_TO_ALL) copy((char *)call->to + at, (const char *)call->from + at, o->block_bytes);
+        o->copies = call->kind == CB_ALL_TO_ALL;
     }
 }
 
@@ -111,7 +121,12 @@ static cb_err run(operation *o, cb_exchange *x) {
     TRY(cb_group_announce(o->group, x->sequence, o->call));
     TRY(allocate(o, x));
     begin(o);
-    TRY(cb_course_run(&o->course));
+    for (int round = 0; round < o->course.pattern->rounds(&o->course.shape); round++) {
+        TRY(cb_course_post(&o->course, round));
+        if (round == 0 && o->copies) copy_own(o);
+        TRY(cb_exchange_wait(x));
+        cb_course_settle(&o->course, round);
+    }
     end(o);
     return CB_OK;
 }
