@@ -1,6 +1,6 @@
 /* Schedules with time on shared cores: from event to event each stage that computes progresses at the rate that its
- * cores leave it. The next event is the first end of an instruction, arrival of a message, or move to a core that has
- * nothing to do. See shared_cores.h. */
+ * cores leave it. The next event is the first end of an instruction, arrival of a message, or tick of the timer. See
+ * shared_cores.h. */
 #include "pipeline/shared_cores.h"
 
 #include <math.h>
@@ -8,9 +8,11 @@
 
 #include "pipeline/lists.h"
 
-/* For which a core has nothing to do until it takes a worker that waits on another: Linux looks for one when a core
- * runs dry only if it expects to be free for long, else at the timer's tick (250 a second, kernel/sched/fair.c). */
-static const double idle_s = 4e-3;
+/* The timer's tick of Linux, 250 a second (kernel/sched/fair.c): then a thread that others wait for leaves its core to
+ * them, and a core that has nothing to do takes over a thread that waits. Of longer instructions every sixteenth is
+ * looked at. When it ticks is chance: the median of some phases counts. */
+static const double tick_s = 4e-3;
+enum { TICKS = 16, PHASES = 5 };
 
 typedef enum phase {
     ARRIVED, /* at an instruction that may not begin yet */
@@ -26,20 +28,24 @@ typedef struct stage_now {
     bool placed;    /* its workers are on cores */
     int *core;      /* (need) where they are, or were */
     double rate;    /* at which its work progresses, 1 where it has its cores for itself */
+    int turn;       /* lower ones first */
+    bool leaves;    /* at this tick */
 } stage_now;
 
 typedef struct core_now {
     int workers;
-    double load, empty_s; /* the shares of time that they want; since when it has none */
+    double taken, wanted; /* shares of its time: by stages before, and by the one looked at */
 } core_now;
 
 typedef struct shared_run {
     const cb_schedule *schedule;
     const cb_shared_cores *shared;
     cb_positions positions;
-    stage_now *stage; /* (stages) */
-    core_now *core;   /* (cores) */
-    int *workers;     /* room of the stages' cores */
+    stage_now *stage;       /* (stages) */
+    core_now *core;         /* (cores) */
+    int *workers;           /* room of the stages' cores */
+    int turns;              /* given so far */
+    double every_s, next_s; /* ticks: between two, the next */
     cb_span **spans;
     double now_s;
 } shared_run;
@@ -101,15 +107,6 @@ static bool works(const shared_run *r, int s) {
     return !is_over(r, s) && r->stage[s].phase == WORKS;
 }
 
-static void put(shared_run *r, int *where, int core) {
-    *where = core;
-    r->core[core].workers++;
-}
-
-static void take_off(shared_run *r, int core) {
-    if (--r->core[core].workers == 0) r->core[core].empty_s = r->now_s;
-}
-
 /* The core with fewest workers, if possible the one before. */
 static int least_used(const shared_run *r, int before) {
     int best = before;
@@ -122,12 +119,11 @@ static void settle(shared_run *r, int s) {
     stage_now *stage = &r->stage[s];
     if (works(r, s) == stage->placed) return;
     for (int i = 0; i < r->shared->need[s]; i++) {
-        if (stage->placed)
-            take_off(r, stage->core[i]);
-        else
-            put(r, &stage->core[i], least_used(r, stage->core[i]));
+        if (!stage->placed) stage->core[i] = least_used(r, stage->core[i]);
+        r->core[stage->core[i]].workers += stage->placed ? -1 : 1;
     }
     stage->placed = !stage->placed;
+    stage->turn = r->turns++;
 }
 
 /* A worker of the fullest core; NULL: none has more than one. */
@@ -144,60 +140,109 @@ static int *crowded(const shared_run *r) {
     return found;
 }
 
-/* Moves on to cores that have been empty for long; when the next will have been, INFINITY: never. */
-static double move(shared_run *r) {
-    double next_s = INFINITY;
-    for (int c = 0; c < r->shared->cores; c++) {
-        int *worker = r->core[c].workers ? NULL : crowded(r);
-        if (!worker) continue;
-        if (r->now_s < r->core[c].empty_s + idle_s) {
-            next_s = fmin(next_s, r->core[c].empty_s + idle_s);
-            continue;
-        }
-        take_off(r, *worker);
-        put(r, worker, c);
-    }
-    return next_s;
-}
-
 static double busy_of(const shared_run *r, int s) {
     return r->shared->busy ? r->shared->busy[s][r->stage[s].at] : 1;
 }
 
-/* Workers of a core share it evenly, and a stage is as slow as its slowest worker. */
-static void set_rates(shared_run *r) {
-    const cb_shared_cores *shared = r->shared;
-    for (int c = 0; c < shared->cores; c++) r->core[c].load = 0;
-    for (int s = 0; s < r->schedule->stages; s++)
-        for (int i = 0; i < shared->need[s] && r->stage[s].placed; i++)
-            r->core[r->stage[s].core[i]].load += busy_of(r, s);
+/* The placed stage with the lowest turn from `turn` on; -1: none. */
+static int next_in_turn(const shared_run *r, int turn) {
+    int found = -1;
     for (int s = 0; s < r->schedule->stages; s++) {
-        r->stage[s].rate = 1;
-        for (int i = 0; i < shared->need[s] && r->stage[s].placed; i++)
-            r->stage[s].rate = fmin(r->stage[s].rate, 1 / fmax(1, r->core[r->stage[s].core[i]].load));
+        const stage_now *stage = &r->stage[s];
+        if (stage->placed && stage->turn >= turn && (found < 0 || stage->turn < r->stage[found].turn)) found = s;
+    }
+    return found;
+}
+
+/* What the stages before leave of its cores; it is as slow as its slowest worker. */
+static void set_rate(shared_run *r, int s) {
+    stage_now *stage = &r->stage[s];
+    const int need = r->shared->need[s];
+    const double busy = busy_of(r, s);
+    stage->rate = 1;
+    for (int i = 0; i < need; i++) r->core[stage->core[i]].wanted = 0;
+    for (int i = 0; i < need; i++) r->core[stage->core[i]].wanted += busy;
+    for (int i = 0; i < need; i++) {
+        const core_now *core = &r->core[stage->core[i]];
+        if (core->wanted > 0) stage->rate = fmin(stage->rate, fmax(0, 1 - core->taken) / core->wanted);
+    }
+    for (int i = 0; i < need; i++) r->core[stage->core[i]].taken += stage->rate * busy;
+}
+
+static void set_rates(shared_run *r) {
+    for (int c = 0; c < r->shared->cores; c++) r->core[c].taken = 0;
+    for (int s = next_in_turn(r, 0); s >= 0; s = next_in_turn(r, r->stage[s].turn + 1)) set_rate(r, s);
+}
+
+/* A stage after it is slowed on one of its cores. */
+static bool keeps_waiting(const shared_run *r, int s) {
+    for (int other = 0; other < r->schedule->stages; other++) {
+        const stage_now *later = &r->stage[other];
+        if (!later->placed || later->turn <= r->stage[s].turn || later->rate >= 1) continue;
+        for (int i = 0; i < r->shared->need[s]; i++)
+            for (int k = 0; k < r->shared->need[other]; k++)
+                if (r->stage[s].core[i] == later->core[k]) return true;
+    }
+    return false;
+}
+
+/* Who keeps others waiting lets them go first; cores without a worker take over one of the fullest. */
+static void tick(shared_run *r) {
+    const int last = r->turns;
+    for (int s = 0; s < r->schedule->stages; s++)
+        r->stage[s].leaves = r->stage[s].placed && r->stage[s].rate > 0 && keeps_waiting(r, s);
+    for (int s = next_in_turn(r, 0); s >= 0 && r->stage[s].turn < last;) {
+        int turn = r->stage[s].turn;
+        if (r->stage[s].leaves) r->stage[s].turn = r->turns++;
+        s = next_in_turn(r, turn + 1);
+    }
+    for (int c = 0; c < r->shared->cores; c++) {
+        int *worker = r->core[c].workers ? NULL : crowded(r);
+        if (!worker) continue;
+        r->core[*worker].workers--;
+        r->core[ *worker = c].workers++;
     }
 }
 
+static bool some_wait(const shared_run *r) {
+    for (int s = 0; s < r->schedule->stages; s++)
+        if (r->stage[s].placed && r->stage[s].rate < 1) return true;
+    return false;
+}
+
 /* Those that wait leave their cores before those that begin take theirs; who goes on without a wait stays. Returns when
- * the next worker moves. */
+ * the next tick comes, INFINITY: it changes nothing. */
 static double place_all(shared_run *r) {
     for (int leaving = 1; leaving >= 0; leaving--)
         for (int s = 0; s < r->schedule->stages; s++)
             if (r->stage[s].placed == leaving) settle(r, s);
-    double next_s = move(r);
     set_rates(r);
-    return next_s;
+    if (r->now_s >= r->next_s) {
+        tick(r);
+        set_rates(r);
+        r->next_s += r->every_s * (floor((r->now_s - r->next_s) / r->every_s) + 1);
+    }
+    return some_wait(r) ? r->next_s : INFINITY;
 }
 
-/* Until the first end of an instruction or message; INFINITY: there will be none. An instruction without work is over
- * at once, whoever shares its core. */
+static double ends_in_s(const shared_run *r, int s) {
+    const stage_now *stage = &r->stage[s];
+    if (is_over(r, s) || stage->phase == ARRIVED) return INFINITY;
+    if (stage->phase == WAITS) return stage->until_s - r->now_s;
+    return stage->left_s <= 0 ? 0 : stage->rate > 0 ? stage->left_s / stage->rate : INFINITY;
+}
+
+/* An instruction without work is over at once, whoever shares its core. */
+static bool some_end_now(const shared_run *r) {
+    for (int s = 0; s < r->schedule->stages; s++)
+        if (ends_in_s(r, s) <= 0) return true;
+    return false;
+}
+
+/* Until the first end of an instruction or message; INFINITY: there will be none. */
 static double next_event_s(const shared_run *r) {
     double least_s = INFINITY;
-    for (int s = 0; s < r->schedule->stages; s++) {
-        const stage_now *stage = &r->stage[s];
-        if (is_over(r, s) || stage->phase == ARRIVED) continue;
-        least_s = fmin(least_s, stage->phase == WORKS ? stage->left_s / stage->rate : stage->until_s - r->now_s);
-    }
+    for (int s = 0; s < r->schedule->stages; s++) least_s = fmin(least_s, ends_in_s(r, s));
     return least_s;
 }
 
@@ -217,7 +262,7 @@ static void pass(shared_run *r, double passed_s) {
         stage_now *stage = &r->stage[s];
         if (is_over(r, s) || stage->phase == ARRIVED) continue;
         if (stage->phase == WORKS) {
-            bool done = stage->left_s / stage->rate <= passed_s;
+            bool done = ends_in_s(r, s) <= passed_s;
             stage->left_s = done ? 0 : stage->left_s - passed_s * stage->rate;
             if (!done) continue;
             if (!is_receive(instr_of(r, s).kind)) {
@@ -242,12 +287,12 @@ static bool all_over(const shared_run *r) {
 static cb_err run(shared_run *r) {
     while (!all_over(r)) {
         begin_all(r);
-        double next_s = next_event_s(r);
-        if (isinf(next_s)) return cb_fail(CB_EINVAL, "simulation: schedule %s deadlocks", r->schedule->name);
-        if (next_s > 0) { /* what takes no time leaves the workers where they are */
-            double moves_s = place_all(r);
-            next_s = fmin(next_event_s(r), moves_s - r->now_s);
+        double next_s = 0;
+        if (!some_end_now(r)) { /* what takes no time leaves the workers where they are */
+            double tick_at_s = place_all(r);
+            next_s = fmin(next_event_s(r), tick_at_s - r->now_s);
         }
+        if (isinf(next_s)) return cb_fail(CB_EINVAL, "simulation: schedule %s deadlocks", r->schedule->name);
         pass(r, next_s);
     }
     return CB_OK;
@@ -274,7 +319,13 @@ static cb_err check(const cb_schedule *schedule, const cb_shared_cores *shared) 
     return CB_OK;
 }
 
-/* Each stage's workers begin on cores next to each other, those of the next stage after them, and round again. */
+static double longest_s(const shared_run *r) {
+    double most_s = 0;
+    for (int s = 0; s < r->schedule->stages; s++)
+        for (int i = 0; i < r->schedule->list[s].count; i++) most_s = fmax(most_s, r->shared->work_s[s][i]);
+    return most_s;
+}
+
 static cb_err make_room(shared_run *r) {
     const int stages = r->schedule->stages, cores = r->shared->cores;
     size_t all = 0;
@@ -284,10 +335,39 @@ static cb_err make_room(shared_run *r) {
     r->workers = calloc(all, sizeof *r->workers);
     if (!r->stage || !r->core || !r->workers)
         return cb_fail(CB_ENOMEM, "not enough memory to simulate %d stages", stages);
-    for (size_t i = 0; i < all; i++) r->workers[i] = (int)(i % (size_t)cores);
-    for (int s = 0, first = 0; s < stages; first += r->shared->need[s++]) {
-        r->stage[s].core = &r->workers[first];
-        r->stage[s].rate = 1;
+    r->every_s = fmax(tick_s, longest_s(r) / TICKS);
+    for (int s = 0, first = 0; s < stages; first += r->shared->need[s++]) r->stage[s].core = &r->workers[first];
+    return CB_OK;
+}
+
+/* Each stage's workers begin on cores next to each other, those of the next stage after them, and round again. */
+static void begin_step(shared_run *r, int of) {
+    for (int s = 0, worker = 0; s < r->schedule->stages; s++) {
+        r->stage[s] = (stage_now){.core = r->stage[s].core, .rate = 1};
+        for (int i = 0; i < r->shared->need[s]; i++) r->stage[s].core[i] = worker++ % r->shared->cores;
+    }
+    for (int c = 0; c < r->shared->cores; c++) r->core[c] = (core_now){0};
+    r->turns = 0;
+    r->now_s = 0;
+    r->next_s = r->every_s * (of + 0.5) / PHASES;
+}
+
+static cb_err simulate(shared_run *r, int of) {
+    begin_step(r, of);
+    return run(r);
+}
+
+/* The phase of the median step, which is simulated again to leave its spans. */
+static cb_err simulate_median(shared_run *r) {
+    double total_s[PHASES];
+    for (int of = 0; of < PHASES; of++) {
+        TRY(simulate(r, of));
+        total_s[of] = r->now_s;
+    }
+    for (int of = 0; of < PHASES; of++) {
+        int less = 0;
+        for (int k = 0; k < PHASES; k++) less += total_s[k] < total_s[of] || (total_s[k] <= total_s[of] && k < of);
+        if (less == PHASES / 2) return simulate(r, of);
     }
     return CB_OK;
 }
@@ -300,7 +380,7 @@ cb_err cb_schedule_simulate_shared(const cb_schedule *schedule, const cb_shared_
     TRY(cb_positions_make(&r.positions, schedule));
     cb_err e = make_room(&r);
     if (!e) e = cb_spans_make(schedule, spans);
-    if (!e) e = run(&r);
+    if (!e) e = simulate_median(&r);
     free(r.positions.at);
     free(r.stage);
     free(r.core);

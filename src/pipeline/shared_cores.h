@@ -18,13 +18,14 @@ typedef struct cb_shared_cores {
 } cb_shared_cores;
 
 /* A stage's workers, one for each core that it needs, are placed as Linux places threads that wake: when it begins to
- * compute after a wait on the cores with the fewest workers, if possible those where they were. The workers of a core
- * share it evenly, and a stage is as slow as its slowest. While a stage goes on without a wait it stays; a core that
- * has had nothing to do for 4 ms takes over a worker of the fullest. So a step takes no less than all work over all
- * cores; and with cores for every stage all times are those of cb_schedule_simulate, but that the optimizer's step
- * begins on no stage before all have come to it, as the gradient's norm is agreed between them. spans, *total_s: as of
- * cb_schedule_simulate. Errors: CB_EINVAL for a deadlock, a time that is negative or not finite, a share above 1, a
- * number of cores below 1; CB_ENOMEM. Then spans[0] is NULL. */
+ * compute after a wait on the cores with the fewest workers, if possible those where they were. Of a core's workers the
+ * one that came first runs until its stage waits, or until a tick of the timer; then too a core that has nothing to do
+ * takes over a worker of the fullest. A stage is as slow as its slowest worker. Of some phases of the ticks the median
+ * step counts. So a step takes no less than all work over all cores; and with cores for every stage all times are those
+ * of cb_schedule_simulate, but that the optimizer's step begins on no stage before all have come to it, as the
+ * gradient's norm is agreed between them. spans, *total_s: as of cb_schedule_simulate. Errors: CB_EINVAL for a deadlock,
+ * a time that is negative or not finite, a share above 1, a number of cores below 1; CB_ENOMEM. Then spans[0] is NULL.
+ */
 CB_MUST_USE cb_err cb_schedule_simulate_shared(const cb_schedule *schedule, const cb_shared_cores *shared,
                                                cb_span **spans, double *total_s);
 
