@@ -6,13 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "pipeline/cores.h"
 #include "pipeline/lists.h"
 
-/* The timer's tick of Linux, 250 a second (kernel/sched/fair.c): then a thread that others wait for leaves its core to
- * them, and a core that has nothing to do takes over a thread that waits. Of longer instructions every sixteenth is
- * looked at. When it ticks is chance: the median of some phases counts. */
-static const double tick_s = 4e-3;
-enum { TICKS = 16, PHASES = 5 };
+enum { PHASES = 5 }; /* of the timer's ticks: which one is chance, so the median step counts */
 
 typedef enum phase {
     ARRIVED, /* at an instruction that may not begin yet */
@@ -25,27 +22,14 @@ typedef struct stage_now {
     int at;         /* its instruction */
     double left_s;  /* of the work, at full rate */
     double until_s; /* the message is there; INFINITY: not sent yet */
-    bool placed;    /* its workers are on cores */
-    int *core;      /* (need) where they are, or were */
-    double rate;    /* at which its work progresses, 1 where it has its cores for itself */
-    int turn;       /* lower ones first */
-    bool leaves;    /* at this tick */
 } stage_now;
-
-typedef struct core_now {
-    int workers;
-    double taken, wanted; /* shares of its time: by stages before, and by the one looked at */
-} core_now;
 
 typedef struct shared_run {
     const cb_schedule *schedule;
     const cb_shared_cores *shared;
     cb_positions positions;
-    stage_now *stage;       /* (stages) */
-    core_now *core;         /* (cores) */
-    int *workers;           /* room of the stages' cores */
-    int turns;              /* given so far */
-    double every_s, next_s; /* ticks: between two, the next */
+    stage_now *stage; /* (stages) */
+    cb_cores cores;
     cb_span **spans;
     double now_s;
 } shared_run;
@@ -103,133 +87,29 @@ static void begin_all(shared_run *r) {
     }
 }
 
-static bool works(const shared_run *r, int s) {
-    return !is_over(r, s) && r->stage[s].phase == WORKS;
-}
-
-/* The core with fewest workers, if possible the one before. */
-static int least_used(const shared_run *r, int before) {
-    int best = before;
-    for (int c = 0; c < r->shared->cores; c++)
-        if (r->core[c].workers < r->core[best].workers) best = c;
-    return best;
-}
-
-static void settle(shared_run *r, int s) {
-    stage_now *stage = &r->stage[s];
-    if (works(r, s) == stage->placed) return;
-    for (int i = 0; i < r->shared->need[s]; i++) {
-        if (!stage->placed) stage->core[i] = least_used(r, stage->core[i]);
-        r->core[stage->core[i]].workers += stage->placed ? -1 : 1;
-    }
-    stage->placed = !stage->placed;
-    stage->turn = r->turns++;
-}
-
-/* A worker of the fullest core; NULL: none has more than one. */
-static int *crowded(const shared_run *r) {
-    int *found = NULL, most = 1;
-    for (int s = 0; s < r->schedule->stages; s++) {
-        for (int i = 0; i < r->shared->need[s] && r->stage[s].placed; i++) {
-            int *at = &r->stage[s].core[i];
-            if (r->core[*at].workers <= most) continue;
-            most = r->core[*at].workers;
-            found = at;
-        }
-    }
-    return found;
-}
-
 static double busy_of(const shared_run *r, int s) {
     return r->shared->busy ? r->shared->busy[s][r->stage[s].at] : 1;
 }
 
-/* The placed stage with the lowest turn from `turn` on; -1: none. */
-static int next_in_turn(const shared_run *r, int turn) {
-    int found = -1;
-    for (int s = 0; s < r->schedule->stages; s++) {
-        const stage_now *stage = &r->stage[s];
-        if (stage->placed && stage->turn >= turn && (found < 0 || stage->turn < r->stage[found].turn)) found = s;
-    }
-    return found;
+static bool works(const shared_run *r, int s) {
+    return !is_over(r, s) && r->stage[s].phase == WORKS;
 }
 
-/* What the stages before leave of its cores; it is as slow as its slowest worker. */
-static void set_rate(shared_run *r, int s) {
-    stage_now *stage = &r->stage[s];
-    const int need = r->shared->need[s];
-    const double busy = busy_of(r, s);
-    stage->rate = 1;
-    for (int i = 0; i < need; i++) r->core[stage->core[i]].wanted = 0;
-    for (int i = 0; i < need; i++) r->core[stage->core[i]].wanted += busy;
-    for (int i = 0; i < need; i++) {
-        const core_now *core = &r->core[stage->core[i]];
-        if (core->wanted > 0) stage->rate = fmin(stage->rate, fmax(0, 1 - core->taken) / core->wanted);
-    }
-    for (int i = 0; i < need; i++) r->core[stage->core[i]].taken += stage->rate * busy;
-}
-
-static void set_rates(shared_run *r) {
-    for (int c = 0; c < r->shared->cores; c++) r->core[c].taken = 0;
-    for (int s = next_in_turn(r, 0); s >= 0; s = next_in_turn(r, r->stage[s].turn + 1)) set_rate(r, s);
-}
-
-/* A stage after it is slowed on one of its cores. */
-static bool keeps_waiting(const shared_run *r, int s) {
-    for (int other = 0; other < r->schedule->stages; other++) {
-        const stage_now *later = &r->stage[other];
-        if (!later->placed || later->turn <= r->stage[s].turn || later->rate >= 1) continue;
-        for (int i = 0; i < r->shared->need[s]; i++)
-            for (int k = 0; k < r->shared->need[other]; k++)
-                if (r->stage[s].core[i] == later->core[k]) return true;
-    }
-    return false;
-}
-
-/* Who keeps others waiting lets them go first; cores without a worker take over one of the fullest. */
-static void tick(shared_run *r) {
-    const int last = r->turns;
-    for (int s = 0; s < r->schedule->stages; s++)
-        r->stage[s].leaves = r->stage[s].placed && r->stage[s].rate > 0 && keeps_waiting(r, s);
-    for (int s = next_in_turn(r, 0); s >= 0 && r->stage[s].turn < last;) {
-        int turn = r->stage[s].turn;
-        if (r->stage[s].leaves) r->stage[s].turn = r->turns++;
-        s = next_in_turn(r, turn + 1);
-    }
-    for (int c = 0; c < r->shared->cores; c++) {
-        int *worker = r->core[c].workers ? NULL : crowded(r);
-        if (!worker) continue;
-        r->core[*worker].workers--;
-        r->core[ *worker = c].workers++;
-    }
-}
-
-static bool some_wait(const shared_run *r) {
-    for (int s = 0; s < r->schedule->stages; s++)
-        if (r->stage[s].placed && r->stage[s].rate < 1) return true;
-    return false;
-}
-
-/* Those that wait leave their cores before those that begin take theirs; who goes on without a wait stays. Returns when
- * the next tick comes, INFINITY: it changes nothing. */
+/* Returns when the next tick comes, see cb_cores_place. */
 static double place_all(shared_run *r) {
-    for (int leaving = 1; leaving >= 0; leaving--)
-        for (int s = 0; s < r->schedule->stages; s++)
-            if (r->stage[s].placed == leaving) settle(r, s);
-    set_rates(r);
-    if (r->now_s >= r->next_s) {
-        tick(r);
-        set_rates(r);
-        r->next_s += r->every_s * (floor((r->now_s - r->next_s) / r->every_s) + 1);
+    for (int s = 0; s < r->schedule->stages; s++) {
+        r->cores.stage[s].works = works(r, s);
+        r->cores.stage[s].busy = works(r, s) ? busy_of(r, s) : 0;
     }
-    return some_wait(r) ? r->next_s : INFINITY;
+    return cb_cores_place(&r->cores, r->now_s);
 }
 
 static double ends_in_s(const shared_run *r, int s) {
     const stage_now *stage = &r->stage[s];
+    const double rate = r->cores.stage[s].rate;
     if (is_over(r, s) || stage->phase == ARRIVED) return INFINITY;
     if (stage->phase == WAITS) return stage->until_s - r->now_s;
-    return stage->left_s <= 0 ? 0 : stage->rate > 0 ? stage->left_s / stage->rate : INFINITY;
+    return stage->left_s <= 0 ? 0 : rate > 0 ? stage->left_s / rate : INFINITY;
 }
 
 /* An instruction without work is over at once, whoever shares its core. */
@@ -263,7 +143,7 @@ static void pass(shared_run *r, double passed_s) {
         if (is_over(r, s) || stage->phase == ARRIVED) continue;
         if (stage->phase == WORKS) {
             bool done = ends_in_s(r, s) <= passed_s;
-            stage->left_s = done ? 0 : stage->left_s - passed_s * stage->rate;
+            stage->left_s = done ? 0 : stage->left_s - passed_s * r->cores.stage[s].rate;
             if (!done) continue;
             if (!is_receive(instr_of(r, s).kind)) {
                 end_instr(r, s);
@@ -326,34 +206,10 @@ static double longest_s(const shared_run *r) {
     return most_s;
 }
 
-static cb_err make_room(shared_run *r) {
-    const int stages = r->schedule->stages, cores = r->shared->cores;
-    size_t all = 0;
-    for (int s = 0; s < stages; s++) all += (size_t)r->shared->need[s];
-    r->stage = calloc((unsigned)stages, sizeof *r->stage);
-    r->core = calloc((unsigned)cores, sizeof *r->core);
-    r->workers = calloc(all, sizeof *r->workers);
-    if (!r->stage || !r->core || !r->workers)
-        return cb_fail(CB_ENOMEM, "not enough memory to simulate %d stages", stages);
-    r->every_s = fmax(tick_s, longest_s(r) / TICKS);
-    for (int s = 0, first = 0; s < stages; first += r->shared->need[s++]) r->stage[s].core = &r->workers[first];
-    return CB_OK;
-}
-
-/* Each stage's workers begin on cores next to each other, those of the next stage after them, and round again. */
-static void begin_step(shared_run *r, int of) {
-    for (int s = 0, worker = 0; s < r->schedule->stages; s++) {
-        r->stage[s] = (stage_now){.core = r->stage[s].core, .rate = 1};
-        for (int i = 0; i < r->shared->need[s]; i++) r->stage[s].core[i] = worker++ % r->shared->cores;
-    }
-    for (int c = 0; c < r->shared->cores; c++) r->core[c] = (core_now){0};
-    r->turns = 0;
-    r->now_s = 0;
-    r->next_s = r->every_s * (of + 0.5) / PHASES;
-}
-
 static cb_err simulate(shared_run *r, int of) {
-    begin_step(r, of);
+    for (int s = 0; s < r->schedule->stages; s++) r->stage[s] = (stage_now){0};
+    r->now_s = 0;
+    cb_cores_begin(&r->cores, (of + 0.5) / PHASES);
     return run(r);
 }
 
@@ -378,13 +234,14 @@ cb_err cb_schedule_simulate_shared(const cb_schedule *schedule, const cb_shared_
     spans[0] = NULL;
     TRY(check(schedule, shared));
     TRY(cb_positions_make(&r.positions, schedule));
-    cb_err e = make_room(&r);
+    r.stage = calloc((unsigned)schedule->stages, sizeof *r.stage);
+    cb_err e = r.stage ? CB_OK : cb_fail(CB_ENOMEM, "not enough memory to simulate %d stages", schedule->stages);
+    if (!e) e = cb_cores_make(&r.cores, schedule->stages, shared->cores, shared->need, longest_s(&r));
     if (!e) e = cb_spans_make(schedule, spans);
     if (!e) e = simulate_median(&r);
     free(r.positions.at);
     free(r.stage);
-    free(r.core);
-    free(r.workers);
+    cb_cores_free(&r.cores);
     *total_s = r.now_s;
     if (!e) return CB_OK;
     free(spans[0]);
