@@ -7,6 +7,7 @@
 
 cb_pace cb_pace_usual(double *pace_s, int n) {
     cb_pace usual = {0};
+    if (n == 0) return usual;
     cb_bench_sort(pace_s, n);
     for (int first = 0, end = 0, most = 0; first < n; first++) {
         while (end < n && pace_s[end] <= SAME_PACE * pace_s[first]) end++;
