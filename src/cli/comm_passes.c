@@ -140,7 +140,7 @@ static void take_round(cb_comm_bench *r, int at) {
         times_s[n++] = all[i].time_s;
     }
     r->found.samples += r->taken[at];
-    r->found.unusual += r->taken[at] - (any ? n : 0);
+    r->found.unusual += r->taken[at] - n; /* of a row without usual ones all count */
     row->unusual |= n > 0 && !any;
     if (n == 0) return;
     row->round_s[row->rounds++] = cb_bench_median(times_s, n);
