@@ -2,7 +2,6 @@
  * lead elsewhere on another machine. */
 #include "cli/alike.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,21 +10,17 @@
 #include "cli/identity.h"
 #include "cli/options.h"
 
-/* The model by the fields of its config.json. */
+/* The model by the lines of its config.json, a field each: `  "n_layer": 4,`. */
 static cb_err put_model(const cb_model *model, FILE *to) {
-    char *text;
-    const char *name;
-    json_t *value;
+    char *text, *rest;
     TRY(cb_model_write_config(model, &text));
-    json_t *root = json_loads(text, 0, NULL);
-    free(text);
-    if (!root) return cb_fail(CB_ENOMEM, "no memory for the model's fields");
-    json_object_foreach(root, name, value) {
-        char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        fprintf(to, "the model's %s\t%s\n", name, shown ? shown : "");
-        free(shown);
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        const char *name = strchr(line, '"'), *end = name ? strstr(name, "\": ") : NULL;
+        if (!end) continue;
+        const char *value = end + strlen("\": ");
+        fprintf(to, "the model's %.*s\t%.*s\n", (int)(end - name - 1), name + 1, (int)strcspn(value, ","), value);
     }
-    json_decref(root);
+    free(text);
     return CB_OK;
 }
 
