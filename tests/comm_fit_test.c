@@ -18,10 +18,10 @@ static void make(cb_fit_point points[SIZES], const cb_fit *by, double scatter) {
     for (int i = 0; i < SIZES; i++) {
         int64_t bytes = (int64_t)8 << i;
         cb_fit_point *p = &points[i];
+        *p = (cb_fit_point){.counts = bytes >= 4096}; /* no time to hand over is known */
         p->terms = cb_algorithm_terms(ring, 4, bytes / 4, CB_F32, 2, steps);
         double set = p->terms.set_bytes, rate = set < 2e6 ? 6e11 : set < 3e7 ? 3e11 : 5e10;
         p->memory_s = p->terms.moved_bytes / rate;
-        p->counts = bytes >= 4096;
         p->time_s = cb_fit_time(by, p) * (1 + scatter * ((i * 7 % 11) / 5.0 - 1));
     }
 }
@@ -73,6 +73,21 @@ static void scatter(void) {
     CHECK_INT(fit.within, fit.points - 1);
 }
 
+/* What cores hand over is a column of its own, which a constant beta cannot stand for. */
+static void handed_over(void) {
+    cb_fit_point points[SIZES];
+    const cb_fit by = {.fitted = true, .alpha_s = {1e-6, 1e-6}, .gamma_s = 1e-11, .handed = 2, .factor = {1, 1}};
+    make(points, &by, 0);
+    for (int i = 0; i < SIZES; i++) {
+        double rate = points[i].terms.set_bytes < 2e6 ? 5e10 : points[i].terms.set_bytes < 3e7 ? 4e9 : 6e9;
+        points[i].handed_s = points[i].terms.sent_bytes / rate;
+        points[i].time_s = cb_fit_time(&by, &points[i]);
+    }
+    cb_fit fit = cb_fit_make(points, SIZES, by.gamma_s);
+    CHECK(fit.within == fit.points && fit.worst < 0.01);
+    CHECK(near(fit.handed, 2) && near(fit.alpha_s[0], 1e-6));
+}
+
 static void too_few(void) {
     cb_fit_point points[SIZES];
     const cb_fit by = {.fitted = true, .alpha_s = {2e-6, 2e-6}, .beta_s = 3e-11, .gamma_s = 0, .factor = {1, 1}};
@@ -90,6 +105,7 @@ int main(void) {
     RUN(found_again);
     RUN(two_of_each);
     RUN(scatter);
+    RUN(handed_over);
     RUN(too_few);
     return test_end();
 }
