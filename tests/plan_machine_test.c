@@ -1,61 +1,53 @@
-/* The plan for this machine, as far as it is not a measurement: the simulator of stages that share cores, against the
- * one of stages that do not, against sums by hand and the floor of all work over all cores; the composition of a step
- * from made-up times of its parts; its elements against the memory of the run's plan; and memory and traffic of checked
- * runs (cb_comm_launch of as many threads as ranks), to the byte. */
+/* The plan for this machine, as far as it is not a measurement: the simulator of instructions with times of their own,
+ * against the one of stages and against times by hand; the composition of a step from made-up times of its parts; its
+ * elements and all-reduces against the run's plan and traffic; and memory and traffic of checked runs (cb_comm_launch
+ * of as many threads as ranks), to the byte. And of measurements what holds whatever the machine: rehearsed steps are
+ * in order, and never shorter than their work. */
 #include "cli/plan_machine.h"
-#include "pipeline/shared_cores.h"
+#include "cli/rehearse.h"
+#include "pipeline/lists.h"
 #include "support/ranks.h"
 
 enum { MAX_STAGES = 8, MAX_INSTRS = 512 };
 
-typedef struct shared_case {
+typedef struct each_case {
     cb_schedule schedule;
-    double work[MAX_STAGES][MAX_INSTRS], busy[MAX_STAGES][MAX_INSTRS], *work_s[MAX_STAGES], *busy_of[MAX_STAGES];
-    int need[MAX_STAGES];
+    double work[MAX_STAGES][MAX_INSTRS], *work_s[MAX_STAGES];
+    int sums[MAX_STAGES][MAX_INSTRS], *all_reduces[MAX_STAGES];
     cb_span *spans[MAX_STAGES];
     double total_s;
-} shared_case;
+} each_case;
 
-/* F takes 2 s, B 3, W 1; every stage needs `need` cores. */
-static bool make_case(shared_case *c, const char *name, int stages, int micro_batches, int need) {
+/* F takes 2 units, B 3, W 1. */
+static bool make_case(each_case *c, const char *name, int stages, int micro_batches, double unit_s) {
     memset(c, 0, sizeof *c);
     if (!CHECK_OK(cb_schedule_make(&c->schedule, name, stages, micro_batches))) return false;
     CHECK_OK(cb_schedule_lower(&c->schedule));
     for (int s = 0; s < stages; s++) {
-        c->need[s] = need;
         c->work_s[s] = c->work[s];
-        c->busy_of[s] = c->busy[s];
+        c->all_reduces[s] = c->sums[s];
         for (int i = 0; i < c->schedule.list[s].count && CHECK(i < MAX_INSTRS); i++) {
             cb_instr_kind kind = c->schedule.list[s].at[i].kind;
-            double b_s = c->schedule.split_backward ? 3 : 4;
-            c->work[s][i] = (kind == CB_F ? 2 : kind == CB_B ? b_s : kind == CB_W ? 1 : 0) / c->schedule.chunks;
-            c->busy[s][i] = 1;
+            double b = c->schedule.split_backward ? 3 : 4;
+            c->work[s][i] = unit_s * (kind == CB_F ? 2 : kind == CB_B ? b : kind == CB_W ? 1 : 0) / c->schedule.chunks;
         }
     }
     return true;
 }
 
-static cb_err run_case(shared_case *c, int cores, double message_s, bool busy) {
-    cb_shared_cores shared = {
-        .cores = cores, .need = c->need, .work_s = c->work_s, .busy = busy ? c->busy_of : NULL, .message_s = message_s};
-    return cb_schedule_simulate_shared(&c->schedule, &shared, c->spans, &c->total_s);
-}
-
-static void free_case(shared_case *c) {
+static void free_case(each_case *c) {
     free(c->spans[0]);
     cb_schedule_free(&c->schedule);
 }
 
-static double all_work(const shared_case *c) {
+static double stage_work(const each_case *c, int stage) {
     double sum_s = 0;
-    for (int s = 0; s < c->schedule.stages; s++) {
-        for (int i = 0; i < c->schedule.list[s].count; i++) sum_s += c->work[s][i] * c->need[s];
-    }
+    for (int i = 0; i < c->schedule.list[stage].count; i++) sum_s += c->work[stage][i];
     return sum_s;
 }
 
-/* With a core for each rank nobody is slower than alone. */
-static void check_enough(shared_case *c, double message_s) {
+/* As if the stages had times alike for all of their instructions. */
+static void check_alike(each_case *c, double message_s) {
     double f[MAX_STAGES], b[MAX_STAGES], w[MAX_STAGES], total_s;
     cb_span *spans[MAX_STAGES];
     for (int s = 0; s < c->schedule.stages; s++) f[s] = 2, b[s] = 3, w[s] = 1;
@@ -63,7 +55,7 @@ static void check_enough(shared_case *c, double message_s) {
     if (CHECK_OK(cb_schedule_simulate(&c->schedule, &d, spans, &total_s, NULL))) CHECK_NEAR(c->total_s, total_s, 1e-9);
     for (int s = 0; s < c->schedule.stages && spans[0]; s++) {
         for (int i = 0; i < c->schedule.list[s].count; i++) {
-            if (c->schedule.list[s].at[i].kind > CB_W) continue;
+            if (c->schedule.list[s].at[i].kind == CB_STEP) continue; /* agreed on here, and not there */
             CHECK_NEAR(c->spans[s][i].begin_s, spans[s][i].begin_s, 1e-9);
             CHECK_NEAR(c->spans[s][i].end_s, spans[s][i].end_s, 1e-9);
         }
@@ -71,14 +63,15 @@ static void check_enough(shared_case *c, double message_s) {
     free(spans[0]);
 }
 
-static void with_enough_cores(void) {
-    shared_case *c = malloc(sizeof *c);
+static void times_of_their_own(void) {
+    each_case *c = malloc(sizeof *c);
     for (const char *const *name = cb_schedule_names(); *name; name++) {
         for (int stages = 1; stages <= 4; stages++) {
             for (int m = 12; m <= 24; m += 12) {
-                if (!make_case(c, *name, stages, m, 3)) continue;
+                if (!make_case(c, *name, stages, m, 1)) continue;
                 double message_s = m == 24 ? 0.25 : 0;
-                if (CHECK_OK(run_case(c, 3 * stages, message_s, m == 12))) check_enough(c, message_s);
+                if (CHECK_OK(cb_schedule_simulate_each(&c->schedule, c->work_s, message_s, c->spans, &c->total_s)))
+                    check_alike(c, message_s);
                 free_case(c);
             }
         }
@@ -86,83 +79,100 @@ static void with_enough_cores(void) {
     free(c);
 }
 
-/* Never faster than all work over all cores, nor than with enough of them; on one core exactly all work. */
-static void with_few_cores(void) {
-    shared_case *c = malloc(sizeof *c);
-    for (const char *const *name = cb_schedule_names(); *name; name++) {
-        for (int stages = 1; stages <= 4; stages++) {
-            double enough_s = 0;
-            for (int cores = 2 * stages; cores >= 1; cores--) {
-                if (!make_case(c, *name, stages, 12, 2)) continue;
-                CHECK_OK(run_case(c, cores, 0, false));
-                if (cores == 2 * stages) enough_s = c->total_s;
-                CHECK(c->total_s >= all_work(c) / cores - 1e-9 && c->total_s >= enough_s - 1e-9);
-                if (cores <= 2) CHECK_NEAR(c->total_s, all_work(c) / cores, 1e-9); /* no core is ever free */
-                free_case(c);
-            }
-        }
-    }
-    free(c);
+static int find(const each_case *c, int stage, cb_instr_kind kind) {
+    int at = 0;
+    while (c->schedule.list[stage].at[at].kind != kind) at++;
+    return at;
 }
 
-static double total_scaled(shared_case *c, const char *name, int stages, double scale) {
-    if (!make_case(c, name, stages, 12, 1)) return 0;
-    for (int s = 0; s < stages; s++)
-        for (int i = 0; i < c->schedule.list[s].count; i++) c->work[s][i] *= scale;
-    CHECK_OK(run_case(c, 2, 0, false));
-    double total_s = c->total_s;
-    CHECK(total_s >= all_work(c) / 2 * (1 - 1e-9));
-    free_case(c);
-    return total_s / scale;
-}
-
-/* A core that has run dry takes over another's worker after some milliseconds: with instructions of seconds hardly any
- * of its time is lost, with such of microseconds all until the next wake. */
-static void workers_move_in_time(void) {
-    shared_case *c = malloc(sizeof *c);
-    double long_s = 0, short_s = 0;
-    for (const char *const *name = cb_schedule_names(); *name; name++) {
-        for (int stages = 3; stages <= 4; stages++) {
-            long_s += total_scaled(c, *name, stages, 1);
-            short_s += total_scaled(c, *name, stages, 1e-6);
-        }
-    }
-    CHECK(short_s > 1.01 * long_s);
-    free(c);
-}
-
-/* Two stages that need two cores each, of two. Half of each F is waiting, so two at once fit; B is all work. */
-static void waiting_leaves_cores_free(void) {
-    shared_case *c = malloc(sizeof *c);
-    make_case(c, "gpipe", 2, 2, 2);
-    for (int s = 0; s < 2; s++) {
-        for (int i = 0; i < c->schedule.list[s].count; i++) {
-            if (c->schedule.list[s].at[i].kind == CB_F) c->busy[s][i] = 0.5;
-        }
-    }
-    CHECK_OK(run_case(c, 2, 0, true)); /* F0 2 s | F1 beside F0 2 s | F1 2 s | B0 4 s | B1 beside B0 8 s | B1 4 s */
-    CHECK_NEAR(c->total_s, 22, 1e-9);
+/* GPipe, one microbatch: stage 0 F0 0..2, stage 1 F0 2..4 B0 4..8, stage 0 B0 8..12. A receive that works for 5 s first
+ * ends when that is over; the tied tables are summed for 3 s once both stages have come, then all step. */
+static void times_by_hand(void) {
+    each_case *c = malloc(sizeof *c);
+    make_case(c, "gpipe", 2, 1, 1);
+    c->work[1][find(c, 1, CB_RECV_F)] = 5;
+    c->work[0][find(c, 0, CB_REDUCE_TIED)] = c->work[1][find(c, 1, CB_REDUCE_TIED)] = 3;
+    c->work[0][find(c, 0, CB_STEP)] = 1;
+    c->work[1][find(c, 1, CB_STEP)] = 2;
+    CHECK_OK(cb_schedule_simulate_each(&c->schedule, c->work_s, 0.5, c->spans, &c->total_s));
+    CHECK_NEAR(c->spans[1][find(c, 1, CB_RECV_F)].end_s, 5, 1e-9);
+    CHECK_NEAR(c->spans[0][find(c, 0, CB_RECV_B)].end_s, 5 + 2 + 4 + 0.5, 1e-9);
+    CHECK_NEAR(c->spans[1][find(c, 1, CB_REDUCE_TIED)].begin_s, 11, 1e-9);
+    CHECK_NEAR(c->spans[1][find(c, 1, CB_REDUCE_TIED)].end_s, 15.5 + 3, 1e-9);
+    CHECK_NEAR(c->spans[0][find(c, 0, CB_STEP)].end_s, 18.5 + 1, 1e-9);
+    CHECK_NEAR(c->total_s, 18.5 + 2, 1e-9);
     free(c->spans[0]);
-    CHECK_OK(run_case(c, 2, 0, false)); /* all work: 4 F of 2 s, 4 B of 4 s */
-    CHECK_NEAR(c->total_s, 24, 1e-9);
+    c->work[0][find(c, 0, CB_REDUCE_TIED)] = 7; /* the other stage's step waits for it */
+    CHECK_OK(cb_schedule_simulate_each(&c->schedule, c->work_s, 0.5, c->spans, &c->total_s));
+    CHECK_NEAR(c->spans[1][find(c, 1, CB_STEP)].begin_s, 18.5, 1e-9);
+    CHECK_NEAR(c->spans[1][find(c, 1, CB_STEP)].end_s, 15.5 + 7 + 2, 1e-9);
     free_case(c);
     free(c);
 }
 
 static void bad_times(void) {
-    shared_case *c = malloc(sizeof *c);
+    each_case *c = malloc(sizeof *c);
     make_case(c, "gpipe", 2, 2, 1);
-    CHECK_FAILS(run_case(c, 0, 0, false), CB_EINVAL, "0 cores; there is at least 1");
-    CHECK_FAILS(run_case(c, 1, -1, false), CB_EINVAL, "message_s is -1 s");
-    c->busy[1][1] = 2;
-    CHECK_FAILS(run_case(c, 1, 0, true), CB_EINVAL, "F0 of stage 1 takes 2 s and keeps its cores busy for 2 of it");
-    c->work[0][0] = NAN;
-    CHECK_FAILS(run_case(c, 1, 0, false), CB_EINVAL, "F0 of stage 0 takes nan s");
-    c->need[1] = 0;
-    c->work[0][0] = 1;
-    CHECK_FAILS(run_case(c, 1, 0, false), CB_EINVAL, "stage 1 needs 0 cores");
+    CHECK_FAILS(cb_schedule_simulate_each(&c->schedule, c->work_s, -1, c->spans, &c->total_s), CB_EINVAL,
+                "message_s is -1 s");
+    c->work[1][find(c, 1, CB_F)] = NAN;
+    CHECK_FAILS(cb_schedule_simulate_each(&c->schedule, c->work_s, 0, c->spans, &c->total_s), CB_EINVAL,
+                "F0 of stage 1 takes nan s");
     CHECK(c->spans[0] == NULL);
     free_case(c);
+    free(c);
+}
+
+/* Each stage's spans follow each other; a receive does not end before its send; no work takes less time than it takes,
+ * nor all of a replica's less than the cores need. */
+static void check_rehearsed(const each_case *c, int cores) {
+    const double clocks_s = 1e-6; /* of processor and wall */
+    cb_positions positions;
+    double all_s = 0;
+    if (!CHECK_OK(cb_positions_make(&positions, &c->schedule))) return;
+    for (int s = 0; s < c->schedule.stages; s++) {
+        all_s += stage_work(c, s);
+        for (int i = 0; i < c->schedule.list[s].count; i++) {
+            const cb_span *span = &c->spans[s][i];
+            cb_instr in = c->schedule.list[s].at[i], its;
+            int stage;
+            CHECK(span->end_s >= span->begin_s + c->work[s][i] - clocks_s);
+            CHECK(i == 0 || span->begin_s >= span[-1].end_s);
+            if ((in.kind != CB_RECV_F && in.kind != CB_RECV_B) || !cb_instr_partner(&c->schedule, s, in, &stage, &its))
+                continue;
+            CHECK(span->end_s >= c->spans[stage][cb_position_of(&positions, &c->schedule, stage, its)].end_s);
+        }
+    }
+    CHECK(c->total_s >= all_s / cores * (1 - 1e-3));
+    free(positions.at);
+}
+
+static void rehearse(each_case *c, const char *name, int dp, int tp, int pp) {
+    cb_run run;
+    cb_tokens *tokens;
+    ranks_case rc = {.dp = dp, .tp = tp, .pp = pp, .schedule = name, .B = 1, .batch = 16};
+    const int cores = dp * tp * pp > 1 ? dp * tp * pp - 1 : 1;
+    if (!CHECK_OK(ranks_run_make(&run, &tokens, &rc))) return;
+    run.threads_per_rank = 1;
+    if (make_case(c, name, pp, 16 / dp, 2e-5)) {
+        for (int s = 0; s < pp; s++)
+            for (int i = 0; i < c->schedule.list[s].count; i++) c->sums[s][i] = i % 3;
+        cb_rehearsal r = {
+            .run = &run, .schedule = &c->schedule, .cores = cores, .busy_s = c->work_s, .all_reduces = c->all_reduces};
+        if (CHECK_OK(cb_rehearse(&r, c->spans, &c->total_s))) check_rehearsed(c, dp * tp * pp);
+        free_case(c);
+    }
+    cb_tokens_close(tokens);
+}
+
+static void rehearsed_in_order(void) {
+    each_case *c = malloc(sizeof *c);
+    for (const char *const *name = cb_schedule_names(); *name; name++) {
+        for (int pp = 1; pp <= 4; pp *= 2) {
+            rehearse(c, *name, 1, 1, pp);
+            rehearse(c, *name, 2, 2, pp);
+        }
+    }
     free(c);
 }
 
@@ -207,25 +217,46 @@ static double ends(const cb_run *run, const cb_step_costs *c) {
     return sum_s;
 }
 
+/* Over tp, of the instructions of the first rank of every stage. */
+static int64_t all_reduces(const cb_run *run, const cb_schedule *schedule) {
+    const cb_step_costs none = {0};
+    int64_t n = 0;
+    for (int s = 0; s < schedule->stages; s++)
+        for (int i = 0; i < schedule->list[s].count; i++)
+            n += cb_instr_cost_of(run, schedule, &none, s, schedule->list[s].at[i]).all_reduces;
+    return run->mesh.size[CB_TP] > 1 ? n : 0;
+}
+
+/* As the run's traffic has them, less the one for the norms. */
+static int64_t tp_operations(const cb_run *run, const cb_schedule *schedule) {
+    int64_t n = 0;
+    for (int s = 0; s < schedule->stages && run->mesh.size[CB_TP] > 1; s++) {
+        int coord[CB_DIMS] = {[CB_PP] = s};
+        cb_sent sent = cb_run_sent(run, schedule, cb_mesh_rank(&run->mesh, coord));
+        n += sent.of[CB_FOR_TP][CB_ALL_REDUCE].operations - 1;
+    }
+    return n;
+}
+
 static void check_step(const ranks_case *rc, int again) {
     cb_run run;
     cb_tokens *tokens;
     char name[160];
     if (!CHECK_OK(ranks_run_make(&run, &tokens, rc))) return;
     cb_step_costs costs = made_up();
-    cb_step_estimate one, many;
+    cb_step_estimate e;
     cb_schedule schedule;
     run.threads_per_rank = 1;
     CHECK_OK(cb_run_schedule(&run, &schedule));
-    int replicas = run.mesh.size[CB_DP] * run.mesh.size[CB_TP], stages = run.mesh.size[CB_PP];
+    int stages = run.mesh.size[CB_PP];
     double work_s = passes(&run, &costs, schedule.split_backward, again) + ends(&run, &costs), sum_s = 0;
-    bool ok = CHECK_OK(cb_step_predict(&run, &costs, replicas, &one)) &&
-              CHECK_NEAR(one.floor_s, work_s, 1e-6 * work_s) &&
-              CHECK_NEAR(one.step_s, work_s, 1e-6 * work_s); /* cores for one stage at a time: no bubble */
-    ok = ok && CHECK_OK(cb_step_predict(&run, &costs, run.mesh.ranks, &many));
-    for (int cause = 0; ok && cause < CB_CAUSES; cause++) sum_s += many.by_cause_s[cause];
-    ok = ok && CHECK_NEAR(sum_s, many.step_s, 1e-9 * work_s) && CHECK(many.step_s >= work_s / stages - 1e-6);
-    ok = ok && CHECK_NEAR(many.tokens_per_s, (double)run.global_batch * run.T / many.step_s, 1e-6);
+    bool ok = CHECK_OK(cb_step_predict(&run, &costs, run.mesh.ranks, &e)) &&
+              CHECK_NEAR(e.floor_s * stages, work_s, 1e-6 * work_s);
+    for (int cause = 0; ok && cause < CB_CAUSES; cause++) sum_s += e.by_cause_s[cause];
+    ok = ok && CHECK_NEAR(sum_s, e.step_s, 1e-9 * work_s) && CHECK(e.step_s >= work_s / stages - 1e-6) &&
+         CHECK(e.step_s <= work_s + 1e-6);
+    ok = ok && CHECK_NEAR(e.tokens_per_s, (double)run.global_batch * run.T / e.step_s, 1e-6);
+    CHECK_INT(all_reduces(&run, &schedule), tp_operations(&run, &schedule));
     if (!ok) fprintf(stderr, "    %s\n", ranks_name(rc, name));
     cb_schedule_free(&schedule);
     cb_tokens_close(tokens);
@@ -240,6 +271,8 @@ static void steps_by_hand(void) {
             check_step(&c, 8);
             c.recompute = "full:1";
             c.dp = 2;
+            check_step(&c, pp);
+            c.tp = 2;
             check_step(&c, pp);
         }
     }
@@ -261,8 +294,6 @@ static void bubble_of_1f1b(void) {
     CHECK_NEAR(e.bubble_share, 3.0 / 11, 1e-9);
     CHECK_NEAR(e.by_cause_s[CB_CAUSE_GEMM], 8 * 2, 1e-9);
     CHECK_NEAR(e.by_cause_s[CB_CAUSE_ATTENTION], 8 * 2 * 2, 1e-9);
-    CHECK_OK(cb_step_predict(&run, &costs, 2, &e));
-    CHECK(e.step_s >= e.floor_s && e.floor_s >= 8 * 2 * 3 * 4 / 2.0 - 1e-9);
     cb_tokens_close(tokens);
 }
 
@@ -330,16 +361,15 @@ static void measured_parts(void) {
           costs.product_flops_per_s > 0);
     CHECK(cb_measure_same(&run, &run, 2));
     CHECK_OK(cb_step_predict(&run, &costs, 2, &e));
-    CHECK(e.step_s >= e.floor_s * (1 - 1e-9) && e.floor_s > 0);
+    CHECK(e.step_s > 0 && e.floor_s > 0 && isfinite(e.step_s));
     cb_tokens_close(tokens);
 }
 
 int main(void) {
-    RUN(with_enough_cores);
-    RUN(with_few_cores);
-    RUN(workers_move_in_time);
-    RUN(waiting_leaves_cores_free);
+    RUN(times_of_their_own);
+    RUN(times_by_hand);
     RUN(bad_times);
+    RUN(rehearsed_in_order);
     RUN(steps_by_hand);
     RUN(bubble_of_1f1b);
     RUN(elements_of_the_plan);

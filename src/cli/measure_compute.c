@@ -1,11 +1,9 @@
 /* Parts of a step, timed on ranks of a small run: one stage with a few layers of the model, embedding and head. As many
  * copies of it run side by side as the cores hold, so that memory bandwidth, caches and clocks are shared as in the
- * run. Every copy does the parts in rounds; of a part's rounds the median counts, and of the copies the mean. See
- * measure.h. */
+ * run. Every copy does the parts in rounds, of which the mean counts, as of the copies. See measure.h. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -24,9 +22,9 @@ typedef struct round_times {
 } round_times;
 
 typedef struct probe {
-    const cb_run *run; /* the small one */
-    bool split;
-    round_times *mean; /* (ranks): of each rank, the median rounds */
+    const cb_run *run;  /* the small one */
+    bool split, shares; /* its ranks have more threads than there are cores */
+    round_times *mean;  /* (ranks): of each rank, over its rounds */
 } probe;
 
 typedef struct probed {
@@ -37,27 +35,22 @@ typedef struct probed {
     bool split;
     double head_scale; /* all of the shards over that part */
     round_times *now;
+    double (*now_s)(void); /* where ranks share cores: time on them */
     double begin_s, begin_cpu_s;
     cb_timed before;
 } probed;
 
-/* Time that this thread ran on a core. */
-static double cpu_now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void begin(probed *p) {
     p->before = p->timed;
-    p->begin_cpu_s = cpu_now_s();
-    p->begin_s = cb_now_s();
+    p->begin_cpu_s = cb_thread_cpu_s();
+    p->begin_s = p->now_s();
 }
 
 /* What a part took since begin: operations by cause, and messages between them. scale: of the operations. */
 static void end(probed *p, cb_step_part part, double scale) {
     static const cb_cause causes[CB_OP_KINDS] = {CB_CAUSE_GEMM, CB_CAUSE_ATTENTION, CB_CAUSE_ELEMENTWISE};
-    double all_s = cb_now_s() - p->begin_s, idle_s = all_s - (cpu_now_s() - p->begin_cpu_s), *to = p->now->part_s[part];
+    double all_s = p->now_s() - p->begin_s, idle_s = all_s - (cb_thread_cpu_s() - p->begin_cpu_s),
+           *to = p->now->part_s[part];
     bool is_head =
         part == CB_PART_HEAD_F || part == CB_PART_HEAD_B || part == CB_PART_HEAD_B_ALONE || part == CB_PART_HEAD_W;
     bool is_again = part == CB_PART_LAYER_AGAIN;
@@ -169,13 +162,13 @@ static void loops(probed *p) {
     cb_adamw h = {
         .lr = 1e-4F, .beta1 = 0.9F, .beta2 = 0.95F, .eps = 1e-8F, .grad_scale = 1, .correction1 = 1, .correction2 = 1};
     for (int i = 0; i < LOOPS; i++) {
-        double begin_s = cb_now_s();
+        double begin_s = p->now_s();
         if (i == ACCUMULATE) ops->accumulate(rank->compute, g, w, n);
         if (i == COPY) cb_device_host()->copy(g, w, 4 * n);
         if (i == SQUARES) (void)ops->sum_squares(rank->compute, g, n);
         if (i == ZERO) ops->zero(rank->compute, g, n);
         if (i == ADAMW) ops->adamw(rank->compute, w, g, m, v, n, &h);
-        p->now->loop_s[i] = (cb_now_s() - begin_s) / (double)n;
+        p->now->loop_s[i] = (p->now_s() - begin_s) / (double)n;
     }
 }
 
@@ -194,43 +187,32 @@ static double total(const round_times *r, int part) {
     return sum_s;
 }
 
-/* The round in which a part took the median time. */
-static const round_times *median_round(const round_times *rounds, int n, int part) {
-    for (int i = 0; i < n; i++) {
-        int less = 0;
-        for (int j = 0; j < n; j++) {
-            double a = total(&rounds[j], part), b = total(&rounds[i], part);
-            less += a < b || (a <= b && j < i);
-        }
-        if (less == (n - 1) / 2) return &rounds[i];
-    }
-    return rounds;
+static double round_s(const round_times *r) {
+    double sum_s = 0;
+    for (int part = 0; part < CB_STEP_PARTS; part++) sum_s += total(r, part);
+    return sum_s;
 }
 
-static double median_loop(const round_times *rounds, int n, int loop) {
-    for (int i = 0; i < n; i++) {
-        int less = 0;
-        for (int j = 0; j < n; j++) {
-            double a = rounds[j].loop_s[loop], b = rounds[i].loop_s[loop];
-            less += a < b || (a <= b && j < i);
-        }
-        if (less == (n - 1) / 2) return rounds[i].loop_s[loop];
-    }
-    return rounds[0].loop_s[loop];
+static int by_time(const void *a, const void *b) {
+    const double x = round_s(a), y = round_s(b);
+    return (x > y) - (x < y);
 }
 
-static void take_medians(const round_times *rounds, int n, round_times *to) {
-    *to = rounds[n - 1];
-    for (int part = 0; part < CB_STEP_PARTS; part++) {
-        const round_times *median = median_round(rounds, n, part);
-        memcpy(to->part_s[part], median->part_s[part], sizeof to->part_s[part]);
-        to->idle_s[part] = median->idle_s[part];
-    }
-    for (int loop = 0; loop < LOOPS; loop++) to->loop_s[loop] = median_loop(rounds, n, loop);
+/* The mean of the middle half of the rounds, which it sorts. Not of each part the median: what takes a machine's cores
+ * away for moments hits few of a part's rounds, but every step. */
+static void take_mean(round_times *rounds, int n, round_times *to) {
+    enum { NUMBERS = sizeof *rounds / sizeof(double) };
+    _Static_assert(NUMBERS * sizeof(double) == sizeof *rounds, "rounds are times and FLOPs");
+    const int cut = n / 4, kept = n - 2 * cut;
+    qsort(rounds, (size_t)n, sizeof *rounds, by_time);
+    *to = (round_times){0};
+    for (int i = cut; i < cut + kept; i++)
+        for (int k = 0; k < NUMBERS; k++)
+            ((double *)(void *)to)[k] += ((const double *)(const void *)&rounds[i])[k] / kept;
 }
 
 /* Rounds until they took long enough, as rank 0 finds. The first warms up. */
-static cb_err rounds(probed *p, round_times *median) {
+static cb_err rounds(probed *p, round_times *mean) {
     round_times *all = calloc(MOST_ROUNDS, sizeof *all);
     if (!all) return cb_fail(CB_ENOMEM, "no memory for the times of %d rounds", MOST_ROUNDS);
     double begin_s = cb_now_s();
@@ -243,7 +225,7 @@ static cb_err rounds(probed *p, round_times *median) {
         more = n + 1 < LEAST_ROUNDS || cb_now_s() - begin_s < enough_s;
         if (!e) e = cb_broadcast(&p->rank.world, &more, 1, CB_I64, 0);
     }
-    if (!e) take_medians(all + 1, n - 1, median);
+    if (!e) take_mean(all + 1, n - 1, mean);
     free(all);
     return e;
 }
@@ -281,7 +263,8 @@ static void cut_head(probed *p) {
 static cb_err measure(probed *p, const probe *what, cb_comm *comm) {
     TRY(cb_rank_create(&p->rank, what->run, comm));
     p->split = what->split;
-    p->timed = cb_compute_timed(p->rank.compute);
+    p->now_s = what->shares ? cb_thread_cpu_s : cb_now_s;
+    p->timed = cb_compute_timed(p->rank.compute, p->now_s);
     p->rank.tp.compute = p->rank.transformer.compute = &p->timed.around.compute;
     cut_head(p);
     fill_all(p);
@@ -298,9 +281,15 @@ static cb_err live(cb_comm *comm, void *arg) {
     return e;
 }
 
+static bool shares_cores(const cb_run *run, int cores) {
+    return (int64_t)run->mesh.ranks * run->threads_per_rank > cores;
+}
+
+/* Of as many as the run has, those that fill the cores; where ranks share them, that do so twice: what it costs that
+ * ranks take turns on a core is then in the measured times. */
 static int copies_of(const cb_run *run, int cores) {
     int all = run->mesh.size[CB_DP] * run->mesh.size[CB_PP],
-        fit = cores / (run->mesh.size[CB_TP] * run->threads_per_rank);
+        fit = cores * (1 + shares_cores(run, cores)) / (run->mesh.size[CB_TP] * run->threads_per_rank);
     return fit < 1 ? 1 : fit < all ? fit : all;
 }
 
@@ -330,7 +319,7 @@ static cb_err make_small(const cb_run *run, int cores, bool split, cb_run *small
     small->schedule = split ? "zb-h1" : "gpipe";
     small->schedule_text = NULL;
     small->chunks = small->group = 0;
-    small->pin = run->pin && run->mesh.ranks * run->threads_per_rank <= cores;
+    small->pin = run->pin && !shares_cores(run, cores);
     small->launch.ranks = tp * copies;
     small->observer = (cb_observer){0};
     TRY(cb_mesh_make(&small->mesh, size, CB_DEFAULT_ORDER));
@@ -340,25 +329,22 @@ static cb_err make_small(const cb_run *run, int cores, bool split, cb_run *small
 bool cb_measure_same(const cb_run *a, const cb_run *b, int cores) {
     return a->mesh.size[CB_TP] == b->mesh.size[CB_TP] && a->threads_per_rank == b->threads_per_rank && a->B == b->B &&
            a->T == b->T && a->shards == b->shards && a->recompute.kind == b->recompute.kind &&
-           copies_of(a, cores) == copies_of(b, cores) && layers_of(a) == layers_of(b) &&
-           strcmp(a->model.name, b->model.name) == 0 && strcmp(a->compute, b->compute) == 0;
+           copies_of(a, cores) == copies_of(b, cores) && shares_cores(a, cores) == shares_cores(b, cores) &&
+           layers_of(a) == layers_of(b) && strcmp(a->model.name, b->model.name) == 0 &&
+           strcmp(a->compute, b->compute) == 0;
 }
 
-/* The mean over the ranks. Where they had to share cores, what they would take with cores of their own. */
-static void take_means(const cb_run *small, const round_times *of, int cores, cb_step_costs *costs) {
+/* Over the ranks. */
+static void take_means(const cb_run *small, const round_times *of, cb_step_costs *costs) {
     int ranks = small->mesh.ranks;
-    double wanted = (double)ranks * small->threads_per_rank, share = wanted > cores ? cores / wanted : 1,
-           flops_per_s = 0;
-    double loops_s[LOOPS] = {0};
+    double loops_s[LOOPS] = {0}, flops_per_s = 0;
     for (int r = 0; r < ranks; r++) {
         for (int part = 0; part < CB_STEP_PARTS; part++) {
-            for (int cause = 0; cause < CB_CAUSES; cause++) {
-                costs->part_s[part][cause] += of[r].part_s[part][cause] * share / ranks;
-            }
-            double all_s = total(&of[r], part), busy_s = all_s - of[r].idle_s[part];
-            costs->idle_s[part] += fmax(0, all_s * share - busy_s) / ranks;
+            for (int cause = 0; cause < CB_CAUSES; cause++)
+                costs->part_s[part][cause] += of[r].part_s[part][cause] / ranks;
+            costs->idle_s[part] += of[r].idle_s[part] / ranks;
         }
-        for (int loop = 0; loop < LOOPS; loop++) loops_s[loop] += of[r].loop_s[loop] * share / ranks;
+        for (int loop = 0; loop < LOOPS; loop++) loops_s[loop] += of[r].loop_s[loop] / ranks;
         flops_per_s += of[r].product_flops / of[r].products_s;
     }
     costs->zero_s = loops_s[ZERO];
@@ -373,11 +359,11 @@ cb_err cb_measure_compute(const cb_run *run, int cores, bool split, cb_step_cost
     cb_run small;
     *costs = (cb_step_costs){0};
     TRY(make_small(run, cores, split, &small));
-    probe p = {.run = &small, .split = split};
+    probe p = {.run = &small, .split = split, .shares = shares_cores(run, cores)};
     p.mean = calloc((size_t)small.mesh.ranks, sizeof *p.mean);
     if (!p.mean) return cb_fail(CB_ENOMEM, "no memory for the times of %d ranks", small.mesh.ranks);
     cb_err e = cb_comm_launch(&small.launch, live, &p);
-    if (!e) take_means(&small, p.mean, cores, costs);
+    if (!e) take_means(&small, p.mean, costs);
     free(p.mean);
     return cb_err_context(e, "measuring %d rank%s", small.mesh.ranks, small.mesh.ranks == 1 ? "" : "s");
 }

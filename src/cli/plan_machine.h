@@ -9,16 +9,17 @@
 #include "cli/verify.h"
 #include "train/plan.h"
 
-enum { CB_MACHINE_PASSES = 3, CB_MACHINE_MOST_STEPS = 64 };
+enum { CB_MACHINE_MOST_PASSES = 7, CB_MACHINE_MOST_STEPS = 64 };
 
 typedef struct cb_machine_layout {
     cb_layout layout;
     cb_options options; /* of the layout, resolved into */
     cb_resolved resolved;
-    cb_plan plan;                              /* memory */
-    cb_step_costs measured[CB_MACHINE_PASSES]; /* (passes) */
+    cb_plan plan;                                   /* memory */
+    cb_step_costs measured[CB_MACHINE_MOST_PASSES]; /* (passes) */
+    cb_step_estimate predicted[CB_MACHINE_MOST_PASSES];
     int passes;
-    cb_step_costs costs;       /* the medians */
+    cb_step_costs costs;       /* of the pass that predicts the median step, like the estimate */
     cb_step_estimate estimate; /* all zero where it does not fit */
     bool fits;
     /* by --check: */
@@ -43,7 +44,7 @@ const cb_arg *cb_plan_machine_options(int *rows);
 CB_MUST_USE cb_err cb_plan_this_machine(int argc, char **argv);
 
 /* Measures what the layouts that fit need, trains each for `steps` steps or more (0: none), and predicts their steps;
- * in CB_MACHINE_PASSES passes unless measuring takes long. With progress. */
+ * in several passes unless measuring takes long. With progress. */
 CB_MUST_USE cb_err cb_machine_measure(const cb_machine_plan *plan, int steps);
 /* Trains the layout on made-up tokens for `steps` steps after one that warms up, and adds to what --check fills. Errors
  * of the run. */

@@ -10,7 +10,8 @@
 #include "cli/bench.h"
 #include "cli/plan_machine.h"
 
-static const double long_s = 20;     /* who measures for longer has seen more of the machine, and measures once */
+static const double long_s = 20; /* who measures for longer has seen more of the machine, and measures once */
+enum { LEAST_PASSES = 3 };
 static const double settled_s = 0.5; /* in which Linux has placed new threads well: a run of --check takes longer */
 
 static void progress(const char *what, int number, int of, const cb_layout *layout) {
@@ -48,6 +49,7 @@ static cb_err measure_one(const cb_machine_plan *plan, int i) {
     cb_err e = measure_parts(plan, i, schedule.split_backward, costs);
     cb_schedule_free(&schedule);
     if (!e) e = cb_measure_messages(&it->resolved.run, plan->cores, costs);
+    if (!e) e = cb_step_predict(&it->resolved.run, costs, plan->cores, &it->predicted[it->passes]);
     it->passes += !e;
     return e;
 }
@@ -58,49 +60,53 @@ static cb_err measure_all(const cb_machine_plan *plan) {
     return CB_OK;
 }
 
-/* For so many steps, or as many more as take settled_s by what this pass has measured. */
-static cb_err train_one(const cb_machine_plan *plan, cb_machine_layout *it, int steps) {
-    cb_step_estimate now;
-    TRY(cb_step_predict(&it->resolved.run, &it->measured[it->passes - 1], plan->cores, &now));
-    int more = (int)fmin(settled_s / now.step_s, CB_MACHINE_MOST_STEPS / CB_MACHINE_PASSES);
+/* For so many steps, or as many more as take settled_s by what this pass predicts. */
+static cb_err train_one(cb_machine_layout *it, int steps) {
+    const double step_s = it->predicted[it->passes - 1].step_s;
+    int more = (int)fmin(settled_s / step_s, CB_MACHINE_MOST_STEPS / CB_MACHINE_MOST_PASSES);
     return cb_machine_check(it, steps > more ? steps : more);
 }
 
 static cb_err train_all(const cb_machine_plan *plan, int steps) {
     for (int i = 0; i < plan->count && steps > 0; i++) {
         progress("training", i + 1, plan->count, &plan->at[i]->layout);
-        if (plan->at[i]->fits) TRY(train_one(plan, plan->at[i], steps));
+        if (plan->at[i]->fits) TRY(train_one(plan->at[i], steps));
     }
     return CB_OK;
 }
 
-/* Of each number the median. */
-static void take_medians(cb_machine_layout *it) {
-    enum { NUMBERS = sizeof(cb_step_costs) / sizeof(double) };
-    _Static_assert(NUMBERS * sizeof(double) == sizeof(cb_step_costs), "costs are times and rates");
-    for (int k = 0; k < NUMBERS; k++) {
-        double each[CB_MACHINE_PASSES];
-        for (int pass = 0; pass < it->passes; pass++)
-            each[pass] = ((const double *)(const void *)&it->measured[pass])[k];
-        ((double *)(void *)&it->costs)[k] = cb_bench_median(each, it->passes);
+/* The pass that predicts the median step counts. */
+static void take_median(cb_machine_layout *it) {
+    double step_s[CB_MACHINE_MOST_PASSES];
+    int found = 0;
+    for (int pass = 0; pass < it->passes; pass++) step_s[pass] = it->predicted[pass].step_s;
+    const double median_s = cb_bench_median(step_s, it->passes);
+    for (int pass = 0; pass < it->passes; pass++) {
+        const double off_s = fabs(it->predicted[pass].step_s - median_s);
+        if (off_s < fabs(it->predicted[found].step_s - median_s)) found = pass;
     }
+    it->costs = it->measured[found];
+    it->estimate = it->predicted[found];
+}
+
+/* An odd number, so that one of them is in the middle. */
+static int passes_for(double first_s) {
+    if (first_s > long_s) return 1;
+    const int passes = (int)fmax(LEAST_PASSES, fmin(long_s / first_s, CB_MACHINE_MOST_PASSES));
+    return passes - (passes + 1) % 2;
 }
 
 cb_err cb_machine_measure(const cb_machine_plan *plan, int steps) {
     double begin_s = cb_now_s();
     TRY(measure_all(plan));
-    const int passes = cb_now_s() - begin_s > long_s ? 1 : CB_MACHINE_PASSES, each = (steps + passes - 1) / passes;
+    const int passes = passes_for(cb_now_s() - begin_s), each = (steps + passes - 1) / passes;
     TRY(train_all(plan, each));
     for (int pass = 1; pass < passes; pass++) {
         TRY(measure_all(plan));
         TRY(train_all(plan, each));
     }
-    for (int i = 0; i < plan->count; i++) {
-        cb_machine_layout *it = plan->at[i];
-        if (!it->fits) continue;
-        take_medians(it);
-        TRY(cb_step_predict(&it->resolved.run, &it->costs, plan->cores, &it->estimate));
-    }
+    for (int i = 0; i < plan->count; i++)
+        if (plan->at[i]->fits) take_median(plan->at[i]);
     end_progress();
     return CB_OK;
 }

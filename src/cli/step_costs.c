@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
-#include "pipeline/shared_cores.h"
+#include "cli/rehearse.h"
 
 static void add(cb_instr_cost *to, const cb_step_costs *costs, cb_step_part part, int times) {
     for (int cause = 0; cause < CB_CAUSES; cause++) to->by_cause_s[cause] += times * costs->part_s[part][cause];
@@ -83,7 +83,9 @@ static double close_part(const place *at, const cb_step_costs *costs, int micro_
     return each_s * (double)chunk_elements(at);
 }
 
+/* All-reduces over tp of a microbatch are those that train/sent.c counts. */
 static void add_forward(const place *at, const cb_step_costs *costs, cb_instr_cost *to) {
+    to->all_reduces += 2 * at->layers + at->first + 2 * at->last;
     add(to, costs, CB_PART_LAYER_F, at->layers);
     if (at->first) add(to, costs, CB_PART_EMBEDDING_F, 1);
     if (at->last) add(to, costs, CB_PART_HEAD_F, 1);
@@ -92,8 +94,11 @@ static void add_forward(const place *at, const cb_step_costs *costs, cb_instr_co
 static void add_backward(const place *at, const cb_step_costs *costs, bool split, cb_instr_cost *to) {
     int again = 0;
     for (int l = 0; l < at->layers; l++) {
-        again += cb_recompute_kept(&at->run->recompute, at->before + l) != CB_ALL_LAYER_ACTS;
+        const uint32_t kept = cb_recompute_kept(&at->run->recompute, at->before + l);
+        again += kept != CB_ALL_LAYER_ACTS;
+        to->all_reduces += !(kept & CB_ACT_BIT(CB_ACT_MID));
     }
+    to->all_reduces += 2 * at->layers + at->last;
     add(to, costs, split ? CB_PART_LAYER_B_ALONE : CB_PART_LAYER_B, at->layers);
     add(to, costs, CB_PART_LAYER_AGAIN, again);
     if (at->first) add(to, costs, CB_PART_EMBEDDING_B, 1);
@@ -138,9 +143,10 @@ typedef struct prediction {
     const cb_run *run;
     const cb_step_costs *costs;
     const cb_schedule *schedule;
-    double *work_s[CB_MAX_STAGES], *busy[CB_MAX_STAGES];
+    double *work_s[CB_MAX_STAGES], *busy_s[CB_MAX_STAGES]; /* of each instruction; without all-reduces over tp */
+    int *all_reduces[CB_MAX_STAGES];
+    double idle_s; /* in which ranks wait for others of their tp group, of all instructions */
     cb_span *spans[CB_MAX_STAGES];
-    int need[CB_MAX_STAGES];
 } prediction;
 
 /* Before the first instruction the gradients are set to zero. */
@@ -151,44 +157,61 @@ static cb_instr_cost cost_at(const prediction *p, int stage, int index) {
     return cost;
 }
 
-/* Room for a number per instruction of every stage, in one block from (*rows)[0] on. */
-static cb_err make_rows(const cb_schedule *schedule, double **rows) {
+/* Numbers of every instruction of every stage, in blocks from work_s[0], busy_s[0], all_reduces[0] on. */
+static cb_err make_rows(prediction *p) {
     size_t count = 0, offset = 0;
-    for (int s = 0; s < schedule->stages; s++) count += (size_t)schedule->list[s].count;
-    rows[0] = calloc(count + 1, sizeof **rows);
-    if (!rows[0]) return cb_fail(CB_ENOMEM, "no memory for the times of %zu instructions", count);
-    for (int s = 0; s < schedule->stages; s++) {
-        rows[s] = rows[0] + offset;
-        offset += (size_t)schedule->list[s].count;
+    for (int s = 0; s < p->schedule->stages; s++) count += (size_t)p->schedule->list[s].count;
+    p->work_s[0] = calloc(count + 1, sizeof *p->work_s[0]);
+    p->busy_s[0] = calloc(count + 1, sizeof *p->busy_s[0]);
+    p->all_reduces[0] = calloc(count + 1, sizeof *p->all_reduces[0]);
+    if (!p->work_s[0] || !p->busy_s[0] || !p->all_reduces[0])
+        return cb_fail(CB_ENOMEM, "no memory for the times of %zu instructions", count);
+    for (int s = 0; s < p->schedule->stages; s++) {
+        p->work_s[s] = p->work_s[0] + offset;
+        p->busy_s[s] = p->busy_s[0] + offset;
+        p->all_reduces[s] = p->all_reduces[0] + offset;
+        offset += (size_t)p->schedule->list[s].count;
     }
     return CB_OK;
 }
 
-static void fill_work(prediction *p) {
+static void free_rows(prediction *p) {
+    free(p->work_s[0]);
+    free(p->busy_s[0]);
+    free(p->all_reduces[0]);
+    free(p->spans[0]);
+}
+
+/* What keeps cores busy in a rehearsal, which does the all-reduces over tp itself. */
+static double busy_s(const prediction *p, const cb_instr_cost *cost) {
+    double all_s = cb_instr_cost_s(cost);
+    return p->run->mesh.size[CB_TP] > 1 ? all_s - cost->by_cause_s[CB_CAUSE_TP] : all_s;
+}
+
+static void fill_rows(prediction *p) {
     for (int s = 0; s < p->schedule->stages; s++) {
-        p->need[s] = p->run->mesh.ranks / p->schedule->stages * p->run->threads_per_rank;
         for (int i = 0; i < p->schedule->list[s].count; i++) {
             cb_instr_cost cost = cost_at(p, s, i);
-            double work_s = cb_instr_cost_s(&cost);
-            p->work_s[s][i] = work_s;
-            p->busy[s][i] = work_s > 0 ? 1 - fmin(cost.idle_s / work_s, 1) : 0;
+            p->work_s[s][i] = cb_instr_cost_s(&cost);
+            p->busy_s[s][i] = busy_s(p, &cost);
+            p->all_reduces[s][i] = cost.all_reduces;
+            p->idle_s += cost.idle_s;
         }
     }
 }
 
 /* All ranks' work in core seconds; and the stage that has most. */
 static double total_work(const prediction *p, int *longest) {
-    double core_s = 0, most_s = -1;
+    const int ranks = p->run->mesh.ranks / p->schedule->stages;
+    double all_s = 0, most_s = -1;
     for (int s = 0; s < p->schedule->stages; s++) {
         double work_s = 0;
-        for (int i = 0; i < p->schedule->list[s].count; i++) {
-            work_s += p->work_s[s][i];
-            core_s += p->work_s[s][i] * p->busy[s][i] * p->need[s];
-        }
+        for (int i = 0; i < p->schedule->list[s].count; i++) work_s += p->work_s[s][i];
+        all_s += work_s;
         if (work_s > most_s) *longest = s;
         if (work_s > most_s) most_s = work_s;
     }
-    return core_s;
+    return fmax(0, all_s - p->idle_s) * ranks * p->run->threads_per_rank;
 }
 
 /* Time of the stage by cause: an instruction that shared its cores took longer for each of its causes alike; what is
@@ -217,22 +240,23 @@ static void attribute(const prediction *p, cb_step_estimate *e) {
     e->bubble_share = e->step_s > 0 ? e->by_cause_s[CB_CAUSE_BUBBLE] / e->step_s : 0;
 }
 
-static cb_err simulate(prediction *p, int cores, cb_step_estimate *e) {
-    cb_shared_cores shared = {
-        .cores = cores, .need = p->need, .work_s = p->work_s, .busy = p->busy, .message_s = p->costs->message_s};
-    cb_err error = make_rows(p->schedule, p->work_s);
-    if (!error) error = make_rows(p->schedule, p->busy);
-    if (!error) fill_work(p);
-    if (!error) error = cb_schedule_simulate_shared(p->schedule, &shared, p->spans, &e->step_s);
-    if (!error) {
-        e->floor_s = total_work(p, &e->stage) / cores;
-        e->tokens_per_s = (double)p->run->global_batch * p->run->T / e->step_s;
-        attribute(p, e);
-    }
-    free(p->work_s[0]);
-    free(p->busy[0]);
-    free(p->spans[0]);
-    return error;
+static cb_err find_spans(prediction *p, int cores, double *step_s) {
+    const cb_run *run = p->run;
+    if ((int64_t)run->mesh.ranks * run->threads_per_rank <= cores)
+        return cb_schedule_simulate_each(p->schedule, p->work_s, p->costs->message_s, p->spans, step_s);
+    const cb_rehearsal rehearsal = {
+        .run = run, .schedule = p->schedule, .cores = cores, .busy_s = p->busy_s, .all_reduces = p->all_reduces};
+    return cb_rehearse(&rehearsal, p->spans, step_s);
+}
+
+static cb_err predict(prediction *p, int cores, cb_step_estimate *e) {
+    TRY(make_rows(p));
+    fill_rows(p);
+    TRY(find_spans(p, cores, &e->step_s));
+    e->floor_s = total_work(p, &e->stage) / cores;
+    e->tokens_per_s = (double)p->run->global_batch * p->run->T / e->step_s;
+    attribute(p, e);
+    return CB_OK;
 }
 
 cb_err cb_step_predict(const cb_run *run, const cb_step_costs *costs, int cores, cb_step_estimate *estimate) {
@@ -242,7 +266,8 @@ cb_err cb_step_predict(const cb_run *run, const cb_step_costs *costs, int cores,
     prediction *p = calloc(1, sizeof *p);
     cb_err e = p ? CB_OK : cb_fail(CB_ENOMEM, "no memory to predict a step");
     if (p) *p = (prediction){.run = run, .costs = costs, .schedule = &schedule};
-    if (!e) e = simulate(p, cores, estimate);
+    if (!e) e = predict(p, cores, estimate);
+    if (p) free_rows(p);
     free(p);
     cb_schedule_free(&schedule);
     return e;

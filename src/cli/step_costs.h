@@ -1,6 +1,6 @@
 /* The time of a training step on this machine, put together from the times of its parts, measured or made up: every
- * instruction of the run's own lists gets the parts that the executor does in it, and the lists are simulated on the
- * machine's cores. Nothing is measured or allocated here but the lists. */
+ * instruction of the run's own lists gets the parts that the executor does in it, and the lists are simulated, or
+ * rehearsed where ranks share cores. */
 #ifndef CB_CLI_STEP_COSTS_H
 #define CB_CLI_STEP_COSTS_H
 
@@ -52,13 +52,14 @@ cb_stage_elements cb_run_stage_elements(const cb_run *run, int stage);
 
 typedef struct cb_instr_cost {
     double by_cause_s[CB_CAUSES], idle_s;
+    int all_reduces; /* over tp, where that is more than one */
 } cb_instr_cost;
 /* Of one instruction. schedule: the run's, lowered. */
 cb_instr_cost cb_instr_cost_of(const cb_run *run, const cb_schedule *schedule, const cb_step_costs *costs, int stage,
                                cb_instr instr);
 double cb_instr_cost_s(const cb_instr_cost *cost); /* all causes */
-/* The step on `cores` cores, which the ranks share where they have more threads. Errors of cb_run_schedule and
- * cb_schedule_simulate_shared. */
+/* The step on `cores` cores: simulated where the ranks' threads have a core each, else rehearsed on this machine
+ * (rehearse.h). Errors of cb_run_schedule, cb_schedule_simulate_each and cb_rehearse. */
 CB_MUST_USE cb_err cb_step_predict(const cb_run *run, const cb_step_costs *costs, int cores,
                                    cb_step_estimate *estimate);
 

@@ -12,7 +12,7 @@ typedef struct check {
 } check;
 
 static int find(const check *c, int stage, cb_instr instr) {
-    return cb_position(&c->positions, c->schedule, stage, instr);
+    return cb_position_of(&c->positions, c->schedule, stage, instr);
 }
 
 static bool is_expected(const cb_schedule *schedule, int stage, cb_instr instr) {

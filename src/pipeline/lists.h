@@ -6,8 +6,8 @@
 #include "pipeline/schedule.h"
 
 /* Writes the compute instructions of one stage. The schedule's sizes and flags are set, its lists are not yet. */
-typedef cb_err cb_order(const cb_schedule *schedule, int stage, cb_instr_list *list);
-cb_order cb_order_gpipe, cb_order_one_f_one_b, cb_order_interleaved, cb_order_zb_h1, cb_order_zb_h2, cb_order_zb_v,
+typedef cb_err cb_order_fn(const cb_schedule *schedule, int stage, cb_instr_list *list);
+cb_order_fn cb_order_gpipe, cb_order_one_f_one_b, cb_order_interleaved, cb_order_zb_h1, cb_order_zb_h2, cb_order_zb_v,
     cb_order_dualpipe_v, cb_order_forward;
 
 /* Which sizes a schedule can have, beyond its number of chunks. Error CB_EINVAL with the rule and the nearest sizes. */
@@ -44,7 +44,7 @@ typedef struct cb_positions {
 } cb_positions;
 /* Errors: CB_EINVAL where an instruction is there twice or has fields out of range; CB_ENOMEM. */
 CB_MUST_USE cb_err cb_positions_make(cb_positions *table, const cb_schedule *schedule);
-int cb_position(const cb_positions *table, const cb_schedule *schedule, int stage, cb_instr instr);
+int cb_position_of(const cb_positions *table, const cb_schedule *schedule, int stage, cb_instr instr);
 
 /* Calls visit (if not NULL) once for every instruction, in an order that the stages' lists and the messages allow: an
  * instruction after all that it waits for. Sends wait as cb_schedule_check says. partner_stage, partner_index: the send

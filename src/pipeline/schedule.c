@@ -1,5 +1,5 @@
 /* Making schedules: the table of generators, the placement of virtual stages and the pairing of messages. A further
- * schedule is one more function of type cb_order and one more row here. See schedule.h. */
+ * schedule is one more function of type cb_order_fn and one more row here. See schedule.h. */
 #include "pipeline/schedule.h"
 
 #include <assert.h>
@@ -12,7 +12,7 @@
 #include "pipeline/lists.h"
 
 typedef struct generator {
-    cb_order *order;
+    cb_order_fn *order;
     cb_check_sizes *check;                 /* NULL: every number of stages and microbatches */
     int chunks, least_chunks, most_chunks; /* as many unless said, and the limits */
     bool split_backward, forward_only;
@@ -65,7 +65,7 @@ static cb_err unknown_name(const char *name, const char *const *names) {
                    all);
 }
 
-static cb_err fill(cb_schedule *schedule, cb_order *order) {
+static cb_err fill(cb_schedule *schedule, cb_order_fn *order) {
     schedule->list = calloc((size_t)schedule->stages, sizeof *schedule->list);
     if (!schedule->list) return cb_fail(CB_ENOMEM, "not enough memory for the lists of %d stages", schedule->stages);
     for (int stage = 0; stage < schedule->stages; stage++) TRY(order(schedule, stage, &schedule->list[stage]));

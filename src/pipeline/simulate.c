@@ -10,7 +10,9 @@
 
 typedef struct simulation {
     const cb_schedule *schedule;
-    const cb_durations *durations;
+    const cb_durations *durations; /* NULL: work_s */
+    double *const *work_s;
+    double message_s;
     cb_span **spans;
 } simulation;
 
@@ -45,20 +47,38 @@ static double arrival_s(const simulation *sim, int stage, int index) {
     return index > 0 ? sim->spans[stage][index - 1].end_s : 0;
 }
 
+static double work_s(const simulation *sim, int stage, int index) {
+    const cb_instr instr = sim->schedule->list[stage].at[index];
+    if (!sim->durations) return sim->work_s[stage][index];
+    if (instr.kind == CB_STEP) return sim->durations->step_s;
+    return compute_s(sim->schedule, sim->durations, instr.kind, stage, instr.chunk);
+}
+
 static void visit(void *context, int stage, int index, int partner_stage, int partner_index) {
     const simulation *sim = context;
-    cb_instr instr = sim->schedule->list[stage].at[index];
-    cb_instr_kind kind = instr.kind;
+    const cb_instr_kind kind = sim->schedule->list[stage].at[index].kind;
+    const double work = work_s(sim, stage, index);
     cb_span span = {.begin_s = arrival_s(sim, stage, index)};
-    span.end_s = span.begin_s + compute_s(sim->schedule, sim->durations, kind, stage, instr.chunk);
+    span.end_s = span.begin_s + work;
     if (kind == CB_RECV_F || kind == CB_RECV_B) {
-        span.end_s = fmax(span.begin_s, sim->spans[partner_stage][partner_index].end_s + sim->durations->message_s);
+        span.end_s = fmax(span.end_s, sim->spans[partner_stage][partner_index].end_s + sim->message_s);
     } else if (kind == CB_REDUCE_TIED) {
-        span.end_s = fmax(span.begin_s, arrival_s(sim, partner_stage, partner_index));
-    } else if (kind == CB_STEP) {
-        span.end_s += sim->durations->step_s;
+        span.end_s = fmax(span.begin_s, arrival_s(sim, partner_stage, partner_index)) + work;
     }
     sim->spans[stage][index] = span;
+}
+
+/* The optimizer's step begins on no stage before all have come to it. */
+static void agree_on_step(const simulation *sim) {
+    double all_there_s = 0;
+    for (int again = 0; again < 2; again++) {
+        for (int stage = 0; stage < sim->schedule->stages; stage++) {
+            const int last = sim->schedule->list[stage].count - 1;
+            if (last < 0 || sim->schedule->list[stage].at[last].kind != CB_STEP) continue;
+            if (again) sim->spans[stage][last].end_s = all_there_s + work_s(sim, stage, last);
+            all_there_s = fmax(all_there_s, sim->spans[stage][last].begin_s);
+        }
+    }
 }
 
 static bool is_duration(double seconds) {
@@ -98,15 +118,33 @@ cb_err cb_spans_make(const cb_schedule *schedule, cb_span **spans) {
     return CB_OK;
 }
 
-static void sum_up(const simulation *sim, double *total_s, double *bubble_s) {
-    const cb_schedule *schedule = sim->schedule;
-    *total_s = 0;
+static cb_err check_work(const cb_schedule *schedule, double *const *work, double message_s) {
+    if (!is_duration(message_s))
+        return cb_fail(CB_EINVAL, "simulation: message_s is %g s; durations are finite and not negative", message_s);
     for (int stage = 0; stage < schedule->stages; stage++) {
-        int count = schedule->list[stage].count;
-        if (count > 0) *total_s = fmax(*total_s, sim->spans[stage][count - 1].end_s);
+        for (int i = 0; i < schedule->list[stage].count; i++) {
+            char text[24];
+            if (is_duration(work[stage][i])) continue;
+            return cb_fail(CB_EINVAL, "simulation: %s of stage %d takes %g s; durations are finite and not negative",
+                           cb_instr_text(schedule, schedule->list[stage].at[i], text), stage, work[stage][i]);
+        }
     }
-    for (int stage = 0; bubble_s && stage < schedule->stages; stage++) {
-        bubble_s[stage] = *total_s;
+    return CB_OK;
+}
+
+static double end_of_all(const simulation *sim) {
+    double end_s = 0;
+    for (int stage = 0; stage < sim->schedule->stages; stage++) {
+        int count = sim->schedule->list[stage].count;
+        if (count > 0) end_s = fmax(end_s, sim->spans[stage][count - 1].end_s);
+    }
+    return end_s;
+}
+
+static void find_bubbles(const simulation *sim, double total_s, double *bubble_s) {
+    const cb_schedule *schedule = sim->schedule;
+    for (int stage = 0; stage < schedule->stages; stage++) {
+        bubble_s[stage] = total_s;
         for (int i = 0; i < schedule->list[stage].count; i++) {
             cb_instr it = schedule->list[stage].at[i];
             bubble_s[stage] -= compute_s(schedule, sim->durations, it.kind, stage, it.chunk);
@@ -114,22 +152,39 @@ static void sum_up(const simulation *sim, double *total_s, double *bubble_s) {
     }
 }
 
-cb_err cb_schedule_simulate(const cb_schedule *schedule, const cb_durations *durations, cb_span **spans,
-                            double *total_s, double *bubble_s) {
-    simulation sim = {.schedule = schedule, .durations = durations, .spans = spans};
+/* Fills the spans; without them where there is an error. */
+static cb_err walk(simulation *sim) {
     cb_positions positions;
-    spans[0] = NULL;
-    TRY(check_durations(schedule, durations));
+    const cb_schedule *schedule = sim->schedule;
     TRY(cb_positions_make(&positions, schedule));
-    cb_err e = cb_spans_make(schedule, spans);
-    if (!e) e = cb_schedule_walk(schedule, &positions, INT_MAX, visit, &sim);
+    cb_err e = cb_spans_make(schedule, sim->spans);
+    if (!e) e = cb_schedule_walk(schedule, &positions, INT_MAX, visit, sim);
     free(positions.at);
-    if (!e) {
-        sum_up(&sim, total_s, bubble_s);
-        return CB_OK;
-    }
-    free(spans[0]);
-    spans[0] = NULL;
+    if (!e) return CB_OK;
+    free(sim->spans[0]);
+    sim->spans[0] = NULL;
     return cb_err_context(e, "schedule %s (%d stages, %d microbatches)", schedule->name, schedule->stages,
                           schedule->micro_batches);
+}
+
+cb_err cb_schedule_simulate(const cb_schedule *schedule, const cb_durations *durations, cb_span **spans,
+                            double *total_s, double *bubble_s) {
+    simulation sim = {.schedule = schedule, .durations = durations, .message_s = durations->message_s, .spans = spans};
+    spans[0] = NULL;
+    TRY(check_durations(schedule, durations));
+    TRY(walk(&sim));
+    *total_s = end_of_all(&sim);
+    if (bubble_s) find_bubbles(&sim, *total_s, bubble_s);
+    return CB_OK;
+}
+
+cb_err cb_schedule_simulate_each(const cb_schedule *schedule, double *const *work, double message_s, cb_span **spans,
+                                 double *total_s) {
+    simulation sim = {.schedule = schedule, .work_s = work, .message_s = message_s, .spans = spans};
+    spans[0] = NULL;
+    TRY(check_work(schedule, work, message_s));
+    TRY(walk(&sim));
+    agree_on_step(&sim);
+    *total_s = end_of_all(&sim);
+    return CB_OK;
 }

@@ -30,6 +30,12 @@ double cb_durations_of_stage(const cb_schedule *schedule, const cb_durations *du
 CB_MUST_USE cb_err cb_schedule_simulate(const cb_schedule *schedule, const cb_durations *durations, cb_span **spans,
                                         double *total_s, double *bubble_s);
 
+/* The same where every instruction has a time of its own: work_s (stages), each (instructions of the stage), seconds;
+ * of a receive before it waits, of a tied embedding's reduction after. The optimizer's step begins on no stage before
+ * all have come to it, as the gradient's norm is agreed between them. Errors: those of cb_schedule_simulate. */
+CB_MUST_USE cb_err cb_schedule_simulate_each(const cb_schedule *schedule, double *const *work_s, double message_s,
+                                             cb_span **spans, double *total_s);
+
 /* spans (stages): pointers into one block of zeros, a span for every instruction; the caller frees spans[0]. Error
  * CB_ENOMEM. */
 CB_MUST_USE cb_err cb_spans_make(const cb_schedule *schedule, cb_span **spans);

@@ -15,7 +15,7 @@ static int64_t slot(const cb_schedule *schedule, int stage, cb_instr instr) {
            ((int64_t)instr.kind * schedule->chunks + instr.chunk) * schedule->micro_batches + instr.micro_batch;
 }
 
-int cb_position(const cb_positions *table, const cb_schedule *schedule, int stage, cb_instr instr) {
+int cb_position_of(const cb_positions *table, const cb_schedule *schedule, int stage, cb_instr instr) {
     return table->at[slot(schedule, stage, instr)];
 }
 
@@ -85,7 +85,7 @@ static gate gate_of_partner(const walk *w, int stage, cb_instr instr, bool opens
     gate g = {.opens_when_reached = opens_when_reached};
     cb_instr partner;
     if (!cb_instr_partner(w->schedule, stage, instr, &g.stage, &partner)) return no_gate;
-    g.index = cb_position(w->positions, w->schedule, g.stage, partner);
+    g.index = cb_position_of(w->positions, w->schedule, g.stage, partner);
     return g;
 }
 
