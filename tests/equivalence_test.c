@@ -6,12 +6,8 @@
 
 static const double gradient_bound = 1e-5, curve_bound = 1e-4;
 
-/* Sanitizers are slow, and look at messages and memory, not at numbers: fewer microbatch sizes will do for them. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-enum { FIRST_B = 2, LAST_B = 2 };
-#else
-enum { FIRST_B = 1, LAST_B = 4 };
-#endif
+/* Microbatch sizes. */
+enum { FIRST_B = TEST_SANITIZED ? 2 : 1, LAST_B = TEST_SANITIZED ? 2 : 4 };
 
 typedef struct layout {
     int dp, tp, pp;

@@ -295,6 +295,16 @@ static void bubble_of_1f1b(void) {
     CHECK_NEAR(e.by_cause_s[CB_CAUSE_GEMM], 8 * 2, 1e-9);
     CHECK_NEAR(e.by_cause_s[CB_CAUSE_ATTENTION], 8 * 2 * 2, 1e-9);
     cb_tokens_close(tokens);
+    c.dp = 2; /* replicas of 4 microbatches, the slower one by 10% */
+    costs.slowest = 0.1;
+    if (!CHECK_OK(ranks_run_make(&run, &tokens, &c))) return;
+    run.threads_per_rank = 1;
+    CHECK_OK(cb_step_predict(&run, &costs, 8, &e));
+    CHECK_NEAR(e.step_s, 1.1 * (4 + 3) * 2 * 3, 1e-9);
+    CHECK_NEAR(e.by_cause_s[CB_CAUSE_DP], 0.1 * (4 + 3) * 2 * 3, 1e-9);
+    CHECK_NEAR(e.bubble_share, 3.0 / 7 / 1.1, 1e-9);
+    CHECK_NEAR(e.tokens_per_s, 8 * run.T / e.step_s, 1e-6);
+    cb_tokens_close(tokens);
 }
 
 /* Elements are those that the run's plan has bytes for; the parts of a batch only add buffers. */
@@ -315,6 +325,21 @@ static void elements_of_the_plan(void) {
             cb_tokens_close(tokens);
         }
     }
+}
+
+/* The mean of the middle half: of 1 to 8 without two at each end, of three all. */
+static void middle_half(void) {
+    cb_machine_layout *it = calloc(1, sizeof *it);
+    static const double steps[8] = {8, 1, 100, 4, 3, 6, 5, 0};
+    CHECK(cb_machine_step_s(it) <= 0);
+    memcpy(it->step_s, steps, sizeof steps);
+    it->steps = 8;
+    CHECK_NEAR(cb_machine_step_s(it), 4.5, 1e-12);
+    it->steps = 3;
+    CHECK_NEAR(cb_machine_step_s(it), 109 / 3.0, 1e-12);
+    it->estimate.step_s = 109 / 6.0;
+    CHECK_NEAR(cb_machine_error(it), -0.5, 1e-12);
+    free(it);
 }
 
 /* What --check compares: every rank's memory and traffic in runs of every schedule. */
@@ -373,6 +398,7 @@ int main(void) {
     RUN(steps_by_hand);
     RUN(bubble_of_1f1b);
     RUN(elements_of_the_plan);
+    RUN(middle_half);
     RUN(checked_runs);
     RUN(measured_parts);
     return test_end();

@@ -53,7 +53,7 @@ static const cb_arg own_rows[] = {
      .offset = FIELD(repeats),
      .fallback = "3",
      .unit = "steps",
-     .help = "of --check at least, without those that warm up; the median counts",
+     .help = "of --check at least, without those that warm up; the mean of their middle half counts",
      .min = 1,
      .max = 64},
 };

@@ -12,7 +12,7 @@
 #include "train/rank.h"
 
 enum { MOST_ROUNDS = 16, LEAST_ROUNDS = 3, CACHE_BYTES = 64 << 20, MOST_ELEMENTS = 8 << 20 };
-static const double enough_s = 0.6, most_head_flops = 2e10; /* of rounds; of a pass through the part of the head */
+static const double enough_s = 0.3, most_head_flops = 2e10; /* of rounds; of a pass through the part of the head */
 
 /* What is timed once a round: the parts, and the loops over parameters, as seconds of an element. */
 enum { ACCUMULATE, COPY, SQUARES, ZERO, ADAMW, LOOPS }; /* in this order: AdamW after the gradients are zero */
@@ -281,15 +281,11 @@ static cb_err live(cb_comm *comm, void *arg) {
     return e;
 }
 
-static bool shares_cores(const cb_run *run, int cores) {
-    return (int64_t)run->mesh.ranks * run->threads_per_rank > cores;
-}
-
 /* Of as many as the run has, those that fill the cores; where ranks share them, that do so twice: what it costs that
  * ranks take turns on a core is then in the measured times. */
 static int copies_of(const cb_run *run, int cores) {
     int all = run->mesh.size[CB_DP] * run->mesh.size[CB_PP],
-        fit = cores * (1 + shares_cores(run, cores)) / (run->mesh.size[CB_TP] * run->threads_per_rank);
+        fit = cores * (1 + cb_run_shares_cores(run, cores)) / (run->mesh.size[CB_TP] * run->threads_per_rank);
     return fit < 1 ? 1 : fit < all ? fit : all;
 }
 
@@ -319,7 +315,7 @@ static cb_err make_small(const cb_run *run, int cores, bool split, cb_run *small
     small->schedule = split ? "zb-h1" : "gpipe";
     small->schedule_text = NULL;
     small->chunks = small->group = 0;
-    small->pin = run->pin && !shares_cores(run, cores);
+    small->pin = run->pin && !cb_run_shares_cores(run, cores);
     small->launch.ranks = tp * copies;
     small->observer = (cb_observer){0};
     TRY(cb_mesh_make(&small->mesh, size, CB_DEFAULT_ORDER));
@@ -329,9 +325,18 @@ static cb_err make_small(const cb_run *run, int cores, bool split, cb_run *small
 bool cb_measure_same(const cb_run *a, const cb_run *b, int cores) {
     return a->mesh.size[CB_TP] == b->mesh.size[CB_TP] && a->threads_per_rank == b->threads_per_rank && a->B == b->B &&
            a->T == b->T && a->shards == b->shards && a->recompute.kind == b->recompute.kind &&
-           copies_of(a, cores) == copies_of(b, cores) && shares_cores(a, cores) == shares_cores(b, cores) &&
-           layers_of(a) == layers_of(b) && strcmp(a->model.name, b->model.name) == 0 &&
-           strcmp(a->compute, b->compute) == 0;
+           copies_of(a, cores) == copies_of(b, cores) &&
+           cb_run_shares_cores(a, cores) == cb_run_shares_cores(b, cores) && layers_of(a) == layers_of(b) &&
+           strcmp(a->model.name, b->model.name) == 0 && strcmp(a->compute, b->compute) == 0;
+}
+
+static double slowest(const cb_run *small, const round_times *of) {
+    double all_s = 0, most_s = 0;
+    for (int r = 0; r < small->mesh.ranks; r++) {
+        all_s += round_s(&of[r]);
+        most_s = fmax(most_s, round_s(&of[r]));
+    }
+    return most_s * small->mesh.ranks / all_s - 1;
 }
 
 /* Over the ranks. */
@@ -353,13 +358,14 @@ static void take_means(const cb_run *small, const round_times *of, cb_step_costs
     costs->squares_s = loops_s[SQUARES];
     costs->adamw_s = loops_s[ADAMW];
     costs->product_flops_per_s = flops_per_s;
+    costs->slowest = slowest(small, of);
 }
 
 cb_err cb_measure_compute(const cb_run *run, int cores, bool split, cb_step_costs *costs) {
     cb_run small;
     *costs = (cb_step_costs){0};
     TRY(make_small(run, cores, split, &small));
-    probe p = {.run = &small, .split = split, .shares = shares_cores(run, cores)};
+    probe p = {.run = &small, .split = split, .shares = cb_run_shares_cores(run, cores)};
     p.mean = calloc((size_t)small.mesh.ranks, sizeof *p.mean);
     if (!p.mean) return cb_fail(CB_ENOMEM, "no memory for the times of %d ranks", small.mesh.ranks);
     cb_err e = cb_comm_launch(&small.launch, live, &p);

@@ -19,8 +19,8 @@ typedef struct cb_machine_layout {
     cb_step_costs measured[CB_MACHINE_MOST_PASSES]; /* (passes) */
     cb_step_estimate predicted[CB_MACHINE_MOST_PASSES];
     int passes;
-    cb_step_costs costs;       /* of the pass that predicts the median step, like the estimate */
-    cb_step_estimate estimate; /* all zero where it does not fit */
+    cb_step_estimate estimate;  /* the mean of the middle half of the passes; all zero where it does not fit */
+    double product_flops_per_s; /* the mean of the passes, for people */
     bool fits;
     /* by --check: */
     double step_s[CB_MACHINE_MOST_STEPS]; /* (steps) measured, without those that warm up */
@@ -54,7 +54,8 @@ CB_MUST_USE cb_err cb_machine_check(cb_machine_layout *layout, int steps);
 CB_MUST_USE cb_err cb_machine_print(const cb_machine_plan *plan, bool json, FILE *to);
 /* Something that was predicted to the byte is not so. */
 bool cb_machine_is_off(const cb_machine_layout *layout);
-/* The median of the measured steps; how far the predicted one is from it: predicted over measured, less one. */
+/* The mean of the middle half of the measured steps; how far the predicted one is from it: predicted over measured,
+ * less one. */
 double cb_machine_step_s(const cb_machine_layout *layout);
 double cb_machine_error(const cb_machine_layout *layout);
 

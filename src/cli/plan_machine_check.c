@@ -73,9 +73,12 @@ bool cb_machine_is_off(const cb_machine_layout *it) {
 }
 
 double cb_machine_step_s(const cb_machine_layout *it) {
-    double sorted[CB_MACHINE_MOST_STEPS];
+    const int cut = it->steps / 4, kept = it->steps - 2 * cut;
+    double sorted[CB_MACHINE_MOST_STEPS], sum_s = 0;
     memcpy(sorted, it->step_s, sizeof sorted);
-    return it->steps ? cb_bench_median(sorted, it->steps) : 0;
+    cb_bench_sort(sorted, it->steps);
+    for (int i = cut; i < cut + kept; i++) sum_s += sorted[i];
+    return kept ? sum_s / kept : 0;
 }
 
 double cb_machine_error(const cb_machine_layout *it) {

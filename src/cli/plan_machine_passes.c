@@ -11,8 +11,8 @@
 #include "cli/plan_machine.h"
 
 static const double long_s = 20; /* who measures for longer has seen more of the machine, and measures once */
-enum { LEAST_PASSES = 3 };
-static const double settled_s = 0.5; /* in which Linux has placed new threads well: a run of --check takes longer */
+enum { LEAST_PASSES = 5 };
+static const double settled_s = 0.3; /* in which Linux has placed new threads well: a run of --check takes longer */
 
 static void progress(const char *what, int number, int of, const cb_layout *layout) {
     char text[64];
@@ -75,18 +75,30 @@ static cb_err train_all(const cb_machine_plan *plan, int steps) {
     return CB_OK;
 }
 
-/* The pass that predicts the median step counts. */
-static void take_median(cb_machine_layout *it) {
-    double step_s[CB_MACHINE_MOST_PASSES];
-    int found = 0;
-    for (int pass = 0; pass < it->passes; pass++) step_s[pass] = it->predicted[pass].step_s;
-    const double median_s = cb_bench_median(step_s, it->passes);
-    for (int pass = 0; pass < it->passes; pass++) {
-        const double off_s = fabs(it->predicted[pass].step_s - median_s);
-        if (off_s < fabs(it->predicted[found].step_s - median_s)) found = pass;
+static double step_of(const void *estimate) {
+    return ((const cb_step_estimate *)estimate)->step_s;
+}
+
+static int by_step(const void *a, const void *b) {
+    return (step_of(a) > step_of(b)) - (step_of(a) < step_of(b));
+}
+
+/* Not the median: where a machine's cores have two paces, that of what is predicted may be of one, and that of what is
+ * measured of the other. */
+static void take_mean(cb_machine_layout *it) {
+    const int cut = it->passes / 4, kept = it->passes - 2 * cut;
+    cb_step_estimate *mean = &it->estimate;
+    for (int i = 0; i < it->passes; i++) it->product_flops_per_s += it->measured[i].product_flops_per_s / it->passes;
+    qsort(it->predicted, (size_t)it->passes, sizeof *it->predicted, by_step);
+    *mean = (cb_step_estimate){.stage = it->predicted[it->passes / 2].stage};
+    for (int i = cut; i < cut + kept; i++) {
+        const cb_step_estimate *e = &it->predicted[i];
+        mean->step_s += e->step_s / kept;
+        mean->tokens_per_s += e->tokens_per_s / kept;
+        mean->bubble_share += e->bubble_share / kept;
+        mean->floor_s += e->floor_s / kept;
+        for (int cause = 0; cause < CB_CAUSES; cause++) mean->by_cause_s[cause] += e->by_cause_s[cause] / kept;
     }
-    it->costs = it->measured[found];
-    it->estimate = it->predicted[found];
 }
 
 /* An odd number, so that one of them is in the middle. */
@@ -106,7 +118,7 @@ cb_err cb_machine_measure(const cb_machine_plan *plan, int steps) {
         TRY(train_all(plan, each));
     }
     for (int i = 0; i < plan->count; i++)
-        if (plan->at[i]->fits) take_median(plan->at[i]);
+        if (plan->at[i]->fits) take_mean(plan->at[i]);
     end_progress();
     return CB_OK;
 }

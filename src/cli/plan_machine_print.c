@@ -56,7 +56,7 @@ static void print_causes(const cb_machine_layout *it, FILE *to) {
     fprintf(to, "\n%s: %.4g s a step, %s tokens/s", cb_layout_text(&it->layout, name), e->step_s,
             cb_planned_number(e->tokens_per_s, rate));
     fprintf(to, ";\n%d thread%s; all work over all cores: %.4g s\n", wanted, wanted == 1 ? "" : "s", e->floor_s);
-    fprintf(to, "a layer's matrix products run at %.4g GFLOP/s\n", it->costs.product_flops_per_s / 1e9);
+    fprintf(to, "a layer's matrix products run at %.4g GFLOP/s\n", it->product_flops_per_s / 1e9);
     if (it->resolved.run.mesh.size[CB_PP] > 1) fprintf(to, "stage %d, which has most to do:\n", e->stage);
     for (int cause = 0; cause < CB_CAUSES; cause++) {
         if (e->by_cause_s[cause] <= 0) continue;
@@ -107,7 +107,7 @@ static cb_err layout_json(const cb_machine_layout *it, json_t *to) {
     json_object_set_new(o, "tokens_per_s", json_real(e->tokens_per_s));
     json_object_set_new(o, "bubble_share", json_real(e->bubble_share));
     json_object_set_new(o, "floor_s", json_real(e->floor_s));
-    json_object_set_new(o, "product_flops_per_s", json_real(it->costs.product_flops_per_s));
+    json_object_set_new(o, "product_flops_per_s", json_real(it->product_flops_per_s));
     json_object_set_new(o, "by_cause_s", causes_json(e));
     if (it->steps) add_check(o, it);
     return cb_plan_to_json(&it->resolved.run, &it->plan, o);

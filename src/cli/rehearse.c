@@ -14,7 +14,7 @@
 #include "pipeline/lists.h"
 
 enum { MOST_STEPS = 16, LINE = 64 };
-static const double enough_s = 0.5;
+static const double enough_s = 0.3;
 
 typedef struct player {
     _Alignas(LINE) atomic_llong come; /* to this instruction, counted through all steps */

@@ -240,13 +240,25 @@ static void attribute(const prediction *p, cb_step_estimate *e) {
     e->bubble_share = e->step_s > 0 ? e->by_cause_s[CB_CAUSE_BUBBLE] / e->step_s : 0;
 }
 
+bool cb_run_shares_cores(const cb_run *run, int cores) {
+    return (int64_t)run->mesh.ranks * run->threads_per_rank > cores;
+}
+
 static cb_err find_spans(prediction *p, int cores, double *step_s) {
     const cb_run *run = p->run;
-    if ((int64_t)run->mesh.ranks * run->threads_per_rank <= cores)
+    if (!cb_run_shares_cores(run, cores))
         return cb_schedule_simulate_each(p->schedule, p->work_s, p->costs->message_s, p->spans, step_s);
     const cb_rehearsal rehearsal = {
         .run = run, .schedule = p->schedule, .cores = cores, .busy_s = p->busy_s, .all_reduces = p->all_reduces};
     return cb_rehearse(&rehearsal, p->spans, step_s);
+}
+
+/* Replicas on cores of their own: their sum over dp waits for the slowest. */
+static void wait_for_slowest(const prediction *p, cb_step_estimate *e) {
+    const double waits_s = p->run->mesh.size[CB_DP] > 1 ? e->step_s * p->costs->slowest : 0;
+    e->by_cause_s[CB_CAUSE_DP] += waits_s;
+    e->bubble_share *= e->step_s / (e->step_s + waits_s);
+    e->step_s += waits_s;
 }
 
 static cb_err predict(prediction *p, int cores, cb_step_estimate *e) {
@@ -254,8 +266,9 @@ static cb_err predict(prediction *p, int cores, cb_step_estimate *e) {
     fill_rows(p);
     TRY(find_spans(p, cores, &e->step_s));
     e->floor_s = total_work(p, &e->stage) / cores;
-    e->tokens_per_s = (double)p->run->global_batch * p->run->T / e->step_s;
     attribute(p, e);
+    if (!cb_run_shares_cores(p->run, cores)) wait_for_slowest(p, e);
+    e->tokens_per_s = (double)p->run->global_batch * p->run->T / e->step_s;
     return CB_OK;
 }
 

@@ -28,6 +28,7 @@ typedef enum cb_step_part {
 typedef struct cb_step_costs {
     double part_s[CB_STEP_PARTS][CB_CAUSES];
     double idle_s[CB_STEP_PARTS]; /* of those: the rank waits for others of its tp group, its core is free */
+    double slowest;               /* rank beside others of the kind: by this share it takes longer than the mean */
     /* of one element of parameters or gradients */
     double zero_s, accumulate_s, copy_s, squares_s, adamw_s;
     double reduce_s, tied_s;    /* its sum over dp; between first and last stage */
@@ -49,6 +50,9 @@ typedef struct cb_stage_elements {
     int64_t params, grads, table; /* table: of the tied embedding, 0 where the stage has none */
 } cb_stage_elements;
 cb_stage_elements cb_run_stage_elements(const cb_run *run, int stage);
+
+/* Its ranks have more threads than there are cores. */
+bool cb_run_shares_cores(const cb_run *run, int cores);
 
 typedef struct cb_instr_cost {
     double by_cause_s[CB_CAUSES], idle_s;

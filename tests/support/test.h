@@ -15,6 +15,13 @@
 
 #include "base/err.h"
 
+/* Sanitizers are slow, and look at messages and memory, not at numbers: there fewer sizes and repetitions will do. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+enum { TEST_SANITIZED = 1 };
+#else
+enum { TEST_SANITIZED = 0 };
+#endif
+
 static atomic_int test_passed_, test_failed_;
 
 static inline bool test_check_(bool ok, const char *file, int line, const char *what) {
