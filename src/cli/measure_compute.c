@@ -1,6 +1,7 @@
 /* Parts of a step, timed on ranks of a small run: one stage with a few layers of the model, embedding and head. As many
- * copies of it run side by side as the cores hold, so that memory bandwidth, caches and clocks are shared as in the
- * run. Every copy does the parts in rounds, of which the mean counts, as of the copies. See measure.h. */
+ * copies of it run side by side as the cores hold, or twice as many where the run's ranks share cores, so that memory
+ * bandwidth, caches and clocks are shared as in the run. Every copy does the parts in rounds; the mean of their middle
+ * half counts, and that of the copies. See measure.h. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -330,17 +331,21 @@ bool cb_measure_same(const cb_run *a, const cb_run *b, int cores) {
            strcmp(a->model.name, b->model.name) == 0 && strcmp(a->compute, b->compute) == 0;
 }
 
-static double slowest(const cb_run *small, const round_times *of) {
+/* By how much one of a run's replicas takes longer than the mean of the copies; of those that there are. */
+static double slowest(const cb_run *run, const cb_run *small, const round_times *of) {
+    const int tp = small->mesh.size[CB_TP], copies = small->mesh.size[CB_DP];
     double all_s = 0, most_s = 0;
-    for (int r = 0; r < small->mesh.ranks; r++) {
-        all_s += round_s(&of[r]);
-        most_s = fmax(most_s, round_s(&of[r]));
+    for (int c = 0; c < copies; c++) {
+        double copy_s = 0;
+        for (int t = 0; t < tp; t++) copy_s += round_s(&of[c * tp + t]);
+        if (c < run->mesh.size[CB_DP]) most_s = fmax(most_s, copy_s);
+        all_s += copy_s;
     }
-    return most_s * small->mesh.ranks / all_s - 1;
+    return fmax(0, most_s * copies / all_s - 1);
 }
 
 /* Over the ranks. */
-static void take_means(const cb_run *small, const round_times *of, cb_step_costs *costs) {
+static void take_means(const cb_run *run, const cb_run *small, const round_times *of, cb_step_costs *costs) {
     int ranks = small->mesh.ranks;
     double loops_s[LOOPS] = {0}, flops_per_s = 0;
     for (int r = 0; r < ranks; r++) {
@@ -358,7 +363,7 @@ static void take_means(const cb_run *small, const round_times *of, cb_step_costs
     costs->squares_s = loops_s[SQUARES];
     costs->adamw_s = loops_s[ADAMW];
     costs->product_flops_per_s = flops_per_s;
-    costs->slowest = slowest(small, of);
+    costs->slowest = slowest(run, small, of);
 }
 
 cb_err cb_measure_compute(const cb_run *run, int cores, bool split, cb_step_costs *costs) {
@@ -369,7 +374,7 @@ cb_err cb_measure_compute(const cb_run *run, int cores, bool split, cb_step_cost
     p.mean = calloc((size_t)small.mesh.ranks, sizeof *p.mean);
     if (!p.mean) return cb_fail(CB_ENOMEM, "no memory for the times of %d ranks", small.mesh.ranks);
     cb_err e = cb_comm_launch(&small.launch, live, &p);
-    if (!e) take_means(&small, p.mean, costs);
+    if (!e) take_means(run, &small, p.mean, costs);
     free(p.mean);
     return cb_err_context(e, "measuring %d rank%s", small.mesh.ranks, small.mesh.ranks == 1 ? "" : "s");
 }

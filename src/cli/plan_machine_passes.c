@@ -3,11 +3,11 @@
  * trained. See plan_machine.h. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/os.h"
-#include "cli/bench.h"
 #include "cli/plan_machine.h"
 
 static const double long_s = 20; /* who measures for longer has seen more of the machine, and measures once */
@@ -94,14 +94,15 @@ static void take_mean(cb_machine_layout *it) {
     for (int i = cut; i < cut + kept; i++) {
         const cb_step_estimate *e = &it->predicted[i];
         mean->step_s += e->step_s / kept;
-        mean->tokens_per_s += e->tokens_per_s / kept;
         mean->bubble_share += e->bubble_share / kept;
         mean->floor_s += e->floor_s / kept;
         for (int cause = 0; cause < CB_CAUSES; cause++) mean->by_cause_s[cause] += e->by_cause_s[cause] / kept;
     }
+    const cb_step_estimate *any = it->predicted;
+    mean->tokens_per_s = any->tokens_per_s * any->step_s / mean->step_s;
 }
 
-/* An odd number, so that one of them is in the middle. */
+/* An odd number: of five and of seven one is left out at each end. */
 static int passes_for(double first_s) {
     if (first_s > long_s) return 1;
     const int passes = (int)fmax(LEAST_PASSES, fmin(long_s / first_s, CB_MACHINE_MOST_PASSES));

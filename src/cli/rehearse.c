@@ -11,7 +11,6 @@
 #include "cli/bench.h"
 #include "collectives/collectives.h"
 #include "comm/bell.h"
-#include "pipeline/lists.h"
 
 enum { MOST_STEPS = 16, LINE = 64 };
 static const double enough_s = 0.3;
@@ -27,7 +26,7 @@ typedef struct player {
 typedef struct play {
     const cb_rehearsal *what;
     cb_patience patience;
-    cb_positions positions;
+    cb_gate **gates; /* (stages), each (instructions) */
     int steps;
     player *player;         /* (ranks) */
     atomic_llong at_step;   /* how many ranks have come to the optimizer's step, in all steps */
@@ -67,33 +66,24 @@ static bool all_come(const one *o, cb_dim dim, int64_t to) {
     return true;
 }
 
-/* The partner of a receive is past its send, that of a tied reduction has come to it. */
-static bool partner_come(const one *o, int64_t step, cb_instr in) {
-    const cb_schedule *schedule = o->p->what->schedule;
-    cb_instr its;
-    int stage;
-    if (!cb_instr_partner(schedule, player_of(o)->coord[CB_PP], in, &stage, &its)) return true;
-    const one other = along(o, CB_PP, stage);
-    const int at = cb_position_of(&o->p->positions, schedule, stage, its);
-    return atomic_load(&player_of(&other)->come) >= step * list_of(&other)->count + at + (in.kind != CB_REDUCE_TIED);
+/* Of a receive the message is there, of a send one of those before it is taken, of a tied reduction its other end has
+ * come. */
+static bool gate_is_open(const one *o, int64_t step, int index) {
+    const cb_gate gate = o->p->gates[player_of(o)->coord[CB_PP]][index];
+    if (gate.stage < 0) return true;
+    const one other = along(o, CB_PP, gate.stage);
+    return atomic_load(&player_of(&other)->come) >=
+           step * list_of(&other)->count + gate.index + !gate.opens_when_reached;
 }
 
 /* What an instruction waits for is there. */
 static bool may_begin(const one *o) {
     const int64_t come = atomic_load(&player_of(o)->come), count = list_of(o)->count, step = come / count;
-    const cb_instr in = list_of(o)->at[come % count];
-    switch (in.kind) {
-    case CB_RECV_F:
-    case CB_RECV_B:
-    case CB_REDUCE_TIED:
-        return partner_come(o, step, in);
-    case CB_REDUCE_GRADS:
-        return all_come(o, CB_DP, come);
-    case CB_STEP:
-        return atomic_load(&o->p->at_step) >= (step + 1) * o->p->what->run->mesh.ranks;
-    default:
-        return true;
-    }
+    const int index = (int)(come % count);
+    const cb_instr_kind kind = list_of(o)->at[index].kind;
+    if (kind == CB_REDUCE_GRADS) return all_come(o, CB_DP, come);
+    if (kind == CB_STEP) return atomic_load(&o->p->at_step) >= (step + 1) * o->p->what->run->mesh.ranks;
+    return gate_is_open(o, step, index);
 }
 
 static bool may_go_on(const void *arg) {
@@ -137,8 +127,10 @@ static cb_err carry_out(const one *o, int index) {
     player *me = player_of(o);
     const cb_run *run = o->p->what->run;
     const int stage = me->coord[CB_PP], sums = me->tp.size > 1 ? o->p->what->all_reduces[stage][index] : 0;
+    const int64_t small = (int64_t)run->B * run->T * 2;
     for (int i = 0; i <= sums; i++) {
-        if (i > 0) TRY(cb_all_reduce(&me->tp, me->stream, stream_elements(run), CB_F32, CB_SUM, NULL));
+        const int64_t count = i > sums - o->p->what->small[stage][index] ? small : stream_elements(run);
+        if (i > 0) TRY(cb_all_reduce(&me->tp, me->stream, count, CB_F32, CB_SUM, NULL));
         keep_busy(o->p->what->busy_s[stage][index] / (sums + 1), run->threads_per_rank);
     }
     return CB_OK;
@@ -157,6 +149,7 @@ static cb_err one_step(const one *o, cb_span *spans) {
         const double begin_s = cb_now_s();
         if (receives) TRY(carry_out(o, i));
         wait(o);
+        if (atomic_load(&o->p->failed)) return CB_OK;
         if (!receives) TRY(carry_out(o, i));
         spans[i] = (cb_span){begin_s, cb_now_s()};
         move_on(o, i + 1);
@@ -185,7 +178,7 @@ static cb_err all_steps(const one *o, cb_comm *comm) {
     const bool is_first = coord[CB_TP] == 0 && coord[CB_DP] == 0;
     cb_span *own = calloc((size_t)list_of(o)->count, sizeof *own);
     cb_err e = own ? make_tp(o, comm) : cb_fail(CB_ENOMEM, "no memory for the times of a step");
-    for (int step = 0; step < p->steps && !e; step++)
+    for (int step = 0; step < p->steps && !e && !atomic_load(&p->failed); step++)
         e = one_step(o, is_first ? p->span + step * p->in_all + p->first[stage] : own);
     free(own);
     return e;
@@ -216,28 +209,26 @@ static cb_err make(play *p) {
     const cb_schedule *schedule = p->what->schedule;
     const int ranks = p->what->run->mesh.ranks;
     p->steps = steps_for(p->what);
-    p->patience = cb_patience_for(ranks * p->what->run->threads_per_rank, p->what->cores);
+    p->patience = cb_patience_for(ranks, p->what->cores);
     p->first = calloc((size_t)schedule->stages, sizeof *p->first);
+    p->gates = calloc((size_t)schedule->stages, sizeof *p->gates);
     p->player = aligned_alloc(LINE, (size_t)ranks * sizeof *p->player);
     for (int s = 0; p->first && s < schedule->stages; s++) {
         p->first[s] = p->in_all;
         p->in_all += schedule->list[s].count;
     }
     p->span = calloc((size_t)(p->steps * p->in_all), sizeof *p->span);
-    if (!p->first || !p->player || !p->span) return cb_fail(CB_ENOMEM, "no memory to rehearse with %d ranks", ranks);
+    if (!p->first || !p->gates || !p->player || !p->span)
+        return cb_fail(CB_ENOMEM, "no memory to rehearse with %d ranks", ranks);
     memset(p->player, 0, (size_t)ranks * sizeof *p->player);
     for (int r = 0; r < ranks; r++) cb_mesh_coords(&p->what->run->mesh, r, p->player[r].coord);
-    return cb_positions_make(&p->positions, schedule);
+    return cb_schedule_gates(schedule, CB_SEND_WINDOW, p->gates);
 }
 
-/* That of the stage for which it lasted longest. */
 static double took_s(const play *p, int step) {
-    double most_s = 0;
-    for (int s = 0; s < p->what->schedule->stages; s++) {
-        const cb_span *of = p->span + step * p->in_all + p->first[s];
-        most_s = fmax(most_s, of[p->what->schedule->list[s].count - 1].end_s - of[0].begin_s);
-    }
-    return most_s;
+    const int stage = p->what->stage;
+    const cb_span *of = p->span + step * p->in_all + p->first[stage];
+    return of[p->what->schedule->list[stage].count - 1].end_s - of[0].begin_s;
 }
 
 /* Its spans, from the first stage's begin on. */
@@ -257,13 +248,15 @@ static void take_median(const play *p, cb_span *spans, double *total_s) {
 
 cb_err cb_rehearse(const cb_rehearsal *what, cb_span **spans, double *total_s) {
     play p = {.what = what};
-    cb_launch launch = {.backend = "threads", .ranks = what->run->mesh.ranks};
+    const cb_launch launch = {
+        .backend = "threads", .ranks = what->run->mesh.ranks, .deadline_s = what->run->launch.deadline_s};
     spans[0] = NULL;
     cb_err e = make(&p);
     if (!e) e = cb_spans_make(what->schedule, spans);
     if (!e) e = cb_comm_launch(&launch, live, &p);
     if (!e) take_median(&p, spans[0], total_s);
-    free(p.positions.at);
+    if (p.gates) free(p.gates[0]);
+    free(p.gates);
     free(p.player);
     free(p.first);
     free(p.span);

@@ -16,12 +16,15 @@ typedef struct cb_rehearsal {
     /* (stages), each (instructions of the stage): seconds for which each thread of a rank keeps a core busy. Of a
      * receive before it waits, of reductions and the optimizer's step after. Without its all-reduces over tp: */
     double *const *busy_s;
-    int *const *all_reduces; /* the same: how many, of the residual stream, it does meanwhile */
+    /* The same: how many it does meanwhile; how many of them, the last, are not of the residual stream but of two
+     * values a token (the loss's). */
+    int *const *all_reduces, *const *small;
+    int stage; /* whose steps count: the one that has most to do */
 } cb_rehearsal;
 
-/* spans: those of the step with the median time, of the first rank of each stage; *total_s: of the stage for which it
- * lasted longest. See cb_schedule_simulate. Lasts for half a second, or a step if that is longer. Errors: CB_ENOMEM;
- * those of cb_comm_launch and cb_all_reduce; then spans[0] is NULL. */
+/* spans: those of the step with the median time, of the first rank of each stage; *total_s: from first to last of the
+ * stage that counts. See cb_schedule_simulate. Lasts for some tenths of a second, or a step if that is longer. Errors:
+ * CB_ENOMEM; those of cb_schedule_gates, cb_comm_launch, cb_group_make and cb_all_reduce; then spans[0] is NULL. */
 CB_MUST_USE cb_err cb_rehearse(const cb_rehearsal *rehearsal, cb_span **spans, double *total_s);
 
 #endif

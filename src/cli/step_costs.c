@@ -85,6 +85,7 @@ static double close_part(const place *at, const cb_step_costs *costs, int micro_
 
 /* All-reduces over tp of a microbatch are those that train/sent.c counts. */
 static void add_forward(const place *at, const cb_step_costs *costs, cb_instr_cost *to) {
+    to->small += 2 * at->last; /* maxima, sums */
     to->all_reduces += 2 * at->layers + at->first + 2 * at->last;
     add(to, costs, CB_PART_LAYER_F, at->layers);
     if (at->first) add(to, costs, CB_PART_EMBEDDING_F, 1);
@@ -144,7 +145,7 @@ typedef struct prediction {
     const cb_step_costs *costs;
     const cb_schedule *schedule;
     double *work_s[CB_MAX_STAGES], *busy_s[CB_MAX_STAGES]; /* of each instruction; without all-reduces over tp */
-    int *all_reduces[CB_MAX_STAGES];
+    int *all_reduces[CB_MAX_STAGES], *small[CB_MAX_STAGES];
     double idle_s; /* in which ranks wait for others of their tp group, of all instructions */
     cb_span *spans[CB_MAX_STAGES];
 } prediction;
@@ -157,19 +158,21 @@ static cb_instr_cost cost_at(const prediction *p, int stage, int index) {
     return cost;
 }
 
-/* Numbers of every instruction of every stage, in blocks from work_s[0], busy_s[0], all_reduces[0] on. */
+/* Numbers of every instruction of every stage, in blocks from work_s[0], busy_s[0], all_reduces[0], small[0] on. */
 static cb_err make_rows(prediction *p) {
     size_t count = 0, offset = 0;
     for (int s = 0; s < p->schedule->stages; s++) count += (size_t)p->schedule->list[s].count;
     p->work_s[0] = calloc(count + 1, sizeof *p->work_s[0]);
     p->busy_s[0] = calloc(count + 1, sizeof *p->busy_s[0]);
     p->all_reduces[0] = calloc(count + 1, sizeof *p->all_reduces[0]);
-    if (!p->work_s[0] || !p->busy_s[0] || !p->all_reduces[0])
+    p->small[0] = calloc(count + 1, sizeof *p->small[0]);
+    if (!p->work_s[0] || !p->busy_s[0] || !p->all_reduces[0] || !p->small[0])
         return cb_fail(CB_ENOMEM, "no memory for the times of %zu instructions", count);
     for (int s = 0; s < p->schedule->stages; s++) {
         p->work_s[s] = p->work_s[0] + offset;
         p->busy_s[s] = p->busy_s[0] + offset;
         p->all_reduces[s] = p->all_reduces[0] + offset;
+        p->small[s] = p->small[0] + offset;
         offset += (size_t)p->schedule->list[s].count;
     }
     return CB_OK;
@@ -179,6 +182,7 @@ static void free_rows(prediction *p) {
     free(p->work_s[0]);
     free(p->busy_s[0]);
     free(p->all_reduces[0]);
+    free(p->small[0]);
     free(p->spans[0]);
 }
 
@@ -195,6 +199,7 @@ static void fill_rows(prediction *p) {
             p->work_s[s][i] = cb_instr_cost_s(&cost);
             p->busy_s[s][i] = busy_s(p, &cost);
             p->all_reduces[s][i] = cost.all_reduces;
+            p->small[s][i] = cost.small;
             p->idle_s += cost.idle_s;
         }
     }
@@ -215,20 +220,23 @@ static double total_work(const prediction *p, int *longest) {
 }
 
 /* Time of the stage by cause: an instruction that shared its cores took longer for each of its causes alike; what is
- * left of the step it waited, at most a message's time of each receive for the message itself. */
+ * left of the step it waited, at most a message's time of each receive for the message itself, and before its gradients
+ * are summed for other replicas. */
 static void attribute(const prediction *p, cb_step_estimate *e) {
     const cb_instr_list *list = &p->schedule->list[e->stage];
     double busy_s = 0;
     for (int i = 0; i < list->count; i++) {
         double work_s = p->work_s[e->stage][i];
         double took_s = p->spans[e->stage][i].end_s - p->spans[e->stage][i].begin_s;
-        bool is_receive = list->at[i].kind == CB_RECV_F || list->at[i].kind == CB_RECV_B;
-        if (is_receive || list->at[i].kind >= CB_REDUCE_TIED) { /* these wait before or after they work */
-            double waited_s = took_s > work_s ? took_s - work_s : 0, message_s = is_receive ? p->costs->message_s : 0;
-            if (message_s > waited_s) message_s = waited_s;
-            e->by_cause_s[CB_CAUSE_PP] += message_s;
-            busy_s += message_s;
+        const cb_instr_kind kind = list->at[i].kind;
+        const bool is_receive = kind == CB_RECV_F || kind == CB_RECV_B;
+        if (is_receive || kind >= CB_REDUCE_GRADS) { /* these wait before or after they work */
+            double waited_s = took_s > work_s ? took_s - work_s : 0;
             took_s -= waited_s;
+            if (kind == CB_REDUCE_GRADS) e->by_cause_s[CB_CAUSE_DP] += waited_s; /* for other replicas */
+            if (kind != CB_REDUCE_GRADS) waited_s = fmin(waited_s, is_receive ? p->costs->message_s : 0);
+            if (kind != CB_REDUCE_GRADS) e->by_cause_s[CB_CAUSE_PP] += waited_s;
+            busy_s += waited_s;
         }
         cb_instr_cost cost = cost_at(p, e->stage, i);
         for (int cause = 0; cause < CB_CAUSES && work_s > 0; cause++) {
@@ -244,12 +252,17 @@ bool cb_run_shares_cores(const cb_run *run, int cores) {
     return (int64_t)run->mesh.ranks * run->threads_per_rank > cores;
 }
 
-static cb_err find_spans(prediction *p, int cores, double *step_s) {
+static cb_err find_spans(prediction *p, int cores, int stage, double *step_s) {
     const cb_run *run = p->run;
     if (!cb_run_shares_cores(run, cores))
         return cb_schedule_simulate_each(p->schedule, p->work_s, p->costs->message_s, p->spans, step_s);
-    const cb_rehearsal rehearsal = {
-        .run = run, .schedule = p->schedule, .cores = cores, .busy_s = p->busy_s, .all_reduces = p->all_reduces};
+    const cb_rehearsal rehearsal = {.run = run,
+                                    .schedule = p->schedule,
+                                    .cores = cores,
+                                    .busy_s = p->busy_s,
+                                    .all_reduces = p->all_reduces,
+                                    .small = p->small,
+                                    .stage = stage};
     return cb_rehearse(&rehearsal, p->spans, step_s);
 }
 
@@ -264,8 +277,8 @@ static void wait_for_slowest(const prediction *p, cb_step_estimate *e) {
 static cb_err predict(prediction *p, int cores, cb_step_estimate *e) {
     TRY(make_rows(p));
     fill_rows(p);
-    TRY(find_spans(p, cores, &e->step_s));
     e->floor_s = total_work(p, &e->stage) / cores;
+    TRY(find_spans(p, cores, e->stage, &e->step_s));
     attribute(p, e);
     if (!cb_run_shares_cores(p->run, cores)) wait_for_slowest(p, e);
     e->tokens_per_s = (double)p->run->global_batch * p->run->T / e->step_s;

@@ -24,7 +24,8 @@ typedef enum cb_step_part {
     CB_STEP_PARTS
 } cb_step_part;
 
-/* Seconds on one rank with its threads, while the cores that the run keeps busy are busy. */
+/* Seconds on one rank with its threads, while the cores that the run keeps busy are busy; where ranks share cores, on
+ * one, as long as it takes turns with others. */
 typedef struct cb_step_costs {
     double part_s[CB_STEP_PARTS][CB_CAUSES];
     double idle_s[CB_STEP_PARTS]; /* of those: the rank waits for others of its tp group, its core is free */
@@ -56,7 +57,7 @@ bool cb_run_shares_cores(const cb_run *run, int cores);
 
 typedef struct cb_instr_cost {
     double by_cause_s[CB_CAUSES], idle_s;
-    int all_reduces; /* over tp, where that is more than one */
+    int all_reduces, small; /* over tp, where that is more than one; those of the loss */
 } cb_instr_cost;
 /* Of one instruction. schedule: the run's, lowered. */
 cb_instr_cost cb_instr_cost_of(const cb_run *run, const cb_schedule *schedule, const cb_step_costs *costs, int stage,

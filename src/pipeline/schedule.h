@@ -93,6 +93,16 @@ int cb_schedule_peak_between(const cb_schedule *schedule, int stage, cb_instr fr
 /* The smallest window with which cb_schedule_check finds no deadlock; its errors, where there is none. */
 CB_MUST_USE cb_err cb_schedule_least_window(const cb_schedule *schedule, int *window);
 
+/* The instruction on another stage that lets an instruction pass. */
+typedef struct cb_gate {
+    int stage, index;        /* stage -1: nothing to wait for; index -1: it is in no list, so the wait never ends */
+    bool opens_when_reached; /* else when executed */
+} cb_gate;
+/* gates (stages): filled with pointers into one block, gates[stage][index] for every instruction, with up to `window`
+ * sends out as in cb_schedule_check; the caller frees gates[0]. Errors: CB_EINVAL where an instruction is there twice or
+ * has fields out of range; CB_ENOMEM. Then gates[0] is NULL. */
+CB_MUST_USE cb_err cb_schedule_gates(const cb_schedule *schedule, int window, cb_gate **gates);
+
 /* What instruction `index` of `stage` waits for on another stage: *stage_out, *index_out of the matching send, or
  * false. */
 bool cb_schedule_awaits(const cb_schedule *schedule, int stage, int index, int *stage_out, int *index_out);

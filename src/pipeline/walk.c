@@ -73,16 +73,10 @@ typedef struct walk {
     int *next; /* (stages): the instruction each stage is at */
 } walk;
 
-/* The instruction on another stage that lets an instruction pass. */
-typedef struct gate {
-    int stage, index;        /* stage -1: nothing to wait for; index -1: it is in no list, so the wait never ends */
-    bool opens_when_reached; /* else when executed */
-} gate;
+static const cb_gate no_gate = {-1, -1, false};
 
-static const gate no_gate = {-1, -1, false};
-
-static gate gate_of_partner(const walk *w, int stage, cb_instr instr, bool opens_when_reached) {
-    gate g = {.opens_when_reached = opens_when_reached};
+static cb_gate gate_of_partner(const walk *w, int stage, cb_instr instr, bool opens_when_reached) {
+    cb_gate g = {.opens_when_reached = opens_when_reached};
     cb_instr partner;
     if (!cb_instr_partner(w->schedule, stage, instr, &g.stage, &partner)) return no_gate;
     g.index = cb_position_of(w->positions, w->schedule, g.stage, partner);
@@ -91,7 +85,7 @@ static gate gate_of_partner(const walk *w, int stage, cb_instr instr, bool opens
 
 /* A send waits for the receive of the send `window` before it, of the same direction (kind and peer); with window 0
  * that is its own. */
-static gate gate_of_send(const walk *w, int stage, int index) {
+static cb_gate gate_of_send(const walk *w, int stage, int index) {
     const cb_schedule *s = w->schedule;
     if (w->window >= s->micro_batches * s->chunks) return no_gate;
     const cb_instr *at = s->list[stage].at;
@@ -100,7 +94,7 @@ static gate gate_of_send(const walk *w, int stage, int index) {
     return earlier < 0 ? no_gate : gate_of_partner(w, stage, at[earlier], false);
 }
 
-static gate gate_of(const walk *w, int stage, int index) {
+static cb_gate gate_of(const walk *w, int stage, int index) {
     cb_instr instr = w->schedule->list[stage].at[index];
     switch (instr.kind) {
     case CB_RECV_F:
@@ -116,7 +110,7 @@ static gate gate_of(const walk *w, int stage, int index) {
     }
 }
 
-static bool is_open(const walk *w, gate g) {
+static bool is_open(const walk *w, cb_gate g) {
     if (g.stage < 0) return true;
     if (g.index < 0) return false;
     return w->next[g.stage] > g.index || (g.opens_when_reached && w->next[g.stage] == g.index);
@@ -131,7 +125,7 @@ static bool advance(walk *w, int stage, cb_visit *visit, void *context) {
     int first = w->next[stage];
     for (; !is_done(w, stage); w->next[stage]++) {
         int index = w->next[stage];
-        gate g = gate_of(w, stage, index);
+        cb_gate g = gate_of(w, stage, index);
         if (!is_open(w, g)) break;
         cb_instr_kind kind = w->schedule->list[stage].at[index].kind;
         bool is_send = kind == CB_SEND_F || kind == CB_SEND_B;
@@ -140,7 +134,7 @@ static bool advance(walk *w, int stage, cb_visit *visit, void *context) {
     return w->next[stage] > first;
 }
 
-static int wait_of(const walk *w, int stage, char text[24], gate *g) {
+static int wait_of(const walk *w, int stage, char text[24], cb_gate *g) {
     int index = w->next[stage];
     *g = gate_of(w, stage, index);
     cb_instr_text(w->schedule, w->schedule->list[stage].at[index], text);
@@ -150,7 +144,7 @@ static int wait_of(const walk *w, int stage, char text[24], gate *g) {
 /* Every stuck stage waits for one stage, which is stuck too: following the waits leads into a cycle. */
 static cb_err deadlock(const walk *w, int stuck) {
     char text[24], cycle[1536];
-    gate g;
+    cb_gate g;
     int lowest = w->schedule->stages, stage = stuck;
     for (int hops = 0; hops < 2 * w->schedule->stages; hops++) {
         int to = wait_of(w, stage, text, &g);
@@ -193,4 +187,20 @@ cb_err cb_schedule_walk(const cb_schedule *schedule, const cb_positions *positio
     cb_err e = run(&w, visit, context);
     free(w.next);
     return e;
+}
+
+cb_err cb_schedule_gates(const cb_schedule *schedule, int window, cb_gate **gates) {
+    cb_positions positions;
+    size_t count = 0;
+    gates[0] = NULL;
+    TRY(cb_positions_make(&positions, schedule));
+    const walk w = {.schedule = schedule, .positions = &positions, .window = window};
+    for (int stage = 0; stage < schedule->stages; stage++) count += (size_t)schedule->list[stage].count;
+    cb_gate *next = calloc(count + 1, sizeof *next);
+    for (int stage = 0; next && stage < schedule->stages; stage++) {
+        gates[stage] = next;
+        for (int i = 0; i < schedule->list[stage].count; i++) *next++ = gate_of(&w, stage, i);
+    }
+    free(positions.at);
+    return next ? CB_OK : cb_fail(CB_ENOMEM, "not enough memory for the waits of %zu instructions", count);
 }
