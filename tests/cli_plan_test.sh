@@ -268,8 +268,8 @@ f,m,24,2048,1024,A100-SXM4-80GB,8,,8,1,1,
 f,m,24,2048,1024,A100-SXM4-80GB,8,16,8,1,1,
 R
     run plan --validate rows.csv --rows out.csv
-    shows "skipped 2: device 'TPUv4' is not known" "skipped 1: device 'x100' is not known; did you mean 'v100', 'a100'" "skipped 1: tp is empty: a row without it cannot be predicted" \
-        "skipped 1: dp x tp x pp x cp is not the number of devices"
+    shows "skipped 2, the first in line 3: device 'TPUv4' is not known" "skipped 1, line 5: device 'x100' is not known; did you mean 'v100', 'a100'" "skipped 1, line 7: tp is empty: a row without it cannot be predicted" \
+        "skipped 1, line 8: dp x tp x pp x cp is not the number of devices"
     narrow 100
     check "a column that nothing reads" has "$err" \
         "cuboid: warning: rows.csv:1:67: column 'Micro_Batch' is not known and not read; did you mean 'micro_batch'?"

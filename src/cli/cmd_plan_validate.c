@@ -74,7 +74,9 @@ static cb_err write_rows(FILE *to, const void *arg) {
         print_field(row->file, to);
         putc(',', to);
         print_field(row->group, to);
-        fprintf(to, ",%d,%.9g,", row->devices, row->measured_s);
+        fprintf(to, ",%d,", row->devices);
+        if (row->measured_s > 0) fprintf(to, "%.9g", row->measured_s);
+        putc(',', to);
         if (*row->why)
             fputs(",,", to);
         else
@@ -154,7 +156,8 @@ static void print_skipped(const cb_check *check) {
     for (int i = 0; i < check->rows; i++) {
         int count = skipped_as(check, i);
         if (count == 0) continue;
-        snprintf(line, sizeof line, "skipped %d: %s", count, check->row[i].why);
+        snprintf(line, sizeof line, "skipped %d, %sline %d: %s", count, count > 1 ? "the first in " : "",
+                 check->row[i].line, check->row[i].why);
         cb_args_wrap(line, 0, stdout);
     }
 }
@@ -166,6 +169,12 @@ static json_t *skipped_json(const cb_check *check) {
         if (count) json_object_set_new(to, check->row[i].why, json_integer(count));
     }
     return to;
+}
+
+static cb_err none_predicted(const cb_check *check, int predicted) {
+    if (predicted > 0) return CB_OK;
+    return cb_fail(CB_EINVAL, "none of the %d rows can be predicted; line %d: %s", check->rows, check->row[0].line,
+                   check->row[0].why);
 }
 
 static cb_err report(const cb_check *check, bool json) {
@@ -185,17 +194,18 @@ static cb_err report(const cb_check *check, bool json) {
             print_score(check->row[i].file, &score);
     }
     TRY(cb_check_score(check, NULL, &score));
+    const int predicted = score.predicted;
     if (!json) {
         print_score("all", &score);
         print_skipped(check);
-        return CB_OK;
+        return none_predicted(check, predicted);
     }
     json_t *root =
         json_pack("{s:o, s:o, s:o}", "all", score_json(&score), "by_file", by_file, "skipped_why", skipped_json(check));
     json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(root);
-    return CB_OK;
+    return none_predicted(check, predicted);
 }
 
 static void warn(void *arg, const char *text) {

@@ -31,8 +31,9 @@ static void print_rank(const cb_planned *p, const cb_layout *l, FILE *to) {
     if (all->fitting == 1)
         fputs("  the only layout that fits here", to);
     else
-        fprintf(to, "  number %lld of the %lld layouts that fit here",
-                (long long)cb_search_rank(all, l->estimate.step_s) + 1, (long long)all->fitting);
+        fprintf(to, "  number %lld of %lld that fit, in a search%s",
+                (long long)cb_search_rank(all, l->estimate.step_s) + 1, (long long)all->fitting,
+                p->anything_fixed ? " with nothing fixed" : "");
     if (slower > 0)
         fprintf(to, ", %.1f%% slower than the fastest:\n  %s", 100 * slower, cb_planned_layout(&best->split, text));
     fputc('\n', to);

@@ -131,7 +131,8 @@ cb_err cb_planned_ways(const cb_planned *p, cb_way ways[CB_WAYS]) {
     return CB_OK;
 }
 
-/* "tp 1.15 TB a step, most of it all-gather 8192 x 50.3 MB": a dimension's sum and the row that sends most in it. */
+/* "tp 1.15 TB a step, most of it all-gather 8192 x 50.3 MB": a dimension's sum and the row that sends most in it. Where
+ * that is not much more than half: "of it". */
 static void say_sends(const cb_flow *rows, int count, const char *dimension, char *out, size_t size) {
     const cb_flow *most = NULL;
     char sum[16], each[16];
@@ -143,9 +144,10 @@ static void say_sends(const cb_flow *rows, int count, const char *dimension, cha
         several++;
     }
     if (!most) return;
+    const double all = cb_flows_bytes(rows, count, dimension);
+    const char *share = several == 1 ? "" : most->sent_bytes > 0.6 * all ? "most of it " : "of it ";
     snprintf(out + used, size - used, "%s%s %s, %s%s %.0f x %s", used ? "; " : "", dimension,
-             cb_planned_bytes(cb_flows_bytes(rows, count, dimension), sum), several > 1 ? "most of it " : "",
-             most->kind, most->times, cb_planned_bytes(most->payload_bytes, each));
+             cb_planned_bytes(all, sum), share, most->kind, most->times, cb_planned_bytes(most->payload_bytes, each));
 }
 
 static void print_sends(const cb_planned *p, const cb_layout *layout, FILE *to) {
@@ -185,8 +187,7 @@ static void print_way(const cb_planned *p, const cb_way *way, FILE *to) {
 }
 
 void cb_planned_print_ways(const cb_planned *p, const cb_way ways[CB_WAYS], FILE *to) {
-    fprintf(to,
-            "\nWAYS PAST IT   each by itself at its best, then together, on %d device%s; sends: a rank, a step\n",
+    fprintf(to, "\nWAYS PAST IT   each by itself at its best, then together, on %d device%s; sends: a rank, a step\n",
             p->cluster.devices, p->cluster.devices == 1 ? "" : "s");
     for (int i = 0; i < CB_WAYS; i++) print_way(p, &ways[i], to);
 }

@@ -164,16 +164,16 @@ cb_err cb_network_parse(const char *text, int node_devices, cb_network *network)
                  {"opa-", CB_OMNI_PATH}};
     const char *name = text, *at = NULL;
     for (size_t i = 0; i < sizeof generations / sizeof *generations; i++)
-        if (strcmp(text, generations[i].name) == 0) name = generations[i].means;
+        if (strcasecmp(text, generations[i].name) == 0) name = generations[i].means;
     *network = (cb_network){.nics = node_devices};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !at; i++) {
-        if (strncmp(name, kinds[i].name, strlen(kinds[i].name)) != 0) continue;
+        if (strncasecmp(name, kinds[i].name, strlen(kinds[i].name)) != 0) continue;
         network->kind = kinds[i].kind;
         at = name + strlen(kinds[i].name);
     }
     int gbits = 0;
     if (!at || !read_count(&at, 1 << 16, &gbits)) return bad_network(text);
-    if (*at == 'x') {
+    if (*at == 'x' || *at == 'X') {
         at++, network->nics = gbits;
         if (!read_count(&at, 1 << 16, &gbits)) return bad_network(text);
     }
@@ -194,7 +194,7 @@ static cb_err read_sizes(const char *text, const char *sizes, cb_cluster *cluste
     int nodes = 1;
     if (!read_count(&sizes, MOST_NODE, &cluster->node_devices))
         return bad_cluster(text, "a node has 1 to 1024 devices");
-    if (*sizes == 'x') {
+    if (*sizes == 'x' || *sizes == 'X') {
         sizes++;
         if (!read_count(&sizes, MOST_DEVICES, &nodes)) return bad_cluster(text, "a cluster has 1 to 1048576 nodes");
     }

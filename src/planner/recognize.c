@@ -83,6 +83,24 @@ static bool read_rate(const char *text, cb_network *network) {
     return true;
 }
 
+/* A network by the name that it has in --cluster: "opa-4x100", "a100-80g:8x48:ib-200". */
+static bool read_name(const char *text, int node_devices, cb_network *network) {
+    static const char *const between = " :;,()/";
+    char word[48];
+    for (text += strspn(text, between); *text; text += strspn(text, between)) {
+        const size_t length = strcspn(text, between);
+        cb_network named;
+        snprintf(word, sizeof word, "%.*s", (int)length, text);
+        text += length;
+        if (length >= sizeof word || !strchr(word, '-')) continue;
+        cb_err e = cb_network_parse(word, node_devices, &named);
+        if (!e) *network = named;
+        if (!e) return true;
+        cb_err_free(e);
+    }
+    return false;
+}
+
 bool cb_recognize_network(const char *text, const cb_device_row *device, cb_cluster *cluster) {
     cb_network *network = &cluster->network;
     cluster->device = device->device;
@@ -93,6 +111,7 @@ bool cb_recognize_network(const char *text, const cb_device_row *device, cb_clus
         cb_err_free(e);
         *network = (cb_network){.name = "", .nics = cluster->node_devices, .nic_bytes_per_s = 25e9};
     }
+    if (read_name(text, cluster->node_devices, network)) return true;
     network->kind = kind_of(text, network->kind);
     if (network->kind == CB_OMNI_PATH) network->nic_bytes_per_s = 12.5e9;
     return read_rate(text, network);
