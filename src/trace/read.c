@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/json.h"
 #include "trace/reader.h"
@@ -244,10 +245,17 @@ static cb_err read_all(reader *r, const json_t *root) {
     return CB_OK;
 }
 
+/* The text ends before the value does, perhaps within a word or number. */
+static bool ends_early(const char *path, const json_error_t *error) {
+    struct stat file;
+    return json_error_code(error) == json_error_premature_end_of_input || error->position == 0 ||
+           (stat(path, &file) == 0 && error->position >= file.st_size);
+}
+
 static cb_err not_json(const char *path, const json_error_t *error) {
     enum json_error_code code = json_error_code(error);
     if (code == json_error_cannot_open_file) return cb_fail(CB_EIO, "%s: %s", path, strerror(errno));
-    if (code == json_error_premature_end_of_input || error->position == 0) {
+    if (ends_early(path, error)) {
         return cb_fail(CB_EFORMAT, "%s:%d:%d: the file ends in the middle: it was not written to its end, or cut", path,
                        error->line > 0 ? error->line : 1, error->column > 0 ? error->column : 1);
     }
