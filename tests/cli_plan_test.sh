@@ -267,6 +267,8 @@ f,m,24,2048,1024,TPUv4,8,1,8,1,1,
 f,m,24,2048,1024,A100-SXM4-80GB,8,,8,1,1,
 f,m,24,2048,1024,A100-SXM4-80GB,8,16,8,1,1,
 R
+    head -n 3 rows.csv >none.csv
+    refuses 2 "none of the 1 rows can be predicted; line 3: device 'TPUv4' is not known" plan --validate none.csv
     run plan --validate rows.csv --rows out.csv
     shows "skipped 2, the first in line 3: device 'TPUv4' is not known" "skipped 1, line 5: device 'x100' is not known; did you mean 'v100', 'a100'" "skipped 1, line 7: tp is empty: a row without it cannot be predicted" \
         "skipped 1, line 8: dp x tp x pp x cp is not the number of devices"

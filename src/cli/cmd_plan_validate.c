@@ -171,8 +171,9 @@ static json_t *skipped_json(const cb_check *check) {
     return to;
 }
 
-static cb_err none_predicted(const cb_check *check, int predicted) {
-    if (predicted > 0) return CB_OK;
+/* An error where that is so. */
+static cb_err none_predicted(const cb_check *check, const cb_score *all) {
+    if (all->predicted > 0) return CB_OK;
     return cb_fail(CB_EINVAL, "none of the %d rows can be predicted; line %d: %s", check->rows, check->row[0].line,
                    check->row[0].why);
 }
@@ -194,18 +195,17 @@ static cb_err report(const cb_check *check, bool json) {
             print_score(check->row[i].file, &score);
     }
     TRY(cb_check_score(check, NULL, &score));
-    const int predicted = score.predicted;
     if (!json) {
         print_score("all", &score);
         print_skipped(check);
-        return none_predicted(check, predicted);
+        return none_predicted(check, &score);
     }
     json_t *root =
         json_pack("{s:o, s:o, s:o}", "all", score_json(&score), "by_file", by_file, "skipped_why", skipped_json(check));
     json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(root);
-    return none_predicted(check, predicted);
+    return none_predicted(check, &score);
 }
 
 static void warn(void *arg, const char *text) {
